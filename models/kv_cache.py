@@ -1,0 +1,97 @@
+"""The key/value cache of a causal video transformer. It owns its indices; callers only say where a chunk starts.
+
+Keys are stored after norm and RoPE, at their absolute time position, values raw; layout (B, tokens, heads, head_dim).
+The cache is functional: attention reads a concatenation of the kept past and the current tokens, and a write replaces
+tensors instead of changing them. A training rollout can therefore back-propagate through any call without the
+in-place hazards of a shared buffer, and cached chunks are constants to the gradient, as in Self Forcing (arXiv 2506.08009).
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class LayerCache:
+    """Keys and values of one layer: `k`, `v` (B, tokens, heads, head_dim), empty at first; `text` the prompt's pair."""
+
+    k: Tensor | None = None
+    v: Tensor | None = None
+    text: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass
+class KVCache:
+    """Cache of all layers.
+
+    `window` is the number of latent frames that attention may see, the current chunk included (None: all); `sink` is
+    the number of first frames that are never evicted. `global_end` counts the tokens of the clip so far, `local_end`
+    those that are still held. A call at the place of the newest chunk overwrites it; a call after it appends.
+    """
+
+    layers: int
+    tokens_per_frame: int
+    window: int | None = None
+    sink: int = 0
+    global_end: int = 0
+    local_end: int = 0
+    entries: list[LayerCache] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window <= self.sink:
+            raise ValueError(f"a window of {self.window} frames with a sink of {self.sink} leaves no room for a chunk; widen the window")
+        self.entries = [LayerCache() for _ in range(self.layers)]
+
+    def reset(self) -> None:
+        """Forget everything, the prompt included."""
+        self.global_end = self.local_end = 0
+        self.entries = [LayerCache() for _ in range(self.layers)]
+
+    def reset_text(self) -> None:
+        """Forget the prompt's keys and values: the next call computes them from the text it is given."""
+        for entry in self.entries:
+            entry.text = None
+
+    def kept(self, start: int, tokens: int) -> tuple[slice, slice]:
+        """Which held tokens (sink part, recent part) a call of `tokens` at absolute token `start` sees before itself."""
+        growth = start + tokens - self.global_end
+        past = self.local_end + growth - tokens
+        if past < 0 or growth < 0 or past > self.local_end:
+            raise ValueError(
+                f"a call for tokens {start}..{start + tokens} does not fit a cache that ends at {self.global_end} and holds "
+                f"{self.local_end}; go on at the end or redo the newest chunk"
+            )
+        if self.window is None:
+            return slice(0, 0), slice(0, past)
+        capacity = self.window * self.tokens_per_frame
+        if tokens > capacity - self.sink * self.tokens_per_frame:
+            raise ValueError(f"a chunk of {tokens // self.tokens_per_frame} frames does not fit a window of {self.window} with a sink of {self.sink}")
+        evicted = max(0, past + tokens - capacity)
+        sink = min(self.sink * self.tokens_per_frame, past) if evicted else 0
+        return slice(0, sink), slice(sink + evicted, past)
+
+    def context(self, layer: int, start: int, k: Tensor, v: Tensor, *, write: bool) -> tuple[Tensor, Tensor]:
+        """Keys and values that the tokens `k`, `v` (B, tokens, heads, head_dim) at `start` attend to; stored if `write`.
+
+        Indices move only in `advance`, once all layers have written.
+        """
+        entry = self.entries[layer]
+        sink, recent = self.kept(start, k.shape[1])
+        if entry.k is not None:
+            k = torch.cat([entry.k[:, sink], entry.k[:, recent], k], 1)
+            v = torch.cat([entry.v[:, sink], entry.v[:, recent], v], 1)
+        if write:
+            entry.k, entry.v = k.detach(), v.detach()
+        return k, v
+
+    def advance(self, start: int, tokens: int) -> None:
+        """Move the indices after a call that wrote `tokens` at `start`."""
+        sink, recent = self.kept(start, tokens)
+        self.local_end = (sink.stop - sink.start) + (recent.stop - recent.start) + tokens
+        self.global_end = start + tokens
+
+    def bytes(self) -> int:
+        """Memory held by keys and values."""
+        tensors = [t for e in self.entries for t in (e.k, e.v) if t is not None]
+        return sum(t.numel() * t.element_size() for t in tensors)

@@ -1,0 +1,203 @@
+"""The training loop: one for every recipe. Seeds each step, keeps averages, logs, samples, saves, resumes bit-equal."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepSeed:
+    """All randomness of one training step: a function of (run seed, step) and of nothing that happened before."""
+
+    torch: torch.Generator
+    numpy: np.random.Generator
+
+    @classmethod
+    def at(cls, seed: int, step: int) -> "StepSeed":
+        mixed = int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+        return cls(torch.Generator().manual_seed(mixed), np.random.default_rng([seed, step]))
+
+
+class Recipe(Protocol):
+    """What the loop needs of a recipe. Everything that changes in training must be in `modules` or `optimizers`."""
+
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+    averages: dict[str, "Average"]
+
+    def step(self, step: int, seed: StepSeed) -> dict[str, float]:
+        """Do step number `step` (from 0) and return what to log."""
+
+    def sample_sheet(self) -> np.ndarray | None:
+        """A picture (H, W, 3) uint8 of what the model makes now, or None."""
+
+    def export(self, folder: Path) -> None:
+        """Write the trained weights for use (`save_pretrained`)."""
+
+
+class Average:
+    """Exponential moving average of a module's parameters: `decay` from step `start` on, a plain copy before."""
+
+    def __init__(self, module: nn.Module, decay: float, start: int = 0) -> None:
+        self.module, self.decay, self.start = module, decay, start
+        self.values = {name: p.detach().clone() for name, p in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        decay = self.decay if step >= self.start else 0.0
+        for name, parameter in self.module.named_parameters():
+            self.values[name].lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the module's parameters with their average; calling it twice restores them."""
+        for name, parameter in self.module.named_parameters():
+            current = parameter.clone()
+            parameter.copy_(self.values[name])
+            self.values[name].copy_(current)
+
+
+@dataclass
+class Run:
+    """Where and how long to train. `steps` is the total; resuming continues up to it."""
+
+    out: Path
+    steps: int
+    seed: int = 0
+    log_every: int = 10
+    save_every: int = 200
+    sample_every: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]:
+    """Run `recipe`; leaves `log.jsonl`, TensorBoard events, sheets, `state.pt` and the export in `run.out`.
+
+    With `resume` the run goes on from its last saved state and ends with the same weights, bit for bit, as a run
+    that was never stopped. Returns the last logged values.
+    """
+    run.out.mkdir(parents=True, exist_ok=True)
+    (run.out / "run.json").write_text(json.dumps({"steps": run.steps, "seed": run.seed, **run.facts}, indent=2, default=str) + "\n")
+    first, seconds = _load(recipe, run.out) if resume else (0, 0.0)
+    writer = SummaryWriter(str(run.out / "tensorboard"), purge_step=first)
+    history = _History(run.out / "log.jsonl", first)
+    latest: dict[str, float] = {}
+    began = time.monotonic()
+    progress = tqdm(range(first, run.steps), initial=first, total=run.steps, desc=run.out.name, mininterval=5)
+    for step in progress:
+        values = recipe.step(step, StepSeed.at(run.seed, step))
+        for average in recipe.averages.values():
+            average.update(step)
+        done = step + 1
+        history.add(values)
+        if done % run.log_every == 0 or done == run.steps:
+            latest = history.flush(done, seconds + time.monotonic() - began)
+            progress.set_postfix({k: f"{v:.4g}" for k, v in list(latest.items())[:4]})
+            for name, value in latest.items():
+                writer.add_scalar(name, value, done)
+        if run.sample_every and (done % run.sample_every == 0 or done == run.steps):
+            sheet = recipe.sample_sheet()
+            if sheet is not None:
+                writer.add_image("samples", sheet, done, dataformats="HWC")
+                _write_png(run.out / "samples.png", sheet)
+        if done % run.save_every == 0 or done == run.steps:
+            _save(recipe, run.out, done, seconds + time.monotonic() - began)
+    writer.close()
+    recipe.export(run.out / "export")
+    return latest
+
+
+class _History:
+    """Averages values between log lines and appends them as JSON lines, dropping lines past a resumed step."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.path, self.pending = path, []
+        kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first] if path.exists() and first else []
+        path.write_text("".join(line + "\n" for line in kept))
+
+    def add(self, values: dict[str, float]) -> None:
+        self.pending.append(values)
+
+    def flush(self, step: int, seconds: float) -> dict[str, float]:
+        names = dict.fromkeys(name for values in self.pending for name in values)
+        means = {name: float(np.mean([v[name] for v in self.pending if name in v])) for name in names}
+        self.pending = []
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, "seconds": round(seconds, 1), **means}) + "\n")
+        return means
+
+
+def _save(recipe: Recipe, out: Path, step: int, seconds: float) -> None:
+    state = {
+        "step": step,
+        "seconds": seconds,
+        "modules": {name: module.state_dict() for name, module in recipe.modules.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in recipe.optimizers.items()},
+        "averages": {name: average.values for name, average in recipe.averages.items()},
+    }
+    torch.save(state, out / "state.tmp")
+    (out / "state.tmp").replace(out / "state.pt")
+
+
+def _load(recipe: Recipe, out: Path) -> tuple[int, float]:
+    path = out / "state.pt"
+    if not path.exists():
+        log.info("nothing to resume in %s: starting at step 0", out)
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    for name, module in recipe.modules.items():
+        module.load_state_dict(state["modules"][name])
+    for name, optimizer in recipe.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    for name, average in recipe.averages.items():
+        average.values = state["averages"][name]
+    return state["step"], state["seconds"]
+
+
+def cosine(step: int, steps: int, *, warmup: int, floor: float = 0.02) -> float:
+    """Learning-rate factor: linear warm-up, then half a cosine down to `floor`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    phase = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return floor + (1 - floor) * 0.5 * (1 + float(np.cos(np.pi * phase)))
+
+
+def optimize(loss: Tensor, optimizer: torch.optim.Optimizer, *, lr: float, clip: float) -> float:
+    """One optimiser step on `loss` at learning rate `lr`, with gradients clipped to norm `clip`; returns the norm."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    return float(norm)
+
+
+def adamw(modules: Iterable[nn.Module], *, lr: float, betas: tuple[float, float], weight_decay: float = 0.01) -> torch.optim.AdamW:
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, foreach=True)
+
+
+def contact_sheet(clips: np.ndarray, columns: Callable[[int], Iterable[int]]) -> np.ndarray:
+    """One row per clip, chosen frames side by side: (N, T, H, W, 3) uint8 to (N*H, K*W, 3)."""
+    rows = [np.concatenate([clip[i] for i in columns(len(clip))], 1) for clip in clips]
+    return np.concatenate(rows, 0)
+
+
+def _write_png(path: Path, image: np.ndarray) -> None:
+    from PIL import Image  # noqa: PLC0415  (only needed when sheets are on)
+
+    Image.fromarray(image).save(path)
