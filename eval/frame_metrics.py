@@ -1,0 +1,42 @@
+"""Metrics of single frames and frame pairs that need no weights; they give the curves over time.
+
+All take a clip (T, H, W, 3) uint8 RGB; a curve has one entry per frame, None where a frame has no value.
+"""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from eval.clip import check_frames
+
+
+def flicker_per_frame(frames: np.ndarray) -> list[float | None]:
+    """Mean absolute difference to the previous frame / 255, in [0, 1]; the first frame has none.
+
+    One minus the mean of the curve is VBench's temporal flickering of the clip. It counts motion as much as flicker.
+    """
+    check_frames(frames)
+    values_per_frame = frames[0].size
+    # cv2's L1 norm of uint8 arrays is an exact integer sum, so no rounding depends on the machine
+    sums = [cv2.norm(a, b, cv2.NORM_L1) for a, b in pairwise(frames)]
+    return [None, *(float(s) / (255 * values_per_frame) for s in sums)]
+
+
+def temporal_flickering(frames: np.ndarray) -> float | None:
+    """VBench temporal flickering (arXiv:2311.17982): 1 - mean |f[t+1] - f[t]| / 255, in [0, 1], higher is steadier.
+
+    None for a clip of one frame, which has nothing to compare. Computed in exact integer sums; VBench adds up
+    float32 means, so its printed value is within 1e-7 of this one.
+    """
+    curve = flicker_per_frame(frames)[1:]
+    return 1.0 - float(np.mean(curve)) if curve else None
+
+
+def sharpness_per_frame(frames: np.ndarray) -> list[float]:
+    """Variance of the 3x3 Laplacian of luma (0..255) per frame, at least 0, higher is sharper; noise raises it too.
+
+    Focus measure LAPV of Pech-Pacheco et al. (2000). Values of clips of different size are not comparable.
+    """
+    check_frames(frames)
+    return [float(cv2.Laplacian(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var()) for f in frames]
