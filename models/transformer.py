@@ -53,7 +53,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         self.norm_out = nn.LayerNorm(width, eps, elementwise_affine=False)
         self.proj_out = nn.Linear(width, out_channels * patch_size[1] * patch_size[2])
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
-        self._rope: dict[tuple, Tensor] = {}
+        self._rope: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     def tokens_per_frame(self, height: int, width: int) -> int:
         """Tokens of one latent frame of `height` x `width` latents."""
@@ -106,7 +106,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         per_frame = self.tokens_per_frame(height, width)
         rope = self._rotations(start_frame, frames, height, width, latents.device)
         if clean is not None:
-            rope = torch.cat([rope, rope], 0)
+            rope = tuple(torch.cat([part, part], 0) for part in rope)
         mask = self._mask(chunks, per_frame, window, clean is not None, latents.device)
         time, modulation = self.condition_embedder.time(times, tokens.dtype)
         grad_free = cache is not None and not torch.is_grad_enabled()
@@ -137,8 +137,8 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         mask = teacher_forcing_mask(layout, per_frame) if forced else chunk_causal_mask(layout, per_frame, window)
         return mask.to(device)
 
-    def _rotations(self, start: int, frames: int, height: int, width: int, device: torch.device) -> Tensor:
-        """Unit complex numbers (tokens, 1, head_dim / 2): time, height and width share the pairs as c - 2(c//3), c//3, c//3."""
+    def _rotations(self, start: int, frames: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (tokens, 1, head_dim / 2): time, height and width share the pairs as c - 2(c//3), c//3, c//3."""
         key = (start, frames, height, width, device)
         if key not in self._rope:
             if start + frames > self.config.rope_max_seq_len:
@@ -156,7 +156,8 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             angles = torch.cat(
                 [t[:, None, None].expand(*grid, -1), y[None, :, None].expand(*grid, -1), x[None, None].expand(*grid, -1)], -1
             )
-            self._rope[key] = torch.polar(torch.ones_like(angles), angles).flatten(0, 2)[:, None].to(device, torch.complex64)
+            angles = angles.flatten(0, 2)[:, None]
+            self._rope[key] = (angles.cos().to(device, torch.float32), angles.sin().to(device, torch.float32))
         return self._rope[key]
 
 
@@ -253,7 +254,7 @@ class _Layer(nn.Module):
         x: Tensor,
         modulation: Tensor,
         text: Tensor | None,
-        rope: Tensor,
+        rope: tuple[Tensor, Tensor],
         mask: Tensor | None,
         cache: KVCache | None,
         index: int,
@@ -281,10 +282,11 @@ class _Layer(nn.Module):
         return pair
 
 
-def _rotate(x: Tensor, rope: Tensor) -> Tensor:
+def _rotate(x: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
     """Interleaved rotary embedding: adjacent channels of x (B, tokens, heads, head_dim) are one complex number."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * rope).flatten(-2).to(x.dtype)
+    cos, sin = rope
+    real, imaginary = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], -1).flatten(-2).to(x.dtype)
 
 
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from models.world import FRAMES, render, sample_caption, sample_scene, still
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    steps: int = 2400
+    steps: int = 2000
     batch: int = 16
     lr: float = 1.5e-3
     latent_noise: float = 0.05

@@ -1,0 +1,86 @@
+"""Noise levels: the flow-matching path, step lists for any number of steps, and First-Frame Enhancement as a plan.
+
+Wan's path is x_t = (1 - sigma) * x0 + sigma * noise with the network predicting flow = noise - x0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+def shift_sigma(sigma: float | Tensor, shift: float) -> float | Tensor:
+    """Move noise levels toward 1: k * s / (1 + (k - 1) * s)."""
+    return shift * sigma / (1 + (shift - 1) * sigma)
+
+
+def step_sigmas(steps: int, shift: float = 5.0) -> tuple[float, ...]:
+    """Noise levels of an n-step sampler: n even strides from 1 toward 0, then shifted.
+
+    With shift 5: 4 steps give (1, 0.9375, 0.8333, 0.625), Self Forcing's list; 2 steps give every other entry of it.
+    """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; a chunk needs at least 1 step")
+    return tuple(shift_sigma(1 - i / steps, shift) for i in range(steps))
+
+
+def add_noise(x0: Tensor, noise: Tensor, sigma: float | Tensor) -> Tensor:
+    """x_t = (1 - sigma) * x0 + sigma * noise; sigma is a number or broadcasts against x0."""
+    return (1 - sigma) * x0 + sigma * noise
+
+
+def x0_from_flow(noisy: Tensor, flow: Tensor, sigma: float | Tensor) -> Tensor:
+    """x0 = x_t - sigma * flow, subtracted in float64 as in Self Forcing and cast back."""
+    if isinstance(sigma, Tensor):
+        sigma = sigma.double()
+    return (noisy.double() - sigma * flow.double()).to(noisy.dtype)
+
+
+def flow_from_x0(noisy: Tensor, x0: Tensor, sigma: float | Tensor) -> Tensor:
+    """flow = (x_t - x0) / sigma, in float64 because 1 / sigma amplifies rounding near 0."""
+    if isinstance(sigma, Tensor):
+        sigma = sigma.double()
+    return ((noisy.double() - x0.double()) / sigma).to(noisy.dtype)
+
+
+def per_frame(sigma: Tensor) -> Tensor:
+    """Noise levels (B,) or (B, T) shaped to broadcast against latents (B, T, C, H, W)."""
+    return sigma[:, None, None, None, None] if sigma.ndim == 1 else sigma[:, :, None, None, None]
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What to do, chunk by chunk: `chunks` lengths in latent frames, `sigmas` the noise levels of each chunk.
+
+    A chunk with no noise levels is given (an image or earlier video) and only enters the cache.
+    """
+
+    chunks: tuple[int, ...]
+    sigmas: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.chunks) != len(self.sigmas):
+            raise ValueError(f"{len(self.chunks)} chunks but {len(self.sigmas)} step lists; give one list for each chunk")
+
+    @classmethod
+    def uniform(cls, chunks: Sequence[int], steps: int, shift: float = 5.0, *, given: int = 0) -> "StepPlan":
+        """The same `steps` for every chunk but the first `given` ones, which are given."""
+        return cls(tuple(chunks), tuple(() if i < given else step_sigmas(steps, shift) for i in range(len(chunks))))
+
+    def enhance_first(self, first_steps: int, shift: float = 5.0) -> "StepPlan":
+        """First-Frame Enhancement (ASD, arXiv 2511.01419): `first_steps` for the first generated chunk, the rest as they are."""
+        first = next((i for i, sigmas in enumerate(self.sigmas) if sigmas), None)
+        if first is None:
+            return self
+        return replace(self, sigmas=(*self.sigmas[:first], step_sigmas(first_steps, shift), *self.sigmas[first + 1 :]))
+
+    @property
+    def forwards(self) -> int:
+        """Network calls without guidance: the steps, and a clean pass for every chunk but the last."""
+        return sum(len(s) for s in self.sigmas) + len(self.chunks) - 1
+
+
+def uniform_sigmas(count: int, generator: torch.Generator, shift: float = 1.0) -> Tensor:
+    """`count` training noise levels, uniform in (0, 1) and shifted; (count,) float32."""
+    return shift_sigma(torch.rand(count, generator=generator), shift)

@@ -1,0 +1,83 @@
+"""Text encoders behind one protocol: a small one for the shapes world, and an adapter for Wan's UMT5.
+
+Both give (B, length, width) with rows past the prompt set to zero. The zero rows are attended, as in Wan.
+"""
+
+import re
+from typing import Protocol
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from models.world import known_words
+
+UNKNOWN = 1
+
+
+class TextEncoder(Protocol):
+    """What the pipeline needs: prompts in, embeddings out."""
+
+    def embed(self, prompts: list[str]) -> Tensor:
+        """(B, length, width); an empty prompt gives zeros, the unconditional embedding."""
+
+
+class ShapesTextEncoder(ModelMixin, ConfigMixin):
+    """Word embeddings and a shallow transformer over the words of the shapes world; 0 is padding, 1 an unknown word."""
+
+    @register_to_config
+    def __init__(
+        self,
+        vocabulary: tuple[str, ...] = tuple(sorted(known_words())),
+        width: int = 128,
+        length: int = 16,
+        num_layers: int = 2,
+        num_attention_heads: int = 4,
+    ) -> None:
+        super().__init__()
+        self.words = {word: index + 2 for index, word in enumerate(vocabulary)}
+        self.embedding = nn.Embedding(len(vocabulary) + 2, width)
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, num_attention_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+            for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def tokenize(self, prompts: list[str]) -> Tensor:
+        """(B, length) int64 word numbers; words past `length` are cut."""
+        ids = torch.zeros(len(prompts), self.config.length, dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            words = re.findall(r"[^\W_]+", prompt.lower())[: self.config.length]
+            ids[row, : len(words)] = torch.tensor([self.words.get(word, UNKNOWN) for word in words], dtype=torch.long)
+        return ids
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """(B, length) word numbers to (B, length, width), zero where there is no word."""
+        there = input_ids > 0
+        # an empty row would attend to nothing and turn into NaN: let it see itself, its output is zeroed anyway
+        hidden = (self.embedding(input_ids) + self.positions) * there[..., None]
+        blocked = ~(there | ~there.any(1, keepdim=True))
+        for layer in self.layers:
+            hidden = layer(hidden, src_key_padding_mask=blocked)
+        return self.norm(hidden) * there[..., None]
+
+    def embed(self, prompts: list[str]) -> Tensor:
+        return self(self.tokenize(prompts).to(self.positions.device))
+
+
+class UMT5TextEncoder:
+    """Wan's text encoder: transformers' `UMT5EncoderModel` with its tokenizer, prompts cleaned and padded to `length`."""
+
+    def __init__(self, tokenizer: object, model: nn.Module, length: int = 512) -> None:
+        self.tokenizer, self.model, self.length = tokenizer, model, length
+
+    def embed(self, prompts: list[str]) -> Tensor:
+        cleaned = [" ".join(prompt.split()) for prompt in prompts]
+        batch = self.tokenizer(
+            cleaned, padding="max_length", truncation=True, max_length=self.length, return_attention_mask=True, return_tensors="pt"
+        )
+        mask = batch.attention_mask.to(self.model.device)
+        hidden = self.model(batch.input_ids.to(self.model.device), mask).last_hidden_state
+        return hidden * mask[..., None]
