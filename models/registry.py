@@ -1,0 +1,74 @@
+"""From a model's name to a pipeline that is ready to run. The only constructor others use."""
+
+import difflib
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import torch
+
+from models.autoencoder import ShapesAutoencoder
+from models.codec import Codec
+from models.pipeline import VideoPipeline
+from models.specs import MODELS, ModelSpec
+from models.text_encoder import ShapesTextEncoder
+from models.transformer import CausalVideoTransformer
+from models.types import RequestError
+
+log = logging.getLogger(__name__)
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+AUTOENCODER = "shapes-autoencoder"
+TEXT_ENCODER = "shapes-text-encoder"
+
+
+def list_models() -> list[ModelSpec]:
+    """Every model of the table, in its order."""
+    return list(MODELS.values())
+
+
+def get_spec(name: str) -> ModelSpec:
+    """The row of `name`; an unknown name is answered with what exists."""
+    if name in MODELS:
+        return MODELS[name]
+    near = difflib.get_close_matches(name, MODELS, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise RequestError(f"model '{name}' is not in the registry; choose one of {', '.join(MODELS)}{hint}")
+
+
+def weight_folders(spec: ModelSpec) -> list[Path]:
+    """The folders a model is loaded from: transformer, text encoder, autoencoder."""
+    return [ASSETS / spec.weights, ASSETS / TEXT_ENCODER, ASSETS / AUTOENCODER]
+
+
+def unavailable(spec: ModelSpec) -> str | None:
+    """Why a model cannot run here, or None when it can."""
+    missing = [f"assets/{folder.name}" for folder in weight_folders(spec) if not (folder / "config.json").exists()]
+    return f"its weights are missing: {', '.join(missing)}" if missing else None
+
+
+def weights_digest(spec: ModelSpec) -> str:
+    """SHA-256 over all weight files and configs a model is loaded from, as hex."""
+    digest = hashlib.sha256()
+    for folder in weight_folders(spec):
+        for path in sorted(folder.glob("*")):
+            if path.suffix in (".safetensors", ".json") and path.name != "card.json":
+                digest.update(path.name.encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def create_pipeline(name: str, *, device: str = "cpu") -> VideoPipeline:
+    """Load a model in float32, ready to generate on `device`."""
+    spec = get_spec(name)
+    reason = unavailable(spec)
+    if reason:
+        raise RequestError(f"model '{name}' cannot run here: {reason}; `python -m workbench models` lists what can")
+    # the hub is never asked: weights are local files, and a missing file is an error, not a download
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    parts = [
+        kind.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False).to(device)
+        for kind, folder in zip((CausalVideoTransformer, ShapesTextEncoder, ShapesAutoencoder), weight_folders(spec), strict=True)
+    ]
+    transformer, text_encoder, autoencoder = parts
+    return VideoPipeline(spec, transformer, text_encoder, Codec(autoencoder))
