@@ -1,0 +1,83 @@
+"""`python -m workbench COMMAND`. Exit code 0: done; 1: it failed; 2: the input is wrong. Errors are one line."""
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from models.types import RequestError
+from workbench import __version__
+from workbench.commands import COMMANDS
+from workbench.console import fail
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that tells an error in one line, with the nearest valid flag."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message.rstrip('.')}; see {self.prog} --help")
+        self.exit(2)
+
+    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
+        options, rest = self.parse_known_args(args, namespace)
+        if rest:
+            # the command's own parser knows the flags that may have been meant
+            self.commands.choices[options.command].unexpected(rest[0])
+        return options
+
+    def unexpected(self, word: str) -> NoReturn:
+        """Refuse a word that no flag takes."""
+        known = [flag for action in self._actions for flag in action.option_strings]
+        near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+        self.error(f"{word!r} is not understood here" + (f", did you mean {near[0]}?" if near else ""))
+
+
+def build_parser(command: str | None) -> Parser:
+    """The parser with `command`'s own flags; the other commands are only listed."""
+    parser = Parser(prog="python -m workbench", description="Few-step causal video generation.")
+    parser.add_argument("--version", action="version", version=f"ASD Workbench {__version__}")
+    parser.commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, row in COMMANDS.items():
+        if name == command:
+            importlib.import_module(f"workbench.commands.{row.module}").add_parser(parser.commands)
+        else:
+            parser.commands.add_parser(name, help=row.help)
+        parser.commands.choices[name].add_argument("--debug", action="store_true", help="show tracebacks of failures")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in argv if not word.startswith("-")), None)
+    try:
+        options = build_parser(command).parse_args(argv)
+    except SystemExit as stop:  # argparse ends --help and bad input this way
+        return int(stop.code or 0)
+    try:
+        return options.run(options)
+    except RequestError as error:
+        fail(str(error))
+        return 2
+    except KeyboardInterrupt:
+        fail("stopped")
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` say, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        fail(f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""The commands. Adding one is a file with `add_parser` and `run`, and a row in `COMMANDS`."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """`module` under `workbench.commands`; it is imported only when its command is called, so that help is quick."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "app": Command("app", "serve the app in a browser"),
+    "models": Command("models", "list the models"),
+    "generate": Command("generate", "make clips from prompts"),
+    "train": Command("train", "train a model by a recipe"),
+}

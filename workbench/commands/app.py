@@ -1,0 +1,72 @@
+"""`app`: serve the pages and the API until stopped."""
+
+import argparse
+import socket
+from dataclasses import fields
+from pathlib import Path
+
+from models.types import RequestError
+from workbench.console import say
+from workbench.settings import Settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("app", help="serve the app in a browser", description="Serve the app until Ctrl-C.")
+    parser.add_argument("--host", default=Settings.host, help=f"address (default {Settings.host}; 0.0.0.0 for all)")
+    parser.add_argument(
+        "--port", type=int, default=Settings.port, help=f"port (default {Settings.port}; 0 takes a free one)"
+    )
+    parser.add_argument("--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="clips, database")
+    parser.add_argument("--database-url", metavar="URL", help="SQLAlchemy URL (default: SQLite in --data-dir)")
+    parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
+    parser.add_argument("--auth", type=Path, metavar="FILE", help="people and their roles (default: no accounts)")
+    parser.add_argument("--read-only", action="store_true", help="show results; make and store nothing")
+    parser.add_argument(
+        "--min-watch",
+        type=float,
+        default=Settings.min_watch,
+        metavar="SHARE",
+        help=f"share of a clip to watch before voting, 0 to 1 (default {Settings.min_watch}; 0 turns the rule off)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    _check(settings)
+    with _bind(settings) as listener:  # before the slow part, so that a taken port is told at once
+        from workbench.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
+
+        serve(settings, listener, on_ready=lambda: say(f"ASD Workbench is at {_url(settings)} (Ctrl-C stops it)"))
+    return 0
+
+
+def _check(settings: Settings) -> None:
+    if not 0 <= settings.port <= 65535:
+        raise RequestError(f"--port {settings.port} is not a port; give 1 to 65535, or 0 for any free one")
+    if not 0 <= settings.min_watch <= 1:
+        raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
+    if settings.auth and not settings.auth.is_file():
+        raise RequestError(f"--auth {str(settings.auth)!r} is not a file; give the file with people and roles")
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        where = f"--data-dir {str(settings.data_dir)!r}"
+        raise RequestError(f"{where} cannot be made ({error.strerror}); choose another") from error
+
+
+def _bind(settings: Settings) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        reason = f"cannot serve on {_url(settings)} ({error.strerror})"
+        raise RequestError(f"{reason}; choose another --port or --host") from error
+    return listener
+
+
+def _url(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"

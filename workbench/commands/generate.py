@@ -1,0 +1,186 @@
+"""`generate`: clips and their manifests from a prompt, a list of prompts, or a manifest."""
+
+import argparse
+import secrets
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from models.types import GenerationRequest, RequestError
+from workbench.console import notice, say, say_json
+from workbench.manifest import Manifest, image_path, manifest_path, read_input, read_manifest
+from workbench.media import read_image
+
+EXAMPLE = "a red circle moving right on a black background"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip to make and where to put it."""
+
+    request: GenerationRequest
+    out: Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "generate",
+        help="make clips from prompts",
+        description="Make a clip and its manifest from a prompt, a prompt and a picture, or another clip's manifest.",
+        epilog=f'example: python -m workbench generate --prompt "{EXAMPLE}" --steps 1 --ffe --seed 7 --out out.mp4',
+    )
+    source = parser.add_argument_group("what to make")
+    source.add_argument("--model", help="a name from `models` (default shapes-asd)")
+    source.add_argument("--prompt", help="what the clip should show")
+    source.add_argument("--image", type=Path, metavar="F", help="a picture that becomes the first frame")
+    source.add_argument("--prompts", type=Path, metavar="F", help="a file, one prompt a line; seeds count up")
+    source.add_argument(
+        "--from", type=Path, metavar="F.json", dest="manifest", help="make a clip again; flags change it"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--steps", type=int, metavar="N", help="denoising steps a chunk (default: the model's own)")
+    how.add_argument("--ffe", action=argparse.BooleanOptionalAction, help="First-Frame Enhancement (more steps first)")
+    how.add_argument("--first-steps", type=int, metavar="N", help="steps of the first chunk with --ffe (default 4)")
+    how.add_argument("--frames", type=int, metavar="N", help="frames of the clip (default 49)")
+    how.add_argument("--seed", type=int, metavar="N", help="0 or more (default 0); the same seed is the same noise")
+    how.add_argument("--guidance-scale", type=float, metavar="S", help="1 is off (default: the model's own)")
+    how.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    to = parser.add_argument_group("where to")
+    to.add_argument("--out", type=Path, metavar="F.mp4", help="the clip; F.json beside it is its manifest")
+    to.add_argument("--out-dir", type=Path, metavar="D", help="with --prompts: 0000.mp4, 0000.json, 0001.mp4, ...")
+    to.add_argument("--json", action="store_true", help="print paths and manifests as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Refuse all that can be refused first, then make the clips one by one."""
+    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
+
+    _check_flags(options)
+    origin = read_manifest(options.manifest) if options.manifest else None
+    model = options.model or (origin.model if origin else "shapes-asd")
+    service = GenerationService(Path("data"), options.device)
+    jobs = _jobs(options, origin, service.pipeline(model).spec)
+    for job in jobs:
+        check_writable(job.out)
+    for text in dict.fromkeys(text for job in jobs for text in service.check(model, job.request)):
+        notice(text)
+    progress = tqdm(jobs, unit="clip", disable=len(jobs) == 1)
+    saved = [service.generate(model, job.request, out=job.out) for job in progress]
+    if origin and len(jobs) == 1:
+        _compare(origin, saved[0].manifest)
+    if options.json:
+        rows = [_row(clip) for clip in saved]
+        say_json(rows if options.prompts else rows[0])
+    else:
+        for clip in saved:
+            say(str(clip.path))
+    return 0
+
+
+def _row(clip) -> dict:
+    return {"path": str(clip.path), "manifest_path": str(clip.manifest_path), **asdict(clip.manifest)}
+
+
+def _check_flags(options: argparse.Namespace) -> None:
+    sources = [flag for flag in ("prompts", "manifest") if getattr(options, flag)]
+    if len(sources) == 2:
+        raise RequestError("--prompts and --from both say what to make; give one of them")
+    if options.prompt is None and not sources:
+        raise RequestError(f'--prompt is missing; give one, for example --prompt "{EXAMPLE}"')
+    if options.prompts:
+        if options.prompt is not None:
+            raise RequestError("--prompt and --prompts both say what to make; give one of them")
+        if options.out or not options.out_dir:
+            raise RequestError("--prompts makes many clips; give their folder by --out-dir, and no --out")
+    elif options.out_dir:
+        raise RequestError(f"--out-dir {str(options.out_dir)!r} goes with --prompts; for one clip give --out F.mp4")
+    elif not options.out and not options.manifest:
+        raise RequestError("--out is missing; give the clip's path, for example --out out.mp4")
+    if options.first_steps is not None and options.ffe is False:
+        raise RequestError(f"--first-steps {options.first_steps} counts only with --ffe; drop it or --no-ffe")
+
+
+def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> list[Job]:
+    request = _request(options, origin, spec)
+    if not options.prompts:
+        return [Job(request, options.out or options.manifest.with_suffix(".again.mp4"))]
+    prompts = read_prompts(options.prompts)
+    return [
+        Job(replace(request, prompt=prompt, seed=request.seed + index), options.out_dir / f"{index:04d}.mp4")
+        for index, prompt in enumerate(prompts)
+    ]
+
+
+def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> GenerationRequest:
+    names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale")
+    values = {"prompt": "", "steps": default_steps(spec)}
+    values |= {name: getattr(origin, name) for name in names} if origin else {}
+    values |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return GenerationRequest(**values, image=_image(options, origin))
+
+
+def _image(options: argparse.Namespace, origin: Manifest | None) -> np.ndarray | None:
+    if options.image:
+        return read_image(options.image)
+    return read_input(options.manifest, origin.image) if origin and origin.image else None
+
+
+def default_steps(spec) -> int:
+    """The request's default where the model offers it, else the most steps it was trained for."""
+    return GenerationRequest.steps if GenerationRequest.steps in spec.steps else max(spec.trained_steps)
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file, blank ones left out. Raises RequestError when there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise RequestError(f"--prompts {str(path)!r} cannot be read ({error.strerror}); give a text file") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"--prompts {str(path)!r} is not UTF-8 text; give one prompt a line") from error
+    prompts = [line.strip() for line in lines if line.strip()]
+    if not prompts:
+        raise RequestError(f"--prompts {str(path)!r} holds no prompt; give one prompt a line")
+    return prompts
+
+
+def check_writable(out: Path) -> None:
+    """Raise RequestError unless a clip and its manifest can be written at `out`; leaves nothing behind."""
+    shown = f"--out {str(out)!r}"
+    if out.suffix.lower() != ".mp4":
+        raise RequestError(f"{shown} does not end in .mp4; clips are H.264 mp4, so name it {out.stem or 'out'}.mp4")
+    for path in (out, manifest_path(out), image_path(out)):
+        if path.is_dir():
+            raise RequestError(f"{shown}: {str(path)!r} is a folder; choose another name")
+    if manifest_path(out).exists() and not _is_manifest(manifest_path(out)):
+        taken = str(manifest_path(out))
+        raise RequestError(f"{shown} would overwrite {taken!r}, which is not a manifest; choose another name")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    probe = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = f"{error.strerror}: {str(folder)!r}"
+        raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        read_manifest(path)
+    except RequestError:
+        return False
+    return True
+
+
+def _compare(origin: Manifest, made: Manifest) -> None:
+    """Say why a remake of `origin` differs, if it does and nothing was changed on purpose."""
+    asked = ("model", "prompt", "image", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
+    if made.frames_digest == origin.frames_digest or any(getattr(origin, a) != getattr(made, a) for a in asked):
+        return
+    causes = ("weights_digest", "dtype", "device", "threads", "libraries", "app_version")
+    changed = [name for name in causes if getattr(origin, name) != getattr(made, name)]
+    notice(f"these are not the manifest's frames; changed since then: {', '.join(changed) or 'the machine'}")

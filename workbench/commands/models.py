@@ -1,0 +1,38 @@
+"""`models`: the registry as a table or as JSON."""
+
+import argparse
+
+from workbench.console import say, say_json
+
+COLUMNS = ("name", "family", "tasks", "steps", "runs here", "title")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "models", help="list the models", description="List the models and which can run here."
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON list of rows")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from workbench.catalogue import model_rows  # noqa: PLC0415  (loads torch; --help should not)
+
+    rows = model_rows()
+    if options.json:
+        say_json(rows)
+    else:
+        say(table(rows))
+    return 0
+
+
+def table(rows: list[dict]) -> str:
+    """Rows as aligned text; why a model cannot run here follows below the table."""
+    cells = [COLUMNS]
+    for row in rows:
+        tasks, steps = (", ".join(map(str, row[name])) for name in ("tasks", "steps"))
+        cells.append((row["name"], row["family"], tasks, steps, "yes" if row["available"] else "no", row["title"]))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    reasons = [f"{row['name']} cannot run here: {row['reason']}" for row in rows if not row["available"]]
+    return "\n".join(lines + (["", *reasons] if reasons else []))

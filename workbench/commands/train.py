@@ -1,0 +1,89 @@
+"""`train`: any recipe, from the table of recipes."""
+
+import argparse
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from models.types import RequestError
+from workbench.console import say, say_json
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model by a recipe",
+        description="Train by a recipe and preset. --resume goes on with a stopped run and ends the same, bit for bit",
+    )
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="a name from --list")
+    parser.add_argument("--preset", metavar="P", help="a preset of the recipe (default: its first)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for weights, log, events and sample sheets")
+    parser.add_argument("--resume", action="store_true", help="go on from the last saved state in --out")
+    parser.add_argument("--steps", type=int, metavar="N", help="train this many steps in all instead of the preset's")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="0 or more (default 0)")
+    parser.add_argument("--list", action="store_true", help="list recipes and presets")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from models.training.loop import Run, train  # noqa: PLC0415  (loads torch; --help should not)
+    from models.training.recipes import RECIPES  # noqa: PLC0415
+
+    if options.list:
+        _list(RECIPES, as_json=options.json)
+        return 0
+    row = _choose("recipe", options.recipe, RECIPES)
+    config = _configure(options, row)
+    _check_out(options)
+    facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
+    latest = train(row.build(config), Run(options.out, config.steps, options.seed, facts=facts), resume=options.resume)
+    if options.json:
+        say_json({"out": str(options.out), "steps": config.steps, "last": latest})
+    else:
+        say(str(options.out))
+    return 0
+
+
+def _list(recipes: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        say_json({name: {p: asdict(config) for p, config in row.presets.items()} for name, row in recipes.items()})
+        return
+    for name, row in recipes.items():
+        for preset, config in row.presets.items():
+            values = ", ".join(f"{field.name}={getattr(config, field.name)}" for field in fields(config))
+            say(f"{name} --preset {preset}: {values}")
+
+
+def _choose(what: str, name: str | None, table: dict[str, Any]) -> Any:
+    if name not in table:
+        given = f"{what} {name!r} does not exist" if name else f"the {what} is missing"
+        raise RequestError(f"{given}; choose one of {', '.join(table)}")
+    return table[name]
+
+
+def _preset(options: argparse.Namespace, row: Any) -> str:
+    return options.preset or next(iter(row.presets))
+
+
+def _configure(options: argparse.Namespace, row: Any) -> Any:
+    config = _choose("preset", _preset(options, row), row.presets)
+    if options.seed < 0:
+        raise RequestError(f"--seed {options.seed} is negative; give 0 or more")
+    if options.steps is None:
+        return config
+    if options.steps < 1:
+        raise RequestError(f"--steps {options.steps} trains nothing; give 1 or more")
+    return replace(config, steps=options.steps)
+
+
+def _check_out(options: argparse.Namespace) -> None:
+    if not options.out:
+        raise RequestError(f"--out is missing; give a folder, for example --out runs/{options.recipe}")
+    if not options.resume and (options.out / "run.json").exists():
+        raise RequestError(f"--out {str(options.out)!r} already holds a run; give --resume or another folder")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"--out {str(options.out)!r} cannot be made ({error.strerror})"
+        raise RequestError(f"{reason}; choose another folder") from error

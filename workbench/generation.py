@@ -1,0 +1,209 @@
+"""One service makes every clip: the app, the command line and sweeps call it, so that they all make the same clip."""
+
+import hashlib
+import json
+import platform
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from models.pipeline import VideoPipeline
+from models.registry import create_pipeline, get_spec, unavailable, weights_digest
+from models.types import Chunk, GenerationRequest, GenerationResult, RequestError
+from workbench import __version__
+from workbench.manifest import (
+    InputImage,
+    Manifest,
+    digest_pixels,
+    image_path,
+    manifest_path,
+    write_manifest,
+)
+from workbench.media import encode_mp4, replacing, write_png
+
+# what a clip is named by; times and machine may differ between two makings of the same clip
+IDENTITY = ("model", "weights_digest", "prompt", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
+
+
+class Cancelled(Exception):
+    """Generation was stopped on request; nothing was written."""
+
+
+@dataclass(frozen=True)
+class SavedClip:
+    """A finished clip on disk: `path` mp4 and `manifest_path` JSON, with the exact frames in `result`."""
+
+    path: Path
+    manifest_path: Path
+    result: GenerationResult
+    manifest: Manifest
+    notices: tuple[str, ...]
+
+
+class GenerationService:
+    """Makes clips and saves them under `data_dir`/clips, from any thread, one network at a time.
+
+    A model is loaded once. `pipelines` are ready-made ones by name; any other comes from the registry when first
+    asked for.
+    """
+
+    def __init__(
+        self, data_dir: Path, device: str = "cpu", *, pipelines: Mapping[str, VideoPipeline] | None = None
+    ) -> None:
+        self.clips, self.device = data_dir / "clips", device
+        self._pipelines = dict(pipelines or {})
+        self._loading, self._network = threading.Lock(), threading.Lock()
+
+    def pipeline(self, model: str) -> VideoPipeline:
+        """The loaded pipeline. Raises RequestError for an unknown model and for one that cannot run here."""
+        with self._loading:
+            if model not in self._pipelines:
+                spec = get_spec(model)
+                reason = unavailable(spec)
+                if reason:
+                    raise RequestError(f"model {model!r} cannot run here: {reason}")
+                self._pipelines[model] = create_pipeline(model, device=self.device)
+            return self._pipelines[model]
+
+    def check(self, model: str, request: GenerationRequest) -> list[str]:
+        """Notices about a request that will work; raises RequestError for one that will not."""
+        return self.pipeline(model).check(request)
+
+    def generate(
+        self,
+        model: str,
+        request: GenerationRequest,
+        *,
+        on_chunk: Callable[[Chunk], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        out: Path | None = None,
+    ) -> SavedClip:
+        """Make a clip and save it with its manifest, at `out` or in the store by a name made from its content.
+
+        Raises RequestError for a bad request and Cancelled when `cancelled()` turns true between chunks.
+        """
+        pipeline = self.pipeline(model)
+        pipeline.check(request)
+        result = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
+        manifest = describe(pipeline, request, result)
+        path = out or self.clips / f"{content_name(manifest)}.mp4"
+        return save(result, manifest, request, path)
+
+    def stream(self, model: str, request: GenerationRequest) -> Iterator[Chunk | SavedClip]:
+        """Yield each chunk as soon as it exists, then the saved clip. Closing the iterator stops the network.
+
+        The network runs in a thread of its own: a reader that stalls holds nobody else up.
+        """
+        events: queue.SimpleQueue[Chunk | SavedClip | BaseException] = queue.SimpleQueue()
+        closed = threading.Event()
+
+        def work() -> None:
+            try:
+                events.put(self.generate(model, request, on_chunk=events.put, cancelled=closed.is_set))
+            except BaseException as error:  # carried to the reader, who raises it
+                events.put(error)
+
+        threading.Thread(target=work, name="generate", daemon=True).start()
+        try:
+            while True:
+                event = events.get()
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, SavedClip):
+                    return
+        finally:
+            closed.set()
+
+    def _run(
+        self,
+        pipeline: VideoPipeline,
+        request: GenerationRequest,
+        on_chunk: Callable[[Chunk], None],
+        cancelled: Callable[[], bool],
+    ) -> GenerationResult:
+        chunks = []
+        with self._network, closing(pipeline.stream(request)) as stream:
+            while not cancelled():
+                chunk = next(stream, None)
+                if chunk is None:
+                    return pipeline.collect(request, chunks)
+                chunks.append(chunk)
+                on_chunk(chunk)
+        raise Cancelled(f"stopped after {len(chunks)} of {chunks[0].chunks if chunks else 'all'} chunks")
+
+
+def describe(pipeline: VideoPipeline, request: GenerationRequest, result: GenerationResult) -> Manifest:
+    """The manifest of a result made just now by `pipeline`."""
+    spec = pipeline.spec
+    frames, height, width, _ = result.frames.shape
+    guidance = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
+    return Manifest(
+        model=spec.name,
+        family=spec.family,
+        weights_digest=weights_digest(spec),
+        prompt=request.prompt,
+        image=_describe_image(request),
+        seed=request.seed,
+        steps=request.steps,
+        ffe=request.ffe,
+        first_steps=request.first_steps,
+        guidance_scale=guidance,
+        frames=frames,
+        fps=result.fps,
+        width=width,
+        height=height,
+        sigmas=result.sigmas,
+        chunk_frames=result.chunk_frames,
+        forwards=result.forwards,
+        frames_digest=digest_pixels(result.frames),
+        notices=result.notices,
+        dtype=str(pipeline.dtype).removeprefix("torch."),
+        device=str(pipeline.device),
+        threads=torch.get_num_threads(),
+        libraries=library_versions(),
+        app_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        first_frame_seconds=round(result.first_frame_seconds, 4),
+        seconds=round(result.seconds, 4),
+    )
+
+
+def _describe_image(request: GenerationRequest) -> InputImage | None:
+    if request.image is None:
+        return None
+    height, width, _ = request.image.shape
+    return InputImage(digest_pixels(request.image), width, height)
+
+
+def content_name(manifest: Manifest) -> str:
+    """A file name made from what decides the clip: the same request on the same weights has the same name."""
+    identity = {name: getattr(manifest, name) for name in IDENTITY}
+    identity |= {"image": manifest.image and manifest.image.sha256, "frames_digest": manifest.frames_digest}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def save(result: GenerationResult, manifest: Manifest, request: GenerationRequest, path: Path) -> SavedClip:
+    """Write clip, manifest and conditioning picture together: all of them or none, the manifest last."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = manifest_path(path)
+    with ExitStack() as files:
+        write_manifest(manifest, files.enter_context(replacing(beside)))
+        encode_mp4(result.frames, result.fps, files.enter_context(replacing(path)))
+        if request.image is not None:
+            write_png(files.enter_context(replacing(image_path(path))), request.image)
+    return SavedClip(path, beside, result, manifest, result.notices)
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    names = ("torch", "diffusers", "numpy", "av")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,149 @@
+"""A clip's manifest: everything it takes to make the clip again, as JSON beside it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.types import GenerationRequest, RequestError
+from workbench.media import read_image, write_bytes
+
+FORMAT = "asd-workbench clip"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """The conditioning picture, which lies beside the manifest as `<name>.input.png`; `sha256` is of its pixels."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """How a clip was made. `sigmas` and `chunk_frames` hold one entry for each chunk; seconds are wall clock."""
+
+    model: str
+    family: str
+    weights_digest: str
+    prompt: str
+    image: InputImage | None
+    seed: int
+    steps: int
+    ffe: bool
+    first_steps: int
+    guidance_scale: float
+    frames: int
+    fps: int
+    width: int
+    height: int
+    sigmas: tuple[tuple[float, ...], ...]
+    chunk_frames: tuple[int, ...]
+    forwards: int
+    frames_digest: str
+    notices: tuple[str, ...]
+    dtype: str
+    device: str
+    threads: int
+    libraries: dict[str, str]
+    app_version: str
+    created: str
+    first_frame_seconds: float
+    seconds: float
+
+    def to_json(self) -> str:
+        return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        """Raises ValueError naming what is missing or wrong."""
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise ValueError(f"no {FORMAT!r} format mark")
+        if values.get("version") != VERSION:
+            raise ValueError(f"version {values.get('version')!r}, and this program reads version {VERSION}")
+        known = {field.name: field.type for field in fields(cls)}
+        missing = [name for name in known if name not in values]
+        if missing:
+            raise ValueError(f"without {', '.join(missing)}")
+        wrong = [name for name, kind in known.items() if not _fits(values[name], kind)]
+        if wrong:
+            raise ValueError(f"with a wrong type in {', '.join(wrong)}")
+        return cls(**{name: _revive(name, values[name]) for name in known})
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind in (int, str, bool, float):
+        return type(value) is kind or (kind is float and type(value) is int)
+    return True
+
+
+def _revive(name: str, value: Any) -> Any:
+    if name == "image" and value is not None:
+        return InputImage(**value)
+    if name == "sigmas":
+        return tuple(tuple(float(s) for s in sigmas) for sigmas in value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def digest_pixels(pixels: np.ndarray) -> str:
+    """SHA-256 of a clip's or picture's raw uint8 RGB, its shape included."""
+    digest = hashlib.sha256("x".join(map(str, pixels.shape)).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def manifest_path(clip: Path) -> Path:
+    return clip.with_suffix(".json")
+
+
+def image_path(clip: Path) -> Path:
+    return clip.with_suffix(".input.png")
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    write_bytes(path, manifest.to_json().encode())
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Raises RequestError for a missing file and for what is not a manifest of this program."""
+    try:
+        return Manifest.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give the .json beside a clip") from error
+    except (ValueError, TypeError) as error:
+        reason = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+        raise RequestError(f"{str(path)!r} is not a manifest ({reason}); give the .json beside a clip") from error
+
+
+def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:
+    """The model and the request that make the clip of this manifest again, its picture included.
+
+    Raises RequestError when the manifest or its picture is missing or changed.
+    """
+    manifest = read_manifest(path)
+    image = read_input(path, manifest.image) if manifest.image else None
+    return manifest.model, GenerationRequest(
+        prompt=manifest.prompt,
+        steps=manifest.steps,
+        ffe=manifest.ffe,
+        first_steps=manifest.first_steps,
+        frames=manifest.frames,
+        seed=manifest.seed,
+        image=image,
+        guidance_scale=manifest.guidance_scale,
+    )
+
+
+def read_input(manifest: Path, image: InputImage) -> np.ndarray:
+    """The picture beside `manifest`; raises RequestError when it is missing or not the one the clip was made from."""
+    path = image_path(manifest)
+    pixels = read_image(path)
+    if digest_pixels(pixels) != image.sha256:
+        raise RequestError(f"{str(path)!r} is not the picture this clip was made from; put that one back")
+    return pixels

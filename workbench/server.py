@@ -1,0 +1,31 @@
+"""Runs the application on a bound socket."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from workbench.generation import GenerationService
+from workbench.settings import Settings
+from workbench.ui.app import build_app
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_ready()
+
+
+def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` is called when requests are answered."""
+    service = GenerationService(settings.data_dir, settings.device)
+    config = uvicorn.Config(build_app(service, settings), log_level="warning", timeout_graceful_shutdown=3)
+    try:
+        _Server(config, on_ready).run(sockets=[listener])
+    except KeyboardInterrupt:
+        return  # Ctrl-C is how a server ends; uvicorn has shut down by now

@@ -1,0 +1,21 @@
+"""What one run of the workbench is told: where its data lies, where it serves, what it may do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`min_watch` is the share of a clip an annotator has to watch before voting; 0 turns the rule off.
+
+    `database_url` None means SQLite inside `data_dir`; `auth` is the file with people and roles, None for local use.
+    """
+
+    data_dir: Path = Path("data")
+    database_url: str | None = None
+    device: str = "cpu"
+    host: str = "127.0.0.1"
+    port: int = 7860
+    auth: Path | None = None
+    read_only: bool = False
+    min_watch: float = 0.8
