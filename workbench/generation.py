@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 
-from models.pipeline import VideoPipeline
-from models.registry import create_pipeline, get_spec, unavailable, weights_digest
+from models.pipeline import VideoPipeline, collect
+from models.registry import create_pipeline, get_spec, weights_digest
 from models.types import Chunk, GenerationRequest, GenerationResult, RequestError
 from workbench import __version__
 from workbench.manifest import (
@@ -24,6 +25,7 @@ from workbench.manifest import (
     Manifest,
     digest_pixels,
     image_path,
+    is_manifest,
     manifest_path,
     write_manifest,
 )
@@ -58,18 +60,17 @@ class GenerationService:
     def __init__(
         self, data_dir: Path, device: str = "cpu", *, pipelines: Mapping[str, VideoPipeline] | None = None
     ) -> None:
+        _check_device(device)
         self.clips, self.device = data_dir / "clips", device
         self._pipelines = dict(pipelines or {})
+        self._digests = {name: weights_digest(pipeline.spec) for name, pipeline in self._pipelines.items()}
         self._loading, self._network = threading.Lock(), threading.Lock()
 
     def pipeline(self, model: str) -> VideoPipeline:
         """The loaded pipeline. Raises RequestError for an unknown model and for one that cannot run here."""
         with self._loading:
             if model not in self._pipelines:
-                spec = get_spec(model)
-                reason = unavailable(spec)
-                if reason:
-                    raise RequestError(f"model {model!r} cannot run here: {reason}")
+                self._digests[model] = weights_digest(get_spec(model))
                 self._pipelines[model] = create_pipeline(model, device=self.device)
             return self._pipelines[model]
 
@@ -88,14 +89,38 @@ class GenerationService:
     ) -> SavedClip:
         """Make a clip and save it with its manifest, at `out` or in the store by a name made from its content.
 
-        Raises RequestError for a bad request and Cancelled when `cancelled()` turns true between chunks.
+        Raises RequestError, before anything is made, for a bad request or an output that cannot be written, and
+        Cancelled when `cancelled()` turns true between chunks.
         """
         pipeline = self.pipeline(model)
-        pipeline.check(request)
-        result = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
-        manifest = describe(pipeline, request, result)
+        notices = pipeline.check(request)
+        self.check_output(out or self.clips / "clip.mp4")
+        chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
+        result = collect(chunks, pipeline.spec.fps, notices)
+        manifest = describe(pipeline, request, result, self._digests[model])
         path = out or self.clips / f"{content_name(manifest)}.mp4"
         return save(result, manifest, request, path)
+
+    def check_output(self, path: Path) -> None:
+        """Raise RequestError unless a clip and what goes with it can be written at `path`; leaves nothing behind."""
+        shown = f"output {str(path)!r}"
+        if path.suffix.lower() != ".mp4":
+            raise RequestError(
+                f"{shown} does not end in .mp4; clips are H.264 mp4, so name it {path.stem or 'out'}.mp4"
+            )
+        for file in (path, manifest_path(path), image_path(path)):
+            if file.is_dir():
+                raise RequestError(f"{shown} cannot be written ({str(file)!r} is a folder); choose another name")
+        if manifest_path(path).exists() and not is_manifest(manifest_path(path)):
+            taken = f"{str(manifest_path(path))!r}, which is not a manifest"
+            raise RequestError(f"{shown} would overwrite {taken}; choose another name")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        try:
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = f"{error.strerror}: {str(folder)!r}"
+            raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
 
     def stream(self, model: str, request: GenerationRequest) -> Iterator[Chunk | SavedClip]:
         """Yield each chunk as soon as it exists, then the saved clip. Closing the iterator stops the network.
@@ -129,27 +154,38 @@ class GenerationService:
         request: GenerationRequest,
         on_chunk: Callable[[Chunk], None],
         cancelled: Callable[[], bool],
-    ) -> GenerationResult:
+    ) -> list[Chunk]:
         chunks = []
         with self._network, closing(pipeline.stream(request)) as stream:
             while not cancelled():
                 chunk = next(stream, None)
                 if chunk is None:
-                    return pipeline.collect(request, chunks)
+                    return chunks
                 chunks.append(chunk)
                 on_chunk(chunk)
         raise Cancelled(f"stopped after {len(chunks)} of {chunks[0].chunks if chunks else 'all'} chunks")
 
 
-def describe(pipeline: VideoPipeline, request: GenerationRequest, result: GenerationResult) -> Manifest:
-    """The manifest of a result made just now by `pipeline`."""
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise RequestError(f"device {device!r} is not one; choose cpu or cuda") from error
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        raise RequestError(
+            f"device {device!r} is not on this machine; choose cpu{' or cuda' * torch.cuda.is_available()}"
+        )
+
+
+def describe(pipeline: VideoPipeline, request: GenerationRequest, result: GenerationResult, digest: str) -> Manifest:
+    """The manifest of a result made just now by `pipeline`, whose weights have `digest`."""
     spec = pipeline.spec
     frames, height, width, _ = result.frames.shape
     guidance = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
     return Manifest(
         model=spec.name,
         family=spec.family,
-        weights_digest=weights_digest(spec),
+        weights_digest=digest,
         prompt=request.prompt,
         image=_describe_image(request),
         seed=request.seed,
@@ -166,8 +202,8 @@ def describe(pipeline: VideoPipeline, request: GenerationRequest, result: Genera
         forwards=result.forwards,
         frames_digest=digest_pixels(result.frames),
         notices=result.notices,
-        dtype=str(pipeline.dtype).removeprefix("torch."),
-        device=str(pipeline.device),
+        dtype=str(pipeline.transformer.dtype).removeprefix("torch."),
+        device=str(pipeline.transformer.device),
         threads=torch.get_num_threads(),
         libraries=library_versions(),
         app_version=__version__,

@@ -74,6 +74,8 @@ class Manifest:
         wrong = [name for name, kind in known.items() if not _fits(values[name], kind)]
         if wrong:
             raise ValueError(f"with a wrong type in {', '.join(wrong)}")
+        if values["threads"] < 1:
+            raise ValueError("with a wrong value in threads")
         return cls(**{name: _revive(name, values[name]) for name in known})
 
 
@@ -119,6 +121,14 @@ def read_manifest(path: Path) -> Manifest:
     except (ValueError, TypeError) as error:
         reason = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
         raise RequestError(f"{str(path)!r} is not a manifest ({reason}); give the .json beside a clip") from error
+
+
+def is_manifest(path: Path) -> bool:
+    try:
+        read_manifest(path)
+    except RequestError:
+        return False
+    return True
 
 
 def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:

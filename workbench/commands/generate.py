@@ -1,7 +1,6 @@
 """`generate`: clips and their manifests from a prompt, a list of prompts, or a manifest."""
 
 import argparse
-import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tqdm import tqdm
 
 from models.types import GenerationRequest, RequestError
 from workbench.console import notice, say, say_json
-from workbench.manifest import Manifest, image_path, manifest_path, read_input, read_manifest
+from workbench.manifest import Manifest, read_input, read_manifest
 from workbench.media import read_image
 
 EXAMPLE = "a red circle moving right on a black background"
@@ -56,15 +55,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then make the clips one by one."""
-    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
-
     _check_flags(options)
     origin = read_manifest(options.manifest) if options.manifest else None
     model = options.model or (origin.model if origin else "shapes-asd")
-    service = GenerationService(Path("data"), options.device)
+    service = _service(options, origin)
     jobs = _jobs(options, origin, service.pipeline(model).spec)
     for job in jobs:
-        check_writable(job.out)
+        service.check_output(job.out)
     for text in dict.fromkeys(text for job in jobs for text in service.check(model, job.request)):
         notice(text)
     progress = tqdm(jobs, unit="clip", disable=len(jobs) == 1)
@@ -78,6 +75,16 @@ def run(options: argparse.Namespace) -> int:
         for clip in saved:
             say(str(clip.path))
     return 0
+
+
+def _service(options: argparse.Namespace, origin: Manifest | None):
+    import torch  # noqa: PLC0415  (seconds to load; --help and bad flags should not wait for it)
+
+    from workbench.generation import GenerationService  # noqa: PLC0415
+
+    if origin:
+        torch.set_num_threads(origin.threads)  # sums are split by thread: another count may change the last bit
+    return GenerationService(Path("data"), options.device)
 
 
 def _row(clip) -> dict:
@@ -116,7 +123,7 @@ def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> list[Jo
 
 def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> GenerationRequest:
     names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale")
-    values = {"prompt": "", "steps": default_steps(spec)}
+    values = {"prompt": "", "steps": spec.default_steps}
     values |= {name: getattr(origin, name) for name in names} if origin else {}
     values |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return GenerationRequest(**values, image=_image(options, origin))
@@ -126,11 +133,6 @@ def _image(options: argparse.Namespace, origin: Manifest | None) -> np.ndarray |
     if options.image:
         return read_image(options.image)
     return read_input(options.manifest, origin.image) if origin and origin.image else None
-
-
-def default_steps(spec) -> int:
-    """The request's default where the model offers it, else the most steps it was trained for."""
-    return GenerationRequest.steps if GenerationRequest.steps in spec.steps else max(spec.trained_steps)
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -145,35 +147,6 @@ def read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise RequestError(f"--prompts {str(path)!r} holds no prompt; give one prompt a line")
     return prompts
-
-
-def check_writable(out: Path) -> None:
-    """Raise RequestError unless a clip and its manifest can be written at `out`; leaves nothing behind."""
-    shown = f"--out {str(out)!r}"
-    if out.suffix.lower() != ".mp4":
-        raise RequestError(f"{shown} does not end in .mp4; clips are H.264 mp4, so name it {out.stem or 'out'}.mp4")
-    for path in (out, manifest_path(out), image_path(out)):
-        if path.is_dir():
-            raise RequestError(f"{shown}: {str(path)!r} is a folder; choose another name")
-    if manifest_path(out).exists() and not _is_manifest(manifest_path(out)):
-        taken = str(manifest_path(out))
-        raise RequestError(f"{shown} would overwrite {taken!r}, which is not a manifest; choose another name")
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    probe = folder / f".{secrets.token_hex(8)}.tmp"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        reason = f"{error.strerror}: {str(folder)!r}"
-        raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
-
-
-def _is_manifest(path: Path) -> bool:
-    try:
-        read_manifest(path)
-    except RequestError:
-        return False
-    return True
 
 
 def _compare(origin: Manifest, made: Manifest) -> None:

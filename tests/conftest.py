@@ -1,0 +1,42 @@
+"""Shared fixtures: a tiny pipeline of the real classes, a service on a temporary folder, a rendered clip."""
+
+import os
+
+# before torch loads; inherited by the processes tests start, so that all of them split sums alike
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+import torch
+
+from models.pipeline import VideoPipeline, tiny_pipeline
+from models.world import Caption, Combination, render, sample_scene
+from workbench.generation import GenerationService
+
+PROMPT = "a red circle moving right on a black background"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads() -> None:
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> VideoPipeline:
+    """Random weights at tiny width; registered nowhere but in tests."""
+    return tiny_pipeline()
+
+
+@pytest.fixture
+def service(tmp_path, tiny) -> GenerationService:
+    """A service whose only loaded model is `tiny-random`, storing below `tmp_path`."""
+    return GenerationService(tmp_path / "data", pipelines={"tiny-random": tiny})
+
+
+@pytest.fixture(scope="session")
+def world_clip() -> np.ndarray:
+    """A rendered clip (49, 64, 64, 3) uint8 of `PROMPT`."""
+    caption = Caption((Combination("red", "circle", "right"),), "black")
+    return render(sample_scene(caption, np.random.default_rng(0)))

@@ -1,0 +1,83 @@
+"""Who may import whom, read from the syntax trees of the three packages."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {"models": set(), "eval": set(), "workbench": {"models", "eval"}}
+OWNER = {
+    "gradio": "workbench/ui/",
+    "plotly": "workbench/charts.py",
+    "sqlite3": "workbench/store/",
+    "sqlalchemy": "workbench/store/",
+}
+FILES = [(package, path) for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports(tree):
+    """(dotted name, line, is a plain `import`) of every import, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, True) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module, node.lineno, False
+
+
+def violations(package, place, tree):
+    """Sentences about imports that break the layout; `place` is the file's path from the root."""
+    forbidden = ({"app", "tests"} | set(MAY_IMPORT)) - MAY_IMPORT[package] - {package}
+    for name, line, plain in imports(tree):
+        root = name.partition(".")[0]
+        if root in forbidden:
+            yield f"{place}:{line}: {package} may not import {root}"
+        if not place.startswith(OWNER.get(root, "")):
+            yield f"{place}:{line}: {root} belongs in {OWNER[root]}"
+        if root == "eval" and plain:
+            yield f"{place}:{line}: `import eval` hides the builtin; write `from eval.x import y`"
+        if name.startswith("models.training") and not place.startswith(
+            ("models/training/", "workbench/commands/train.py")
+        ):
+            yield f"{place}:{line}: inference may not import models.training"
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_package_resolves_to_this_checkout(package):
+    assert Path(importlib.util.find_spec(package).origin) == ROOT / package / "__init__.py"
+
+
+@pytest.mark.parametrize("package, path", FILES, ids=lambda value: str(value).removeprefix(f"{ROOT}/"))
+def test_imports_point_downwards(package, path):
+    assert not list(violations(package, path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())))
+
+
+@pytest.mark.parametrize(
+    "package, place, source",
+    [
+        ("models", "models/x.py", "import gradio as gr"),
+        ("models", "models/x.py", "def f():\n    from eval.clip import Clip"),
+        ("eval", "eval/x.py", "from models import world"),
+        ("eval", "eval/x.py", "import sqlalchemy.orm"),
+        ("workbench", "workbench/x.py", "import eval.clip"),
+        ("workbench", "workbench/x.py", "import app"),
+        ("workbench", "workbench/ui/x.py", "import plotly.graph_objects as go"),
+        ("workbench", "workbench/ui/x.py", "from models.training.loop import train"),
+    ],
+)
+def test_the_rule_catches_what_it_is_for(package, place, source):
+    assert len(list(violations(package, place, ast.parse(source)))) == 1
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_every_folder_with_code_is_a_package_with_a_docstring(package):
+    for folder in {path.parent for _, path in FILES if path.is_relative_to(ROOT / package)}:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
+
+
+def test_importing_app_runs_nothing():
+    check = "import sys, app; assert not {'torch', 'gradio'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True, timeout=60)
