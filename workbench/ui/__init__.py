@@ -1,0 +1,1 @@
+"""The browser application: pages, endpoints and the player. The only package that imports gradio."""

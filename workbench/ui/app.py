@@ -1,0 +1,74 @@
+"""The application: FastAPI with the workbench's own routes, and the Gradio pages mounted in it."""
+
+import os
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
+
+from workbench import __version__
+from workbench.charts import plotly_folder
+from workbench.generation import GenerationService
+from workbench.settings import Settings
+from workbench.ui.context import Context
+from workbench.ui.endpoints import build_endpoints
+from workbench.ui.media import media_router
+from workbench.ui.pages import PAGES
+from workbench.ui.selftest import selftest_router
+from workbench.ui.theme import THEME
+
+STATIC = Path(__file__).parent / "static"
+MAX_UPLOAD = "64mb"
+QUEUE_SIZE = 64
+
+
+def build_app(service: GenerationService, settings: Settings) -> FastAPI:
+    """The whole application; serve it with any ASGI server."""
+    context = Context(service, settings)
+    app = FastAPI(
+        title="ASD Workbench", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
+    )
+    # no origins: only the app's own pages may call it; without this middleware gradio would admit any site
+    app.add_middleware(CORSMiddleware, allow_origins=[], allow_methods=["GET", "POST"])
+
+    @app.get("/api/v1/health", tags=["health"])
+    def health() -> dict[str, str]:
+        """Answers once the server takes requests."""
+        return {"status": "ok", "version": __version__}
+
+    app.include_router(media_router(context.media))
+    app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
+    app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")
+    app.mount("/ui", StaticFiles(directory=STATIC), name="ui")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
+        return gr.mount_gradio_app(
+            app,
+            build_blocks(context),
+            path="",
+            theme=THEME,
+            css_paths=[STATIC / "css" / "workbench.css"],
+            footer_links=[],
+            run_history=False,
+            max_file_size=MAX_UPLOAD,
+            ssr_mode=False,
+        )
+
+
+def build_blocks(context: Context) -> gr.Blocks:
+    """All pages in one `gr.Blocks`, each at its own address."""
+    main, *others = PAGES
+    with gr.Blocks(title="ASD Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+        gr.Navbar(main_page_name=main.title)
+        main.build(blocks, context)
+        build_endpoints(context)
+    for page in others:
+        with blocks.route(page.title, page.path):
+            gr.Navbar(main_page_name=main.title)  # each page has a bar of its own
+            page.build(blocks, context)
+    return blocks.queue(max_size=QUEUE_SIZE)

@@ -1,0 +1,29 @@
+"""Page components written in JavaScript: a constant template, and data that only reaches it as `value`."""
+
+import json
+from typing import Any
+
+import gradio as gr
+
+
+def script_component(module: str, value: Any = None, *, options: dict | None = None, **kwargs: Any) -> gr.HTML:
+    """Mounts `static/js/<module>.js`. `value` is JSON; the script writes its texts with textContent, never as HTML.
+
+    A function and not a subclass: gradio writes a .pyi file beside the source of every subclass.
+    """
+    call = f"main.mount({json.dumps(module)}, element, {{ props, watch, trigger }})"
+    return gr.HTML(
+        value=value,
+        html_template='<div class="wb-root"></div>',
+        js_on_load=f"import('/ui/js/main.js').then((main) => {call})",
+        apply_default_css=False,
+        options=options or {},
+        **kwargs,
+    )
+
+
+def uploaded_picture(**kwargs: Any) -> gr.Image:
+    """An image upload that hands over the file's path unread, so that a bad file is refused in our words."""
+    picture = gr.Image(type="filepath", **kwargs)
+    picture.preprocess = lambda payload: payload.path if payload else None
+    return picture

@@ -1,0 +1,97 @@
+"""What every page gets, and what pages share."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.registry import get_spec, list_models
+from models.specs import ModelSpec
+from models.types import RequestError
+from workbench.generation import GenerationService
+from workbench.settings import Settings
+from workbench.ui.media import MediaTokens
+
+# every handler that touches a network shares this queue, so two never run at once
+MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
+PRIVATE = {"api_visibility": "private"}
+EXAMPLE_PROMPTS = (
+    "a red circle moving right on a black background",
+    "a yellow star moving up on a navy background",
+    "a cyan triangle moving left on a gray background",
+    "a purple square moving down on a brown background",
+    "a green circle moving left and an orange star moving right on a navy background",
+)
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Context:
+    """The service that makes clips, how this server was started, and the media it hands out."""
+
+    service: GenerationService
+    settings: Settings
+    media: MediaTokens = field(default_factory=MediaTokens)
+
+    def check_writable(self) -> None:
+        """Raises RequestError on a server that only shows results."""
+        if self.settings.read_only:
+            raise RequestError("this server is read-only and makes no clips; start one without --read-only")
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """(title, name) of every model, for a dropdown."""
+    return [(spec.title, spec.name) for spec in list_models()]
+
+
+def default_model(*preferred: str) -> str:
+    """The first of `preferred` that exists, else the last model of the registry."""
+    names = [spec.name for spec in list_models()]
+    return next((name for name in preferred if name in names), names[-1])
+
+
+def step_choices(spec: ModelSpec) -> list[int]:
+    return list(spec.steps)
+
+
+def nearest(value: int | None, choices: Sequence[int]) -> int:
+    """The choice closest to `value`, so that switching models keeps the steps where it can."""
+    return min(choices, key=lambda choice: (abs(choice - (value or 0)), choice))
+
+
+def whole(value: Any, name: str, advice: str) -> int:
+    """A whole number from a form field or a link; raises RequestError naming the field."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError) as error:
+        shown = "empty" if value in (None, "") else repr(value)
+        raise RequestError(f"{name} is {shown}; give {advice}") from error
+    if isinstance(value, float) and value != number:
+        raise RequestError(f"{name} is {value}; give {advice}")
+    return number
+
+
+def seed_of(value: Any) -> int:
+    return whole(value, "seed", f"a whole number from 0 to {MAX_SEED}")
+
+
+def frames_of(value: Any) -> int:
+    return whole(value, "frames", "a whole number of frames, as 49")
+
+
+def sentence(error: Exception, *hidden: str | Path | None) -> str:
+    """An error as it may be shown: no server paths, and no details of what was not the user's doing."""
+    if not isinstance(error, RequestError):
+        logging.getLogger(__name__).error("a handler failed", exc_info=error)
+        return (
+            f"This failed on the server ({type(error).__name__}); the log there says why. Your settings are unchanged."
+        )
+    text = str(error)
+    for path in filter(None, hidden):
+        text = text.replace(str(path), Path(path).name)
+    return text
+
+
+def offered_steps(model: str) -> list[int]:
+    return step_choices(get_spec(model))

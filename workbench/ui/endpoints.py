@@ -1,0 +1,122 @@
+"""Named endpoints for `gradio_client`: /models, /generate, /compare. Bad input is a `gr.Error` with one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+
+from models.types import GenerationRequest, RequestError
+from workbench.catalogue import model_rows
+from workbench.charts import curve_values
+from workbench.manifest import Manifest
+from workbench.media import read_image
+from workbench.ui.comparison import LETTERS, sides_from_json
+from workbench.ui.context import MODEL_QUEUE, Context, frames_of, seed_of, whole
+from workbench.ui.pages.compare import Plan, check_sides
+
+
+def build_endpoints(context: Context) -> None:
+    """Endpoints have no place on a page; their components exist to describe them."""
+    with gr.Column(visible=False):
+        _models_endpoint()
+        _generate_endpoint(context)
+        _compare_endpoint(context)
+
+
+def _models_endpoint() -> None:
+    gr.Button("models").click(model_rows, None, gr.JSON(label="models"), api_name="models", queue=False)
+
+
+def _generate_endpoint(context: Context) -> None:
+    inputs = [
+        gr.Textbox(label="model"),
+        gr.Textbox(label="prompt"),
+        gr.Number(4, label="steps"),
+        gr.Checkbox(False, label="ffe"),
+        gr.Number(4, label="first_steps"),
+        gr.Number(49, label="frames"),
+        gr.Number(0, label="seed"),
+        gr.File(label="image", type="filepath"),
+    ]
+
+    def generate(
+        model: str,
+        prompt: str,
+        steps: float = 4,
+        ffe: bool = False,
+        first_steps: float = 4,
+        frames: float = 49,
+        seed: float = 0,
+        image: str | None = None,
+    ) -> tuple[str, dict[str, Any]]:
+        """Make one clip; returns the mp4 file and its manifest."""
+        try:
+            context.check_writable()
+            first = whole(first_steps, "first_steps", "a whole number")
+            picture = read_image(Path(image)) if image else None
+            count, number = frames_of(frames), seed_of(seed)
+            request = GenerationRequest(
+                prompt, whole(steps, "steps", "a whole number"), bool(ffe), first, count, number, picture
+            )
+            clip = context.service.generate(model, request)
+        except RequestError as error:
+            refuse(error, image)
+        return _hand_over(clip.path), _json(clip.manifest)
+
+    outputs = [gr.File(label="clip"), gr.JSON(label="manifest")]
+    gr.Button("generate").click(generate, inputs, outputs, api_name="generate", **MODEL_QUEUE)
+
+
+def _compare_endpoint(context: Context) -> None:
+    inputs = [
+        gr.Textbox(label="prompt"),
+        gr.JSON(label="sides"),
+        gr.Number(0, label="seed"),
+        gr.Number(49, label="frames"),
+    ]
+
+    def compare(
+        prompt: str, sides: Any, seed: float = 0, frames: float = 49
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Make the same prompt and noise with two to four choices of {model, steps, ffe, first_steps}.
+
+        Returns one result a side (label, manifest, speed, flicker and sharpness per frame) and the mp4 files.
+        """
+        try:
+            context.check_writable()
+            plan = Plan(prompt, seed_of(seed), frames_of(frames), sides_from_json(sides))
+            check_sides(context, plan)
+            clips = [
+                context.service.generate(side.model, side.request(plan.prompt, plan.seed, plan.frames))
+                for side in plan.sides
+            ]
+        except RequestError as error:
+            refuse(error)
+        results = [
+            {"side": letter, "label": side.label, "manifest": _json(clip.manifest), **curve_values(clip.result.frames)}
+            for letter, side, clip in zip(LETTERS, plan.sides, clips, strict=False)
+        ]
+        return results, [_hand_over(clip.path) for clip in clips]
+
+    outputs = [gr.JSON(label="results"), gr.File(label="clips", file_count="multiple")]
+    gr.Button("compare").click(compare, inputs, outputs, api_name="compare", **MODEL_QUEUE)
+
+
+def refuse(error: RequestError, *hidden: str | None) -> NoReturn:
+    """Tell the caller in one sentence, without the server's paths."""
+    text = str(error)
+    for path in filter(None, hidden):
+        text = text.replace(path, Path(path).name)
+    raise gr.Error(text, print_exception=False) from error
+
+
+def _hand_over(path: Path) -> str:
+    """A copy in gradio's own cache: callers reach this one file, not the folder of clips."""
+    return save_file_to_cache(path, get_upload_folder())
+
+
+def _json(manifest: Manifest) -> dict[str, Any]:
+    return json.loads(manifest.to_json())

@@ -1,0 +1,66 @@
+"""Settings as the query of an address, and back. A link that is wrong says so and changes nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from models.registry import get_spec
+from models.types import RequestError
+from workbench.ui.comparison import Side, format_sides, parse_sides
+from workbench.ui.context import frames_of, seed_of, whole
+
+
+def generate_link(side: Side, prompt: str, seed: int, frames: int) -> str:
+    ffe = side.first_steps if side.ffe else 0
+    query = {"model": side.model, "prompt": prompt, "steps": side.steps, "ffe": ffe, "seed": seed, "frames": frames}
+    return f"/?{urlencode(query)}"
+
+
+def compare_query(sides: tuple[Side, ...], prompt: str, seed: int, frames: int) -> dict[str, Any]:
+    return {"prompt": prompt, "seed": seed, "frames": frames, "sides": format_sides(sides)}
+
+
+def compare_link(sides: tuple[Side, ...], prompt: str, seed: int, frames: int) -> str:
+    return f"/compare?{urlencode(compare_query(sides, prompt, seed, frames))}"
+
+
+def read_generate(query: Mapping[str, str]) -> dict[str, Any]:
+    """The settings a Generate link names (those it does not name are missing); raises RequestError."""
+    found: dict[str, Any] = {}
+    if query.get("prompt"):
+        found["prompt"] = query["prompt"]
+    if query.get("model"):
+        found["model"] = get_spec(query["model"]).name
+    if query.get("steps"):
+        found["steps"] = _steps(found.get("model"), query["steps"])
+    if query.get("ffe"):
+        first_steps = whole(query["ffe"], "ffe in this link", "the steps of the first chunk, 0 for off")
+        found |= {"ffe": first_steps > 0} | ({"first_steps": first_steps} if first_steps > 0 else {})
+    return found | _common(query)
+
+
+def read_compare(query: Mapping[str, str]) -> dict[str, Any]:
+    """The comparison a link names; raises RequestError. Without `sides` there is none to open."""
+    found: dict[str, Any] = {"sides": parse_sides(query["sides"])} if query.get("sides") else {}
+    for side in found.get("sides", ()):
+        _steps(side.model, side.steps)
+    if query.get("prompt"):
+        found["prompt"] = query["prompt"]
+    return found | _common(query)
+
+
+def _common(query: Mapping[str, str]) -> dict[str, int]:
+    found = {}
+    if query.get("seed"):
+        found["seed"] = seed_of(query["seed"])
+    if query.get("frames"):
+        found["frames"] = frames_of(query["frames"])
+    return found
+
+
+def _steps(model: str | None, text: Any) -> int:
+    steps = whole(text, "steps in this link", "a whole number")
+    if model and steps not in get_spec(model).steps:
+        offered = ", ".join(map(str, get_spec(model).steps))
+        raise RequestError(f"steps {steps} in this link is not offered by {model}; choose one of {offered}")
+    return steps

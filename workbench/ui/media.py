@@ -1,0 +1,88 @@
+"""Media behind random tokens: an address tells nothing about the clip, its model or its file."""
+
+import io
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, Response
+from PIL import Image
+
+MAX_TOKENS = 20_000
+MAX_BYTES = 256 * 2**20
+TYPES = {".mp4": "video/mp4", ".json": "application/json", ".png": "image/png"}
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A file, or bytes kept in memory, and its MIME type."""
+
+    content: Path | bytes
+    mime: str
+
+    @property
+    def size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else 0
+
+
+class MediaTokens:
+    """Hands out addresses for media; the oldest are forgotten when there are too many or they grow too large."""
+
+    def __init__(self, max_tokens: int = MAX_TOKENS, max_bytes: int = MAX_BYTES) -> None:
+        self._media: OrderedDict[str, Medium] = OrderedDict()
+        self._bytes = 0
+        self._limits = max_tokens, max_bytes
+        self._lock = threading.Lock()
+
+    def file(self, path: Path) -> str:
+        """The address of a file; its name does not appear in it."""
+        return self._add(Medium(path, TYPES[path.suffix]))
+
+    def sheet(self, frames: np.ndarray) -> str:
+        """The address of (T, H, W, 3) uint8 RGB frames as one lossless picture, stacked from top to bottom."""
+        buffer = io.BytesIO()
+        Image.fromarray(frames.reshape(-1, *frames.shape[2:])).save(buffer, "PNG", compress_level=3)
+        return self._add(Medium(buffer.getvalue(), "image/png"))
+
+    def get(self, token: str) -> Medium | None:
+        with self._lock:
+            return self._media.get(token)
+
+    def _add(self, medium: Medium) -> str:
+        token = secrets.token_urlsafe(16)
+        with self._lock:
+            self._media[token] = medium
+            self._bytes += medium.size
+            tokens, size = self._limits
+            while len(self._media) > tokens or (self._bytes > size and len(self._media) > 1):
+                self._bytes -= self._media.popitem(last=False)[1].size
+        return f"/media/{token}"
+
+
+def media_router(media: MediaTokens) -> APIRouter:
+    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests."""
+    router = APIRouter(tags=["media"])
+
+    @router.get("/media/{token}")
+    @router.get("/api/v1/media/{token}")
+    def read(token: str) -> Response:
+        """A clip, a manifest or a sheet of frames."""
+        medium = media.get(token)
+        if medium is None or (isinstance(medium.content, Path) and not medium.content.is_file()):
+            raise HTTPException(404, "this medium is no longer on the server; make the clip again")
+        # a tag of its own and a fixed date: neither tells when the file was made
+        headers = {
+            "Cache-Control": "private, max-age=3600",
+            "X-Content-Type-Options": "nosniff",
+            "ETag": f'"{token}"',
+            "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+        }
+        if isinstance(medium.content, bytes):
+            return Response(medium.content, media_type=medium.mime, headers=headers)
+        return FileResponse(medium.content, media_type=medium.mime, headers=headers)
+
+    return router

@@ -1,0 +1,25 @@
+"""The pages of the app, in the order of the navigation bar. A new page is one module here and one row below."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+
+from workbench.ui.context import Context
+from workbench.ui.pages import compare, generate, models
+
+
+@dataclass(frozen=True)
+class Page:
+    """`build(blocks, context)` runs inside the page's own route; the first page is at "/"."""
+
+    title: str
+    path: str
+    build: Callable[[gr.Blocks, Context], None]
+
+
+PAGES = (
+    Page("Generate", "/", generate.build),
+    Page("Compare", "/compare", compare.build),
+    Page("Models", "/models", models.build),
+)

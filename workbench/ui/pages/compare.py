@@ -1,0 +1,361 @@
+"""The Compare page: the same prompt and noise through two to four choices, played in step."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import gradio as gr
+
+from models.registry import get_spec, list_models
+from models.types import RequestError
+from workbench.charts import frame_curves
+from workbench.generation import SavedClip
+from workbench.ui.clips import chunk_starts, file_name, finished_clip, speed_facts
+from workbench.ui.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side, recipe_difference
+from workbench.ui.component import script_component
+from workbench.ui.context import (
+    EXAMPLE_PROMPTS,
+    MODEL_QUEUE,
+    PRIVATE,
+    Context,
+    default_model,
+    frames_of,
+    model_choices,
+    nearest,
+    offered_steps,
+    seed_of,
+    sentence,
+    whole,
+)
+from workbench.ui.links import compare_query, read_compare
+from workbench.ui.pages.generate import DICE, SEGMENTS, STARTED
+from workbench.ui.pages.header import page_header
+
+FFE_CHOICES = [("off", 0), ("2 first steps", 2), ("3 first steps", 3), ("4 first steps", 4)]
+RECIPE_FIELDS = (
+    "model",
+    "steps",
+    "ffe",
+    "first_steps",
+    "guidance_scale",
+    "forwards",
+    "weights_digest",
+    "frames",
+    "dtype",
+)
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """The controls of one side."""
+
+    group: gr.Group
+    model: gr.Dropdown
+    steps: gr.Radio
+    ffe: gr.Dropdown
+
+    @property
+    def fields(self) -> list[Any]:
+        return [self.model, self.steps, self.ffe]
+
+
+def presets() -> list[tuple[str, tuple[Side, ...]]]:
+    """Comparisons worth one click, of the models this registry has."""
+    baseline, asd = "shapes-self-forcing", "shapes-asd"
+    offered = [
+        ("Baseline and ASD, 1 step", (Side(baseline, 1), Side(asd, 1))),
+        ("… with FFE", (Side(baseline, 1, True), Side(asd, 1, True))),
+        ("ASD ladder: 1, 1*, 2, 4", (Side(asd, 1), Side(asd, 1, True), Side(asd, 2), Side(asd, 4))),
+        ("Teacher, baseline, ASD", (*_teacher(), Side(baseline, 4), Side(asd, 4))),
+    ]
+    names = {spec.name for spec in list_models()}
+    return [(title, sides) for title, sides in offered if all(side.model in names for side in sides)]
+
+
+def _teacher() -> tuple[Side, ...]:
+    teacher = next((spec for spec in list_models() if not spec.causal), None)
+    return (Side(teacher.name, nearest(40, teacher.steps)),) if teacher else ()
+
+
+def build(blocks: gr.Blocks, context: Context) -> None:
+    page_header("Compare", "One prompt, one noise, two to four choices: every frame in step.")
+    first = default_model("shapes-self-forcing")
+    second = default_model("shapes-asd")
+    start = (Side(first, nearest(1, offered_steps(first))), Side(second, nearest(1, offered_steps(second))))
+    with gr.Row(equal_height=True):
+        prompt = gr.Dropdown(
+            list(EXAMPLE_PROMPTS),
+            value=EXAMPLE_PROMPTS[0],
+            allow_custom_value=True,
+            label="Prompt",
+            scale=6,
+            min_width=280,
+            elem_id="prompt",
+        )
+        frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
+        seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
+        dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
+    with gr.Row(equal_height=True):
+        columns = list(range(MIN_SIDES, MAX_SIDES + 1))
+        count = gr.Radio(
+            columns,
+            value=len(start),
+            label="Columns",
+            elem_classes=SEGMENTS,
+            scale=1,
+            min_width=190,
+            elem_id="columns",
+        )
+        with gr.Row(scale=4, elem_id="presets"):
+            preset_buttons = [(gr.Button(title, size="sm", min_width=130), sides) for title, sides in presets()]
+    with gr.Row(equal_height=True):
+        cards = [_card(i, start[i] if i < len(start) else start[-1], i < len(start)) for i in range(MAX_SIDES)]
+    with gr.Row():
+        run = gr.Button("Make them all", variant="primary", scale=3, elem_id="compare")
+        stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
+    status = script_component("status", elem_id="status")
+    player = script_component("player", options={"bus": "compare", "compare": True, "empty": EMPTY}, elem_id="player")
+    chart = script_component("chart", options={"bus": "compare"}, elem_id="chart")
+    recipes = script_component("table", elem_id="recipes")
+    with gr.Accordion("Player self-test", open=False, elem_id="selftest-panel"):
+        script_component("selftest", elem_id="selftest")
+
+    card_fields = [field for card in cards for field in card.fields]
+    form = [prompt, seed, frames, count, *card_fields]
+    linked = gr.State(False)
+    quiet = {"show_progress": "hidden", **PRIVATE}
+
+    def show_sides(sides: Sequence[Side]) -> Update:
+        updates: Update = {count: len(sides)}
+        for i, card in enumerate(cards):
+            updates[card.group] = gr.update(visible=i < len(sides))
+            if i < len(sides):
+                updates |= _card_values(card, sides[i])
+        return updates
+
+    def reopen(request: gr.Request) -> Update:
+        """Fill the form from the address of the page."""
+        try:
+            found = read_compare(request.query_params)
+        except RequestError as error:
+            return {status: {"state": "error", "text": str(error)}, linked: False}
+        simple = {prompt: "prompt", seed: "seed", frames: "frames"}
+        updates: Update = {component: found[name] for component, name in simple.items() if name in found}
+        updates[linked] = "sides" in found and "prompt" in found
+        return updates | (show_sides(found["sides"]) if "sides" in found else {})
+
+    def make(text: str, number: float, length: float, columns: int, *values: Any) -> Iterator[Update]:
+        busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
+        ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
+        try:
+            context.check_writable()
+            sides = _sides(columns, values)
+            plan = Plan(text, seed_of(number), frames_of(length), sides)
+            yield {
+                status: {"state": "running", "text": "Loading the models", "progress": 0},
+                chart: {},
+                recipes: {},
+                **busy,
+            }
+            for parts in make_comparison(context, plan):
+                yield {component: parts[name] for name, component in outputs.items() if name in parts}
+            yield ready
+        except Exception as error:
+            yield {status: {"state": "error", "text": sentence(error)}, **ready}
+
+    def make_linked(open_it: bool, *values: Any) -> Iterator[Update]:
+        if open_it:
+            yield from make(*values)
+        else:
+            yield {run: gr.update()}
+
+    def stopped() -> Update:
+        text = "Cancelled. Sides that were finished are saved."
+        return {
+            status: {"state": "idle", "text": text},
+            run: gr.update(interactive=True),
+            stop: gr.update(interactive=False),
+        }
+
+    outputs = {"player": player, "status": status, "chart": chart, "recipes": recipes}
+    made = [*outputs.values(), run, stop]
+    opened = blocks.load(
+        reopen, None, [prompt, seed, frames, count, *card_fields, *[c.group for c in cards], status, linked], **quiet
+    )
+    opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
+    clicked = run.click(None, None, status, js=STARTED, **quiet)
+    making = clicked.then(make, form, made, **MODEL_QUEUE, **quiet)
+    stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
+    dice.click(None, None, seed, js=DICE, **quiet)
+    count.input(
+        lambda n: [gr.update(visible=i < n) for i in range(MAX_SIDES)],
+        count,
+        [c.group for c in cards],
+        queue=False,
+        **quiet,
+    )
+    for card in cards:
+        card.model.input(_fit, [card.model, card.steps, card.ffe], [card.steps, card.ffe], queue=False, **quiet)
+    for button, sides in preset_buttons:
+        button.click(
+            lambda sides=sides: show_sides(sides),
+            None,
+            [count, *card_fields, *[c.group for c in cards]],
+            queue=False,
+            **quiet,
+        )
+
+
+EMPTY = "Choose what to compare and press “Make them all”. The clips play here in step, with their curves below."
+
+
+def _card(i: int, side: Side, visible: bool) -> Card:
+    choices = offered_steps(side.model)
+    with gr.Group(
+        visible=visible, elem_classes=f"wb-side-card wb-side-card-{i}", elem_id=f"side-{LETTERS[i]}"
+    ) as group:
+        model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", min_width=150)
+        steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, min_width=150)
+        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="First-Frame Enhancement", min_width=150)
+    return Card(group, model, steps, ffe)
+
+
+def _card_values(card: Card, side: Side) -> Update:
+    causal = get_spec(side.model).causal
+    return {
+        card.model: side.model,
+        card.steps: gr.update(choices=offered_steps(side.model), value=side.steps),
+        card.ffe: gr.update(value=side.first_steps if side.ffe else 0, interactive=causal),
+    }
+
+
+def _fit(model: str, steps: int, ffe: int) -> tuple[dict, dict]:
+    causal = get_spec(model).causal
+    choices = offered_steps(model)
+    return gr.update(choices=choices, value=nearest(steps, choices)), gr.update(
+        value=ffe if causal else 0, interactive=causal
+    )
+
+
+def _sides(columns: int, values: Sequence[Any]) -> tuple[Side, ...]:
+    """Sides from the cards' values: model, steps, FFE, three for each card."""
+    triples = [values[3 * i : 3 * i + 3] for i in range(columns)]
+    advice = "one of the steps offered for this model"
+    return tuple(Side(model, whole(steps, "steps", advice), bool(ffe), int(ffe) or 4) for model, steps, ffe in triples)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison to make."""
+
+    prompt: str
+    seed: int
+    frames: int
+    sides: tuple[Side, ...]
+
+
+def make_comparison(context: Context, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield what changes on the page, by component name, as the sides are made one after the other."""
+    check_sides(context, plan)
+    identity, clips = uuid4().hex, []
+    for i, side in enumerate(plan.sides):
+        with closing(context.service.stream(side.model, side.request(plan.prompt, plan.seed, plan.frames))) as events:
+            for event in events:
+                if isinstance(event, SavedClip):
+                    clips.append(event)
+                else:
+                    yield {"status": _progress(plan, i, event.index + 1, event.chunks)}
+        last = len(clips) == len(plan.sides)
+        yield {"player": player_value(context, plan, clips, identity)} | (_results(plan, clips) if last else {})
+
+
+def check_sides(context: Context, plan: Plan) -> None:
+    """Refuse before anything is made; raises RequestError naming the side."""
+    for letter, side in zip(LETTERS, plan.sides, strict=False):
+        try:
+            context.service.check(side.model, side.request(plan.prompt, plan.seed, plan.frames))
+        except RequestError as error:
+            raise RequestError(f"Side {letter}: {error}") from error
+
+
+def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identity: str) -> dict[str, Any]:
+    """The player's value with the sides made so far; the others are named and wait."""
+    clips = []
+    for i, side in enumerate(plan.sides):
+        label = f"{LETTERS[i]} · {side.label}"
+        if i >= len(made):
+            clips.append({"label": label, "note": "being made"})
+            continue
+        name = file_name(side.model, side.steps, side.ffe, plan.seed)
+        files = [("mp4", made[i].path), ("manifest", made[i].manifest_path)]
+        downloads = [
+            {"label": kind, "url": context.media.file(path), "name": name + path.suffix} for kind, path in files
+        ]
+        facts = speed_facts(made[i].result)
+        clips.append(
+            finished_clip(label, made[i].result, made[i].path, context.media, facts=facts, downloads=downloads)
+        )
+    return {
+        "id": identity,
+        "fps": get_spec(plan.sides[0].model).fps,
+        "total": max((len(clip.result.frames) for clip in made), default=plan.frames),
+        "ticks": chunk_starts(max((clip.result.chunk_frames for clip in made), key=len, default=())),
+        "clips": clips,
+        "live": len(made) < len(plan.sides),
+        "autoplay": len(made) == len(plan.sides),
+        "link": compare_query(plan.sides, plan.prompt, plan.seed, plan.frames),
+    }
+
+
+def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
+    labels = [f"{letter} · {side.label}" for letter, side in zip(LETTERS, plan.sides, strict=False)]
+    notices = list(dict.fromkeys(notice for clip in clips for notice in clip.notices))
+    seconds = sum(clip.result.seconds for clip in clips)
+    ticks = chunk_starts(max((clip.result.chunk_frames for clip in clips), key=len))
+    return {
+        "status": {
+            "state": "done",
+            "text": f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}.",
+            "notices": notices,
+        },
+        "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
+        "recipes": recipe_table(clips),
+    }
+
+
+def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
+    """The fields in which the sides' recipes differ."""
+    recipes = [{name: getattr(clip.manifest, name) for name in RECIPE_FIELDS} for clip in clips]
+    for recipe, clip in zip(recipes, clips, strict=True):
+        recipe["weights_digest"] = recipe["weights_digest"][:12]
+        recipe["sigmas of the first chunk"] = _numbers(clip.manifest.sigmas[0])
+        recipe["sigmas of the last chunk"] = _numbers(clip.manifest.sigmas[-1])
+    rows = [[name.replace("_", " "), *map(_shown, values)] for name, values in recipe_difference(recipes)]
+    columns = ["Field", *LETTERS[: len(clips)]]
+    if not rows:
+        rows = [["nothing", *["the same recipe" for _ in clips]]]
+    return {
+        "caption": "What differs",
+        "columns": columns,
+        "rows": rows,
+        "note": "Prompt, seed and noise are the same on every side.",
+    }
+
+
+def _numbers(values: Sequence[float]) -> str:
+    shown = [f"{value:.3g}" for value in values]
+    return " ".join(shown if len(shown) <= 6 else [*shown[:3], "…", shown[-1]])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def _progress(plan: Plan, side: int, chunk: int, chunks: int) -> dict[str, Any]:
+    text = f"{LETTERS[side]} · {plan.sides[side].label}: chunk {chunk} of {chunks}"
+    return {"state": "running", "text": text, "progress": (side + chunk / chunks) / len(plan.sides)}

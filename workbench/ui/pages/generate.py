@@ -1,0 +1,246 @@
+"""The Generate page: one clip, watched while it is made."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import gradio as gr
+
+from models.registry import get_spec
+from models.types import Chunk, GenerationRequest, RequestError
+from workbench.generation import SavedClip
+from workbench.media import read_image
+from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
+from workbench.ui.comparison import Side
+from workbench.ui.component import script_component, uploaded_picture
+from workbench.ui.context import (
+    EXAMPLE_PROMPTS,
+    MAX_SEED,
+    MODEL_QUEUE,
+    PRIVATE,
+    Context,
+    default_model,
+    frames_of,
+    model_choices,
+    nearest,
+    offered_steps,
+    seed_of,
+    sentence,
+    whole,
+)
+from workbench.ui.links import compare_link, read_generate
+from workbench.ui.pages.header import page_header
+
+TEXT, PICTURE = "Text", "Picture and text"
+SEGMENTS = "wb-segments"
+DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
+NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
+STARTED = "() => ({ state: 'running', fresh: true, text: 'Waiting for the model', progress: 0 })"
+WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed) => {
+  const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed };
+  import('/ui/js/link.js').then((link) => link.writeQuery(settings));
+}"""
+Update = dict[Any, Any]
+
+
+def build(blocks: gr.Blocks, context: Context) -> None:
+    page_header("Generate", "Type what should move, choose a model and its steps, and watch the clip arrive.")
+    model_name = default_model("shapes-asd")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            prompt = gr.Textbox(EXAMPLE_PROMPTS[0], label="Prompt", lines=2, max_lines=6, elem_id="prompt")
+            gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Examples", **PRIVATE)
+            source = gr.Radio(
+                [TEXT, PICTURE], value=TEXT, label="Make it from", elem_classes=SEGMENTS, elem_id="source"
+            )
+            picture = uploaded_picture(
+                label="First frame", sources=["upload", "clipboard"], height=200, visible=False, elem_id="picture"
+            )
+            with gr.Row():
+                model = gr.Dropdown(model_choices(), value=model_name, label="Model", min_width=190, elem_id="model")
+                steps = gr.Radio(
+                    offered_steps(model_name),
+                    value=get_spec(model_name).default_steps,
+                    label="Denoising steps",
+                    min_width=190,
+                    elem_classes=SEGMENTS,
+                    elem_id="steps",
+                )
+            with gr.Row():
+                ffe = gr.Checkbox(
+                    True,
+                    label="First-Frame Enhancement",
+                    info="More steps for the first chunk only.",
+                    min_width=190,
+                    elem_id="ffe",
+                )
+                first_steps = gr.Radio(
+                    [2, 3, 4],
+                    value=4,
+                    label="Steps of the first chunk",
+                    min_width=190,
+                    elem_classes=SEGMENTS,
+                    elem_id="first-steps",
+                )
+            with gr.Row():
+                frames = gr.Number(49, label="Frames", precision=0, min_width=90, elem_id="frames")
+                seed = gr.Number(7, label="Seed", precision=0, min_width=110, elem_id="seed")
+                with gr.Column(min_width=140):
+                    dice = gr.Button("New seed", size="sm", elem_id="dice")
+                    keep = gr.Checkbox(True, label="Keep this seed", container=False, elem_id="keep-seed")
+            with gr.Row():
+                run = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
+                stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", scale=1, min_width=100)
+        with gr.Column(scale=6, min_width=320):
+            player = script_component(
+                "player",
+                options={"bus": "generate", "empty": "Your clip plays here while it is being made."},
+                elem_id="player",
+            )
+            status = script_component("status", elem_id="status")
+
+    fields = [model, prompt, steps, ffe, first_steps, frames, seed]
+    quiet = {"show_progress": "hidden", **PRIVATE}
+
+    def reopen(request: gr.Request) -> Update:
+        """Fill the form from the address of the page."""
+        try:
+            found = read_generate(request.query_params)
+        except RequestError as error:
+            return {status: {"state": "error", "text": str(error)}}
+        named = dict(zip(("model", "prompt", "steps", "ffe", "first_steps", "frames", "seed"), fields, strict=True))
+        updates: Update = {named[name]: gr.update(value=value) for name, value in found.items()} | {
+            status: gr.update()
+        }
+        if "model" in found:
+            updates |= fit(found["model"], found.get("steps"), found.get("ffe", False))
+        return updates
+
+    def make(
+        name: str,
+        text: str,
+        n: int,
+        enhance: bool,
+        first: int,
+        count: float,
+        number: float,
+        kind: str,
+        upload: str | None,
+    ) -> Iterator[Update]:
+        """Yield the page's updates: one for every chunk, then the finished clip."""
+        busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
+        ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
+        try:
+            request = _request(text, n, enhance, first, count, number, kind, upload)
+            context.check_writable()
+            yield {status: _running("Loading the model", 0), **busy}
+            yield from _clip_updates(context, name, request, player, status)
+            yield ready
+        except Exception as error:
+            yield {status: {"state": "error", "text": sentence(error, upload)}, **ready}
+
+    def stopped() -> Update:
+        text = "Cancelled. Nothing was saved."
+        return {
+            status: {"state": "idle", "text": text},
+            run: gr.update(interactive=True),
+            stop: gr.update(interactive=False),
+        }
+
+    def fit(name: str, n: int | None, enhance: bool) -> Update:
+        return {steps: _steps_update(name, n), ffe: _ffe_update(name, enhance)}
+
+    blocks.load(reopen, None, [*fields, status], **quiet)
+    gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
+    model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
+    ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
+    source.change(lambda kind: gr.update(visible=kind == PICTURE), source, picture, queue=False, **quiet)
+    dice.click(None, None, seed, js=DICE, **quiet)
+    clicked = gr.on([run.click, prompt.submit], None, [keep, seed], seed, js=NEW_SEED, **quiet)
+    waiting = clicked.then(None, None, status, js=STARTED, **quiet)
+    waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
+    making = waiting.then(make, [*fields, source, picture], [player, status, run, stop], **MODEL_QUEUE, **quiet)
+    stop.click(stopped, None, [status, run, stop], cancels=[making], queue=False, **quiet)
+
+
+def _request(
+    prompt: str, steps: int, ffe: bool, first_steps: int, frames: float, seed: float, source: str, picture: str | None
+) -> GenerationRequest:
+    image = None
+    if source == PICTURE:
+        if picture is None:
+            raise RequestError(f"there is no picture to start from; upload one, or choose {TEXT!r}")
+        image = read_image(Path(picture))
+    steps = whole(steps, "steps", "one of the steps offered for this model")
+    return GenerationRequest(prompt, steps, bool(ffe), first_steps, frames_of(frames), seed_of(seed), image)
+
+
+def _clip_updates(
+    context: Context, model: str, request: GenerationRequest, player: gr.HTML, status: gr.HTML
+) -> Iterator[Update]:
+    side = Side(model, request.steps, request.ffe, request.first_steps)
+    value = {"id": uuid4().hex, "fps": get_spec(model).fps, "total": request.frames, "autoplay": True}
+    clip: dict[str, Any] = {"label": side.label, "sheets": []}
+    forwards = 0
+    with closing(context.service.stream(model, request)) as events:
+        for event in events:
+            if isinstance(event, SavedClip):
+                ticks = chunk_starts(event.result.chunk_frames)
+                yield {
+                    player: value | {"clips": [clip | {"done": True}], "ticks": ticks},
+                    status: _done(context, side, request, event),
+                }
+            else:
+                clip = clip | {"sheets": [*clip["sheets"], sheet(event.frames, context.media)]}
+                forwards += event.forwards
+                yield {player: value | {"clips": [clip], "live": True}, status: _chunk_status(event, forwards)}
+
+
+def _running(text: str, progress: float) -> dict[str, Any]:
+    return {"state": "running", "text": text, "progress": progress}
+
+
+def _chunk_status(chunk: Chunk, forwards: int) -> dict[str, Any]:
+    done = chunk.index + 1
+    text = f"Chunk {done} of {chunk.chunks} · {forwards} forwards · {chunk.seconds:.1f} s in the model"
+    return _running(text, done / chunk.chunks)
+
+
+def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedClip) -> dict[str, Any]:
+    name = file_name(side.model, side.steps, side.ffe, request.seed)
+    status = {
+        "state": "done",
+        "text": f"Done: {len(clip.result.frames)} frames in {clip.result.seconds:.1f} s.",
+        "notices": list(clip.notices),
+        "facts": speed_facts(clip.result),
+        "downloads": [
+            {"label": "Download mp4", "url": context.media.file(clip.path), "name": f"{name}.mp4"},
+            {"label": "Manifest (JSON)", "url": context.media.file(clip.manifest_path), "name": f"{name}.json"},
+        ],
+    }
+    if request.image is None:
+        status["links"] = [{"label": "Open in Compare", "url": _compare_address(side, request)}]
+    return status
+
+
+def _compare_address(side: Side, request: GenerationRequest) -> str:
+    """This clip beside the other model's, or beside its own without FFE."""
+    other = "shapes-self-forcing" if side.model != "shapes-self-forcing" else "shapes-asd"
+    other = default_model(other)
+    steps = nearest(side.steps, offered_steps(other))
+    return compare_link(
+        (Side(other, steps, side.ffe, side.first_steps), side), request.prompt, request.seed, request.frames
+    )
+
+
+def _steps_update(model: str, steps: int | None) -> dict:
+    choices = offered_steps(model)
+    return gr.update(choices=choices, value=nearest(steps or get_spec(model).default_steps, choices))
+
+
+def _ffe_update(model: str, ffe: bool) -> dict:
+    """A model that makes all frames at once has no first chunk to enhance."""
+    causal = get_spec(model).causal
+    return gr.update(value=ffe and causal, interactive=causal)

@@ -1,0 +1,19 @@
+/** The address of the page: what is on screen can be copied from the address bar and opened again. */
+
+let pending = null;
+
+export function readQuery() {
+  return Object.fromEntries(new URLSearchParams(window.location.search));
+}
+
+/** Replace the query of the address; empty values are left out. Waits a moment, since browsers limit how often. */
+export function writeQuery(values) {
+  clearTimeout(pending);
+  pending = setTimeout(() => {
+    const kept = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+    const query = new URLSearchParams(kept.map(([name, value]) => [name, String(value)]));
+    const theme = new URLSearchParams(window.location.search).get("__theme");
+    if (theme) query.set("__theme", theme);
+    window.history.replaceState(window.history.state, "", `${window.location.pathname}?${query}`);
+  }, 150);
+}

@@ -1,0 +1,204 @@
+/**
+ * A player for one or more clips in step to the frame.
+ *
+ * Its value: {id, fps, total, ticks, clips: [clip], error, autoplay, link}, a clip is
+ * {label, sheets: [{url, frames}] or video and count, done, note, facts: [[name, value]], downloads}.
+ * A value with the id of the last one adds what is new (chunks as they are made); another id starts afresh.
+ * It announces frames as window event "wb:frame" and obeys "wb:seek", both with {bus, frame}.
+ */
+import { Clock } from "./clock.js";
+import { Controls } from "./controls.js";
+import { el } from "./dom.js";
+import { framesFromSheet, framesFromVideo } from "./frames.js";
+import { listen } from "./keyboard.js";
+import { readQuery, writeQuery } from "./link.js";
+import { MODES, Stage } from "./stage.js";
+
+export class Player {
+  constructor(root, { bus = "main", compare = false, empty = "Nothing to play yet", keyboard = true } = {}) {
+    Object.assign(this, { root, bus, compare, queue: Promise.resolve(), value: null, opened: false, linked: readQuery() });
+    root.classList.add("wb-player");
+    root.dataset.state = "empty";
+    this.message = el("div", { class: "wb-message", text: empty });
+    this.clock = new Clock(() => this.onFrame(), () => this.onState());
+    this.stage = new Stage(el("div", { class: "wb-stage" }));
+    this.controls = new Controls(this);
+    root.replaceChildren(this.message, this.stage.root, this.controls.node);
+    root.workbench = this;
+    if (keyboard) listen(this);
+    const onSeek = (event) => {
+      if (!root.isConnected) return window.removeEventListener("wb:seek", onSeek);
+      if (event.detail.bus === bus) this.scrub(event.detail.frame);
+    };
+    window.addEventListener("wb:seek", onSeek);
+  }
+
+  /** Show a value; calls are worked off in order, and a newer clip makes the older one stop loading. */
+  show(value) {
+    if (!value?.clips) return this.queue;
+    this.wanted = value.id;
+    this.queue = this.queue.then(() => this.apply(value)).catch((error) => this.fail(error));
+    return this.queue;
+  }
+
+  async apply(value) {
+    if (value.id !== this.wanted) return;
+    if (value.id !== this.value?.id) this.reset(value);
+    this.value = value;
+    this.clock.total = value.total;
+    this.controls.setTimeline(value.total, value.ticks ?? []);
+    if (value.error) throw new Error(value.error);
+    for (let side = 0; side < value.clips.length; side += 1) await this.load(side, value.clips[side]);
+    if (this.clock.available) this.root.dataset.state = "ready";
+    this.stage.setClips(this.stage.clips); // captions may have changed with this value
+    this.open(value);
+    this.controls.update();
+  }
+
+  reset(value) {
+    this.clock.pause();
+    Object.assign(this.clock, { fps: value.fps, total: value.total, available: 0, position: 0, range: null });
+    this.stage.frame = 0;
+    this.stage.setClips(value.clips.map((clip) => ({ ...clip, frames: [], loaded: 0 })));
+    this.controls.setClips(value.clips.map((clip) => clip.label));
+    this.root.dataset.state = "loading";
+    this.message.textContent = "Loading frames …";
+    this.opened = false;
+    this.setMode(this.stage.mode);
+  }
+
+  /** Fetch what this side does not have yet. */
+  async load(side, clip) {
+    const kept = this.stage.clips[side];
+    Object.assign(kept, clip);
+    if (clip.video && !kept.loaded) {
+      const source = { url: clip.video, fps: this.value.fps, count: clip.count };
+      kept.frames = await framesFromVideo(source, (k, n) => (this.message.textContent = `Decoding frame ${k} of ${n}`));
+      kept.loaded = 1;
+    }
+    for (const sheet of (clip.sheets ?? []).slice(kept.loaded)) {
+      kept.frames = kept.frames.concat(await framesFromSheet(sheet));
+      kept.loaded += 1;
+      this.grow();
+    }
+    this.grow();
+  }
+
+  /** A frame can be shown once every side that has started has it; a finished shorter clip holds its last one. */
+  grow() {
+    const { clock, stage, value } = this;
+    const reach = (clip) => (clip.done && clip.loaded >= (clip.sheets?.length ?? 1) ? clock.total : clip.frames.length);
+    const started = stage.clips.filter((clip) => clip.frames.length);
+    const before = clock.available;
+    clock.available = started.length ? Math.min(clock.total, ...started.map(reach)) : 0;
+    if (!before && clock.available) {
+      this.root.dataset.state = "ready";
+      this.onFrame();
+      if (value.autoplay && !value.link) this.autoplay();
+    }
+    this.controls.update();
+  }
+
+  /** First showing of a clip: the address may name a frame and a view. */
+  open(value) {
+    if (this.opened || !value.link || value.live) return;
+    this.opened = true;
+    const { frame, mode } = this.linked;
+    this.linked = {}; // the address the page was opened with counts once
+    if (MODES.includes(mode) && value.clips.length > 1) this.setMode(mode);
+    if (frame) this.seek(Number(frame) || 0);
+    else if (value.autoplay) this.autoplay();
+    this.writeLink();
+  }
+
+  autoplay() {
+    if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.clock.play();
+  }
+
+  fail(error) {
+    this.clock.pause();
+    this.root.dataset.state = "error";
+    this.message.textContent = `Cannot show this clip: ${error.message}.`;
+  }
+
+  toggle() {
+    if (this.clock.playing) this.clock.pause();
+    else this.clock.play();
+  }
+
+  seek(frame) {
+    this.clock.pause();
+    this.clock.seek(frame);
+  }
+
+  scrub(frame) {
+    this.seek(frame);
+  }
+
+  restart() {
+    this.clock.seek(0);
+    this.clock.play();
+  }
+
+  stepChunk(direction) {
+    const starts = [0, ...(this.value?.ticks ?? []), this.clock.available - 1];
+    const beyond = starts.filter((start) => (direction > 0 ? start > this.clock.frame : start < this.clock.frame));
+    if (beyond.length) this.seek(direction > 0 ? Math.min(...beyond) : Math.max(...beyond));
+  }
+
+  setSpeed(speed) {
+    this.clock.speed = speed;
+  }
+
+  setLoop(loop) {
+    this.clock.loop = loop;
+    this.controls.update();
+  }
+
+  setRange(first, last) {
+    this.clock.range = first === null || first >= last ? null : [first, last];
+    this.controls.update();
+  }
+
+  setMode(mode) {
+    this.stage.setMode(mode);
+    this.controls.update();
+    this.writeLink();
+  }
+
+  setPair(i, side) {
+    this.stage.pair[i] = side;
+    this.stage.layout();
+  }
+
+  setGain(gain) {
+    this.stage.gain = gain;
+    this.stage.draw(this.clock.frame);
+  }
+
+  onFrame() {
+    this.stage.draw(this.clock.frame);
+    this.controls.update();
+    window.dispatchEvent(new CustomEvent("wb:frame", { detail: { bus: this.bus, frame: this.clock.frame } }));
+    this.writeLink();
+  }
+
+  onState() {
+    this.controls.update();
+    this.writeLink();
+  }
+
+  /** The address follows the picture, but only when it stands still. */
+  writeLink() {
+    const link = this.value?.link;
+    if (!link || this.clock.playing || !this.opened) return;
+    writeQuery({ ...link, frame: this.clock.frame, mode: this.stage.mode });
+  }
+}
+
+/** The entry point for a page component. */
+export function mount(element, { props, watch }) {
+  const player = new Player(element, props.options ?? {});
+  watch("value", () => player.show(props.value));
+  player.show(props.value);
+}
