@@ -1,6 +1,8 @@
 """Shared fixtures: a tiny pipeline of the real classes, a service on a temporary folder, a rendered clip."""
 
 import os
+import struct
+import zlib
 
 # before torch loads; inherited by the processes tests start, so that all of them split sums alike
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -40,3 +42,13 @@ def world_clip() -> np.ndarray:
     """A rendered clip (49, 64, 64, 3) uint8 of `PROMPT`."""
     caption = Caption((Combination("red", "circle", "right"),), "black")
     return render(sample_scene(caption, np.random.default_rng(0)))
+
+
+def png_that_says(width: int, height: int) -> bytes:
+    """A PNG whose header tells a size and which holds next to nothing, as a decompression bomb does."""
+
+    def part(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + part(b"IDAT", zlib.compress(bytes(64))) + part(b"IEND", b"")

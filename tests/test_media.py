@@ -1,12 +1,10 @@
-import struct
-import zlib
-
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from models.types import RequestError
+from tests.conftest import png_that_says
 from workbench.media import decode_mp4, encode_mp4, read_image, replacing, write_png
 
 
@@ -129,26 +127,16 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
     assert set(read_image(tmp_path / "p.png").ravel()) == {100}
 
 
-def png_header(width, height):
-    """A PNG that says its size and holds next to nothing, as a decompression bomb does."""
-
-    def part(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + part(b"IDAT", zlib.compress(bytes(64))) + part(b"IEND", b"")
-
-
 @pytest.mark.parametrize(
     "content, words",
     [
         (b"hello, I am text\n", "is not a picture; give a PNG"),
         (b"", "is not a picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "is not a picture"),
-        (png_header(64, 64), "cannot be read"),
-        (png_header(20_000, 20_000), "use at most 64 megapixels"),
-        (png_header(10_000, 10_000), "is 10000x10000 pixels; use at most 64 megapixels"),
-        (png_header(20_000, 64), "16,384 pixels a side"),
+        (png_that_says(64, 64), "cannot be read"),
+        (png_that_says(20_000, 20_000), "use at most 64 megapixels"),
+        (png_that_says(10_000, 10_000), "is 10000x10000 pixels; use at most 64 megapixels"),
+        (png_that_says(20_000, 64), "16,384 pixels a side"),
     ],
 )
 def test_what_cannot_be_a_first_frame_is_refused_in_a_sentence(tmp_path, recwarn, content, words):

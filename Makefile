@@ -1,0 +1,34 @@
+# make app    install on first use, then serve at http://127.0.0.1:7860
+PYTHON ?= python3
+PORT ?= 7860
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint screenshots
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+app: $(VENV)/installed ## serve the app (PORT=7860, ARGS="--data-dir data")
+	$(RUN) -m workbench app --port $(PORT) $(ARGS)
+
+test: $(VENV)/installed ## run the tests (ARGS="-k media")
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/installed ## check the style
+	$(RUN) -m ruff check .
+
+screenshots: $(VENV)/installed ## take the pictures of the README from the running app
+	$(RUN) -m tests.screenshots
+
+$(VENV)/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; give a newer one by PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "no virtual environments here: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	@$(RUN) -c 'import cv2' || \
+		{ echo "system libraries are missing: sudo apt-get install $$(xargs < packages.txt)" >&2; exit 1; }
+	@touch $@
