@@ -1,5 +1,5 @@
 /** Draws clips: side by side, or a pair of them as wipe, difference or blink. */
-import { el } from "./dom.js";
+import { el, safeLink } from "./dom.js";
 
 export const MODES = ["side", "wipe", "difference", "blink"];
 const BLINK_MS = 500; // two changes a second: below the three flashes a second that accessibility rules allow
@@ -146,7 +146,7 @@ export class Stage {
 
 function factList(clip) {
   const rows = (clip.facts ?? []).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value })));
-  const links = (clip.downloads ?? []).map((file) => el("a", { href: file.url, download: file.name, text: file.label }));
-  const parts = [rows.length ? el("dl", { class: "wb-facts" }, ...rows) : null, ...links].filter(Boolean);
+  const links = (clip.downloads ?? []).map((file) => el("a", { href: safeLink(file.url), download: file.name, text: file.label }));
+  const parts = [rows.length ? el("dl", { class: "wb-facts" }, ...rows) : null, links.length ? el("p", {}, ...links) : null].filter(Boolean);
   return parts.length ? el("figcaption", {}, ...parts) : null;
 }

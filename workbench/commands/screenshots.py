@@ -1,0 +1,114 @@
+"""`screenshots`: pictures of the running app, made by driving a real browser through real generations."""
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.types import RequestError
+from workbench.console import say
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+SIZE = {"width": 1280, "height": 900}
+GENERATE = "/?model=shapes-asd&prompt=a+yellow+star+moving+up+on+a+navy+background&steps=1&ffe=4&seed=7"
+COMPARE = (
+    "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=7&frame=30"
+    "&sides=shapes-self-forcing:1:0,shapes-asd:1:0,shapes-asd:1:4"
+)
+MINUTES = 10 * 60_000
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "screenshots", help="picture the pages", description="Save generate.png and compare.png."
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/images"), metavar="DIR", help="folder (default docs/images)"
+    )
+    parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
+    from workbench.ui.live import live_app  # noqa: PLC0415
+
+    find_chromium()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), device=options.device)
+        with (
+            live_app(GenerationService(settings.data_dir, settings.device), settings) as url,
+            open_browser() as browser,
+        ):
+            page = browser.new_page(viewport=SIZE)
+            for name, shoot in (("generate", picture_generate), ("compare", picture_compare)):
+                shoot(page, url)
+                page.screenshot(path=options.out / f"{name}.png", full_page=True)
+                say(str(options.out / f"{name}.png"))
+    return 0
+
+
+def find_chromium() -> str:
+    """The path of an installed Chromium or Chrome. Raises RequestError when there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    raise RequestError("no chromium is on the PATH; install one, for example `apt-get install chromium`")
+
+
+@contextmanager
+def open_browser() -> Iterator["Browser"]:
+    """A headless Chromium. Raises RequestError when the browser or playwright is not installed."""
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415  (only this command needs it)
+    except ImportError as error:
+        raise RequestError("playwright is not installed; run `pip install playwright`") from error
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def picture_generate(page: "Page", url: str) -> None:
+    page.goto(url + GENERATE)
+    page.click("#generate")
+    wait_until_done(page)
+    pause_at(page, 30)
+
+
+def picture_compare(page: "Page", url: str) -> None:
+    page.goto(url + COMPARE)  # a link with sides makes them by itself
+    wait_until_done(page)
+    page.wait_for_selector(".wb-plot .main-svg")
+    pause_at(page, 30)
+
+
+def wait_until_done(page: "Page") -> None:
+    """Wait for the finished clip, or fail with the sentence that the page shows."""
+    ended = page.wait_for_selector("#status [data-state=done], #status [data-state=error]", timeout=MINUTES)
+    if ended.get_attribute("data-state") == "error":
+        raise RuntimeError(f"the page says: {ended.inner_text()}")
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+
+
+def pause_at(page: "Page", frame: int) -> None:
+    page.evaluate("(frame) => document.querySelector('#player .wb-player').workbench.seek(frame)", frame)
+    page.wait_for_timeout(500)

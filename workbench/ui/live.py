@@ -1,0 +1,40 @@
+"""The app on a free port of this machine, in a thread of its own: for screenshots and tests."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from workbench.generation import GenerationService
+from workbench.settings import Settings
+from workbench.ui.app import build_app
+
+PATIENCE = 60.0
+
+
+@contextmanager
+def live_app(service: GenerationService, settings: Settings) -> Iterator[str]:
+    """Yield the address of the running app; it stops when the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(build_app(service, settings), log_level="error", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            _wait(server, thread)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+def _wait(server: uvicorn.Server, thread: threading.Thread) -> None:
+    end = time.monotonic() + PATIENCE
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > end:
+            raise RuntimeError("the app did not start; run `python -m workbench app` to see why")
+        time.sleep(0.05)
