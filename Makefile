@@ -21,7 +21,7 @@ lint: $(VENV)/installed ## check the style
 	$(RUN) -m ruff check .
 
 screenshots: $(VENV)/installed ## take the pictures of the README from the running app
-	$(RUN) -m tests.screenshots
+	$(RUN) -m workbench screenshots
 
 $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

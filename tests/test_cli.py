@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -77,6 +81,11 @@ def test_help_lists_every_command(capsys):
     assert all(f"{name} " in out and row.help in out for name, row in COMMANDS.items())
 
 
+def test_every_command_has_a_row():
+    files = {path.stem for path in (ROOT / "workbench" / "commands").glob("*.py")} - {"__init__"}
+    assert {row.module for row in COMMANDS.values()} == files
+
+
 @pytest.mark.parametrize(
     "argv, words",
     [
@@ -114,6 +123,44 @@ def test_an_unexpected_failure_is_one_line_and_a_traceback_on_request(capsys, he
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "--debug" in err and "Traceback" not in err
     assert "Traceback" in run(capsys, *broken, "--debug")[2]
+
+
+# --- app
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--port", "99999"], ["--port 99999"]),
+        (["--min-watch", "2"], ["--min-watch 2.0"]),
+        (["--auth", "people.json"], ["--auth 'people.json'"]),
+        (["--data-dir", "/dev/null/data"], ["--data-dir '/dev/null/data'", "Not a directory"]),
+        (["--host", "no.such.host.invalid"], ["no.such.host.invalid", "--host"]),
+        (["--port", "0", "--device", "tpu"], ["'tpu'", "choose cpu"]),
+    ],
+)
+def test_the_app_refuses_settings_in_one_line(capsys, here, argv, words):
+    assert refused(run(capsys, "app", *argv), *words)
+
+
+def test_a_taken_port_is_told_at_once(capsys, here):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert refused(run(capsys, "app", "--port", port), f"127.0.0.1:{port}", "choose another --port")
+
+
+def test_the_app_serves_until_it_is_stopped(tmp_path):
+    command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            line = server.stdout.readline()
+            url = re.search(r"http://127\.0\.0\.1:\d+", line).group()
+            assert httpx.get(f"{url}/api/v1/health", timeout=30).json()["status"] == "ok"
+            assert "ASD Workbench" in httpx.get(url, timeout=30).text
+        finally:
+            server.send_signal(signal.SIGINT)
+        _, err = server.communicate(timeout=60)
+    assert (server.returncode, err) == (0, "")
 
 
 # --- models

@@ -15,4 +15,5 @@ COMMANDS: dict[str, Command] = {
     "models": Command("models", "list the models"),
     "generate": Command("generate", "make clips from prompts"),
     "train": Command("train", "train a model by a recipe"),
+    "screenshots": Command("screenshots", "picture the pages in a real browser"),
 }

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.console import say
+from workbench.console import notice, say
 from workbench.settings import Settings
 
 
@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
     with _bind(settings) as listener:  # before the slow part, so that a taken port is told at once
         from workbench.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
 
-        serve(settings, listener, on_ready=lambda: say(f"ASD Workbench is at {_url(settings)} (Ctrl-C stops it)"))
+        address = _url(settings.host, listener.getsockname()[1])
+        serve(settings, listener, on_ready=lambda: say(f"ASD Workbench is at {address} (Ctrl-C stops it)"))
     return 0
 
 
@@ -46,8 +47,10 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--port {settings.port} is not a port; give 1 to 65535, or 0 for any free one")
     if not 0 <= settings.min_watch <= 1:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
-    if settings.auth and not settings.auth.is_file():
-        raise RequestError(f"--auth {str(settings.auth)!r} is not a file; give the file with people and roles")
+    if settings.auth:  # refused rather than ignored: an open server must not look like a closed one
+        raise RequestError(f"--auth {str(settings.auth)!r} asks for accounts, which come with voting; leave it out")
+    if settings.database_url:
+        notice("--database-url does nothing yet: clips are files in --data-dir, and there are no votes to store")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -62,11 +65,10 @@ def _bind(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
     except OSError as error:
-        reason = f"cannot serve on {_url(settings)} ({error.strerror})"
+        reason = f"cannot serve on {_url(settings.host, settings.port)} ({error.strerror})"
         raise RequestError(f"{reason}; choose another --port or --host") from error
     return listener
 
 
-def _url(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
