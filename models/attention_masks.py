@@ -8,7 +8,8 @@ from torch import Tensor
 
 
 def chunk_layout(latent_frames: int, chunk: int, first: int | None = None) -> tuple[int, ...]:
-    """Chunk lengths that cover `latent_frames`: an optional `first` chunk, then chunks of `chunk`; the last may be cut."""
+    """Chunk lengths that cover `latent_frames`: an optional `first` chunk, then chunks of `chunk`; the last may be
+    cut."""
     lengths = [first] if first else []
     while sum(lengths) < latent_frames:
         lengths.append(min(chunk, latent_frames - sum(lengths)))

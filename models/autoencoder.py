@@ -1,7 +1,7 @@
 """A small video autoencoder on Wan 2.1's latent grid: 4x in time, 8x8 in space, 16 channels, first frame alone.
 
-Pixel frames map to latent frames as in Wan: frame 0 alone, then groups of four, so `frames = 4 * (latent_frames - 1) + 1`.
-Every latent frame is encoded and decoded by itself (2-D convolutions over four stacked frames), which makes
+Pixel frames map to latent frames as in Wan: frame 0 alone, then groups of four, so `frames = 4 * (latent_frames - 1)
++ 1`. Every latent frame is encoded and decoded by itself (2-D convolutions over four stacked frames), which makes
 streaming decode exact: any split of a clip into runs of latent frames gives the same pixels.
 
 The interface is that of diffusers' `AutoencoderKLWan`: `encode(video).latent_dist`, `decode(latents).sample`,
@@ -71,10 +71,14 @@ class ShapesAutoencoder(ModelMixin, ConfigMixin):
         return self.decoder(latents).unflatten(1, (GROUP, 3))
 
     def encode(self, video: Tensor) -> AutoencoderKLOutput:
-        """Encode (B, 3, T, H, W) with T = 4k + 1; a deterministic posterior (its log variance is the lowest allowed)."""
+        """Encode (B, 3, T, H, W) with T = 4k + 1; a deterministic posterior (its log variance is the lowest
+        allowed)."""
         batch, _, frames, height, width = video.shape
         if (frames - 1) % GROUP or height % 8 or width % 8:
-            raise ValueError(f"a video of {frames} frames, {height} x {width}, cannot be encoded; use 4k + 1 frames and sides divisible by 8")
+            raise ValueError(
+                f"a video of {frames} frames, {height} x {width}, cannot be encoded; use 4k + 1 frames and sides "
+                f"divisible by 8"
+            )
         first = video[:, :, :1].expand(-1, -1, GROUP, -1, -1)
         groups = torch.cat([first, video[:, :, 1:]], 2).unflatten(2, (-1, GROUP)).permute(0, 2, 3, 1, 4, 5)
         mean = self.encode_groups(groups.flatten(0, 1)).unflatten(0, (batch, -1)).transpose(1, 2)

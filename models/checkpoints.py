@@ -1,4 +1,5 @@
-"""Weights from elsewhere: names of original Wan, Self Forcing, CausVid and LongLive checkpoints to this repository's."""
+"""Weights from elsewhere: names of original Wan, Self Forcing, CausVid and LongLive checkpoints to this
+repository's."""
 
 import re
 
@@ -30,7 +31,8 @@ _RENAMES = [
 
 
 def from_wan_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a transformer state dict from original Wan names (with or without the `model.` prefix of Self Forcing)."""
+    """Rename a transformer state dict from original Wan names (with or without the `model.` prefix of Self
+    Forcing)."""
     renamed = {}
     for name, tensor in state.items():
         bare = name
@@ -39,7 +41,9 @@ def from_wan_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         bare = bare.removeprefix("model.")
         renamed[_rename(bare)] = tensor
     if len(renamed) != len(state):
-        raise ValueError(f"{len(state)} weights fall on {len(renamed)} names; the checkpoint holds more than one network")
+        raise ValueError(
+            f"{len(state)} weights fall on {len(renamed)} names; the checkpoint holds more than one network"
+        )
     return renamed
 
 
@@ -48,4 +52,6 @@ def _rename(name: str) -> str:
         new, hits = re.subn(f"^{pattern}", replacement, name)
         if hits:
             return new
-    raise ValueError(f"weight '{name}' is not part of a Wan 2.1 text-to-video transformer; check which network the checkpoint holds")
+    raise ValueError(
+        f"weight '{name}' is not part of a Wan 2.1 text-to-video transformer; check which network the checkpoint holds"
+    )

@@ -3,7 +3,8 @@
 Keys are stored after norm and RoPE, at their absolute time position, values raw; layout (B, tokens, heads, head_dim).
 The cache is functional: attention reads a concatenation of the kept past and the current tokens, and a write replaces
 tensors instead of changing them. A training rollout can therefore back-propagate through any call without the
-in-place hazards of a shared buffer, and cached chunks are constants to the gradient, as in Self Forcing (arXiv 2506.08009).
+in-place hazards of a shared buffer, and cached chunks are constants to the gradient, as in Self Forcing (arXiv
+2506.08009).
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from torch import Tensor
 
 @dataclass
 class LayerCache:
-    """Keys and values of one layer: `k`, `v` (B, tokens, heads, head_dim), empty at first; `text` the prompt's pair."""
+    """Keys and values of one layer: `k`, `v` (B, tokens, heads, head_dim), empty at first; `text` the prompt's
+    pair."""
 
     k: Tensor | None = None
     v: Tensor | None = None
@@ -40,7 +42,10 @@ class KVCache:
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window <= self.sink:
-            raise ValueError(f"a window of {self.window} frames with a sink of {self.sink} leaves no room for a chunk; widen the window")
+            raise ValueError(
+                f"a window of {self.window} frames with a sink of {self.sink} leaves no room for a chunk; widen the "
+                f"window"
+            )
         self.entries = [LayerCache() for _ in range(self.layers)]
 
     def reset(self) -> None:
@@ -54,25 +59,31 @@ class KVCache:
             entry.text = None
 
     def kept(self, start: int, tokens: int) -> tuple[slice, slice]:
-        """Which held tokens (sink part, recent part) a call of `tokens` at absolute token `start` sees before itself."""
+        """Which held tokens (sink part, recent part) a call of `tokens` at absolute token `start` sees before
+        itself."""
         growth = start + tokens - self.global_end
         past = self.local_end + growth - tokens
         if past < 0 or growth < 0 or past > self.local_end:
             raise ValueError(
-                f"a call for tokens {start}..{start + tokens} does not fit a cache that ends at {self.global_end} and holds "
+                f"a call for tokens {start}..{start + tokens} does not fit a cache that ends at {self.global_end} and "
+                f"holds "
                 f"{self.local_end}; go on at the end or redo the newest chunk"
             )
         if self.window is None:
             return slice(0, 0), slice(0, past)
         capacity = self.window * self.tokens_per_frame
         if tokens > capacity - self.sink * self.tokens_per_frame:
-            raise ValueError(f"a chunk of {tokens // self.tokens_per_frame} frames does not fit a window of {self.window} with a sink of {self.sink}")
+            raise ValueError(
+                f"a chunk of {tokens // self.tokens_per_frame} frames does not fit a window of {self.window} with a "
+                f"sink of {self.sink}"
+            )
         evicted = max(0, past + tokens - capacity)
         sink = min(self.sink * self.tokens_per_frame, past) if evicted else 0
         return slice(0, sink), slice(sink + evicted, past)
 
     def context(self, layer: int, start: int, k: Tensor, v: Tensor, *, write: bool) -> tuple[Tensor, Tensor]:
-        """Keys and values that the tokens `k`, `v` (B, tokens, heads, head_dim) at `start` attend to; stored if `write`.
+        """Keys and values that the tokens `k`, `v` (B, tokens, heads, head_dim) at `start` attend to; stored if
+        `write`.
 
         Indices move only in `advance`, once all layers have written.
         """

@@ -27,7 +27,9 @@ MAX_STEPS = 100
 class VideoPipeline:
     """One model, its text encoder and its codec. `stream` and `__call__` give the same frames, bit for bit."""
 
-    def __init__(self, spec: ModelSpec, transformer: CausalVideoTransformer, text_encoder: TextEncoder, codec: Codec) -> None:
+    def __init__(
+        self, spec: ModelSpec, transformer: CausalVideoTransformer, text_encoder: TextEncoder, codec: Codec
+    ) -> None:
         self.spec, self.transformer, self.text_encoder, self.codec = spec, transformer, text_encoder, codec
 
     def check(self, request: GenerationRequest) -> list[str]:
@@ -93,7 +95,9 @@ class VideoPipeline:
         layout = self._layout(request)
         device = next(self.transformer.parameters()).device
         # drawn chunk by chunk, so that a causal model with the same seed starts from the same noise
-        start = torch.cat([noise(i, 0, (1, length, *self._frame_shape())) for i, length in enumerate(layout)], 1).to(device)
+        start = torch.cat([noise(i, 0, (1, length, *self._frame_shape())) for i, length in enumerate(layout)], 1).to(
+            device
+        )
         sigmas = step_sigmas(request.steps, self.spec.shift)
         scale = self.spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
         *_, x0 = sample_flow(self.transformer, sigmas, self._embed(request.prompt), self._embed(""), start, scale)
@@ -141,7 +145,9 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     """The rules of a request, each with a sentence of its own; returns notices."""
     prompt = request.prompt.strip()
     if not prompt:
-        raise RequestError("the prompt is empty; describe the clip, for example 'a red circle moving right on a black background'")
+        raise RequestError(
+            "the prompt is empty; describe the clip, for example 'a red circle moving right on a black background'"
+        )
     if len(prompt) > MAX_PROMPT:
         raise RequestError(f"the prompt has {len(prompt)} characters; at most {MAX_PROMPT} are read, so shorten it")
     _whole_number("steps", request.steps, 1, MAX_STEPS)
@@ -151,7 +157,9 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     if spec.causal and request.steps not in spec.steps:
         raise RequestError(f"steps is {request.steps}; {spec.name} offers {', '.join(map(str, spec.steps))}")
     if request.ffe and spec.causal and request.first_steps not in spec.steps:
-        raise RequestError(f"first steps is {request.first_steps}; {spec.name} offers {', '.join(map(str, spec.steps))}")
+        raise RequestError(
+            f"first steps is {request.first_steps}; {spec.name} offers {', '.join(map(str, spec.steps))}"
+        )
     if request.guidance_scale is not None and not 0 <= request.guidance_scale <= 30:
         raise RequestError(f"guidance scale is {request.guidance_scale}; it must lie between 0 and 30, where 1 is off")
     if request.image is not None:
@@ -168,7 +176,9 @@ def _whole_number(name: str, value: int, low: int, high: int) -> None:
 
 def _check_image(spec: ModelSpec, image: np.ndarray) -> None:
     if "i2v" not in spec.tasks:
-        raise RequestError(f"{spec.name} makes video from text only; leave the image out or choose a model that offers i2v")
+        raise RequestError(
+            f"{spec.name} makes video from text only; leave the image out or choose a model that offers i2v"
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise RequestError(f"the image has shape {image.shape} and type {image.dtype}; give (H, W, 3) uint8 RGB")
     if min(image.shape[:2]) < 8:
@@ -182,9 +192,14 @@ def _notices(spec: ModelSpec, request: GenerationRequest, prompt: str) -> list[s
         shown = ", ".join(strange[:12]) + (", ..." if len(strange) > 12 else "")
         notices.append(f"words this model does not know: {shown}")
     elif spec.family == "shapes" and parse_prompt(prompt) is None:
-        notices.append("the prompt is outside the grammar this model was trained on: a COLOR SHAPE moving DIRECTION on a BACKGROUND background")
+        notices.append(
+            "the prompt is outside the grammar this model was trained on: a COLOR SHAPE moving DIRECTION on a "
+            "BACKGROUND background"
+        )
     if request.frames > pixel_frames(spec.latent_frames):
-        notices.append(f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on")
+        notices.append(
+            f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on"
+        )
     if request.ffe and not spec.causal:
         notices.append(f"First-Frame Enhancement does nothing here: {spec.name} makes all frames at once")
     if request.guidance_scale not in (None, 1) and spec.causal:

@@ -67,8 +67,13 @@ def create_pipeline(name: str, *, device: str = "cpu") -> VideoPipeline:
     # the hub is never asked: weights are local files, and a missing file is an error, not a download
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     parts = [
-        kind.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False).to(device)
-        for kind, folder in zip((CausalVideoTransformer, ShapesTextEncoder, ShapesAutoencoder), weight_folders(spec), strict=True)
+        kind.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        .eval()
+        .requires_grad_(False)
+        .to(device)
+        for kind, folder in zip(
+            (CausalVideoTransformer, ShapesTextEncoder, ShapesAutoencoder), weight_folders(spec), strict=True
+        )
     ]
     transformer, text_encoder, autoencoder = parts
     return VideoPipeline(spec, transformer, text_encoder, Codec(autoencoder))

@@ -1,7 +1,7 @@
 """The one sampling loop: chunk after chunk, few steps each, through the key/value cache.
 
-The application, the command line and training rollouts all run `denoise_chunk` and `rollout`; they differ only in where
-noise comes from and in which step carries gradient.
+The application, the command line and training rollouts all run `denoise_chunk` and `rollout`; they differ only in
+where noise comes from and in which step carries gradient.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ Draw = Callable[[int, int, tuple[int, ...]], Tensor]
 class ClipNoise:
     """All noise of one clip by place: (chunk, step) always gives the same tensor for the same generator state.
 
-    Step 0 is the noise a chunk starts from; step i > 0 is the fresh noise before its step i. Because draws do not depend
-    on one another, clips of any length, step count or model share the noise of the places they have in common.
+    Step 0 is the noise a chunk starts from; step i > 0 is the fresh noise before its step i. Because draws do not
+    depend on one another, clips of any length, step count or model share the noise of the places they have in common.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -88,15 +88,17 @@ def rollout(
 ) -> Iterator[ChunkLatents]:
     """Generate chunk after chunk. `shape` is (B, C, H, W) of one latent frame; `draw(chunk, step, shape)` gives noise.
 
-    Chunks without noise levels are taken from `given` (B, t, C, H, W) in order. The clean pass of the last chunk is left
-    out: nothing follows it.
+    Chunks without noise levels are taken from `given` (B, t, C, H, W) in order. The clean pass of the last chunk is
+    left out: nothing follows it.
     """
     batch, *frame = shape
     start = 0
     for index, (length, sigmas) in enumerate(zip(plan.chunks, plan.sigmas, strict=True)):
         size = (batch, length, *frame)
         if sigmas:
-            x0 = denoise_chunk(model, sigmas, text, cache, start, lambda step, i=index, s=size: draw(i, step, s), gradient=gradient)
+            x0 = denoise_chunk(
+                model, sigmas, text, cache, start, lambda step, i=index, s=size: draw(i, step, s), gradient=gradient
+            )
         else:
             x0 = given[:, start : start + length]
         last = index == len(plan.chunks) - 1
@@ -108,7 +110,12 @@ def rollout(
 
 @torch.no_grad()
 def sample_flow(
-    model: CausalVideoTransformer, sigmas: tuple[float, ...], text: Tensor, negative: Tensor, noise: Tensor, guidance_scale: float
+    model: CausalVideoTransformer,
+    sigmas: tuple[float, ...],
+    text: Tensor,
+    negative: Tensor,
+    noise: Tensor,
+    guidance_scale: float,
 ) -> Iterator[Tensor]:
     """Many-step Euler down the flow with guidance uncond + s * (cond - uncond), whole clip at once.
 

@@ -61,7 +61,9 @@ class StepPlan:
 
     def __post_init__(self) -> None:
         if len(self.chunks) != len(self.sigmas):
-            raise ValueError(f"{len(self.chunks)} chunks but {len(self.sigmas)} step lists; give one list for each chunk")
+            raise ValueError(
+                f"{len(self.chunks)} chunks but {len(self.sigmas)} step lists; give one list for each chunk"
+            )
 
     @classmethod
     def uniform(cls, chunks: Sequence[int], steps: int, shift: float = 5.0, *, given: int = 0) -> "StepPlan":
@@ -69,7 +71,8 @@ class StepPlan:
         return cls(tuple(chunks), tuple(() if i < given else step_sigmas(steps, shift) for i in range(len(chunks))))
 
     def enhance_first(self, first_steps: int, shift: float = 5.0) -> "StepPlan":
-        """First-Frame Enhancement (ASD, arXiv 2511.01419): `first_steps` for the first generated chunk, the rest as they are."""
+        """First-Frame Enhancement (ASD, arXiv 2511.01419): `first_steps` for the first generated chunk, the rest as
+        they are."""
         first = next((i for i, sigmas in enumerate(self.sigmas) if sigmas), None)
         if first is None:
             return self

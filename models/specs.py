@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class ModelSpec:
     """What a model is and how it is sampled.
 
-    `steps` are the step counts on offer, `trained_steps` those it was trained at. `causal` models generate chunk by chunk
+    `steps` are the step counts on offer, `trained_steps` those it was trained at. `causal` models generate chunk by
+    chunk
     (`first_chunk` latent frames, then `chunk` each) through a cache; others make the whole clip at once with guidance.
     `window` and `sink` limit what a chunk sees in clips longer than the training length of `latent_frames`.
     """
@@ -72,7 +73,8 @@ MODELS: dict[str, ModelSpec] = {
             steps=(1, 2, 3, 4),
             trained_steps=(1, 2, 3, 4),
             default_steps=1,
-            note="causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of distribution matching",
+            note="causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of "
+            "distribution matching",
         ),
     )
 }

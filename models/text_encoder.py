@@ -24,7 +24,8 @@ class TextEncoder(Protocol):
 
 
 class ShapesTextEncoder(ModelMixin, ConfigMixin):
-    """Word embeddings and a shallow transformer over the words of the shapes world; 0 is padding, 1 an unknown word."""
+    """Word embeddings and a shallow transformer over the words of the shapes world; 0 is padding, 1 an unknown
+    word."""
 
     @register_to_config
     def __init__(
@@ -40,7 +41,9 @@ class ShapesTextEncoder(ModelMixin, ConfigMixin):
         self.embedding = nn.Embedding(len(vocabulary) + 2, width)
         self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, num_attention_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+            nn.TransformerEncoderLayer(
+                width, num_attention_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
+            )
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(width)
@@ -68,7 +71,8 @@ class ShapesTextEncoder(ModelMixin, ConfigMixin):
 
 
 class UMT5TextEncoder:
-    """Wan's text encoder: transformers' `UMT5EncoderModel` with its tokenizer, prompts cleaned and padded to `length`."""
+    """Wan's text encoder: transformers' `UMT5EncoderModel` with its tokenizer, prompts cleaned and padded to
+    `length`."""
 
     def __init__(self, tokenizer: object, model: nn.Module, length: int = 512) -> None:
         self.tokenizer, self.model, self.length = tokenizer, model, length
@@ -76,7 +80,12 @@ class UMT5TextEncoder:
     def embed(self, prompts: list[str]) -> Tensor:
         cleaned = [" ".join(prompt.split()) for prompt in prompts]
         batch = self.tokenizer(
-            cleaned, padding="max_length", truncation=True, max_length=self.length, return_attention_mask=True, return_tensors="pt"
+            cleaned,
+            padding="max_length",
+            truncation=True,
+            max_length=self.length,
+            return_attention_mask=True,
+            return_tensors="pt",
         )
         mask = batch.attention_mask.to(self.model.device)
         hidden = self.model(batch.input_ids.to(self.model.device), mask).last_hidden_state

@@ -1,8 +1,8 @@
 """A causal video transformer with Wan 2.1's arithmetic: bidirectional, chunk-causal, or cached, with the same weights.
 
 Parameter names are those of diffusers' `WanTransformer3DModel` (where `blocks` are transformer layers), so its
-checkpoints load as they are. New here: a timestep per latent frame, the chunk-causal and teacher-forcing masks, and the
-key/value cache of CausVid (arXiv 2412.07772) and Self Forcing (arXiv 2506.08009).
+checkpoints load as they are. New here: a timestep per latent frame, the chunk-causal and teacher-forcing masks, and
+the key/value cache of CausVid (arXiv 2412.07772) and Self Forcing (arXiv 2506.08009).
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,13 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         pos_embed_seq_len: int | None = None,
     ) -> None:
         super().__init__()
-        if patch_size[0] != 1 or not cross_attn_norm or qk_norm != "rms_norm_across_heads" or image_dim or added_kv_proj_dim:
+        if (
+            patch_size[0] != 1
+            or not cross_attn_norm
+            or qk_norm != "rms_norm_across_heads"
+            or image_dim
+            or added_kv_proj_dim
+        ):
             raise ValueError(
                 "this class has Wan 2.1 text-to-video arithmetic only: patch_size (1, h, w), cross_attn_norm, "
                 "qk_norm='rms_norm_across_heads', no image branch; use diffusers' WanTransformer3DModel for others"
@@ -110,7 +116,9 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         mask = self._mask(chunks, per_frame, window, clean is not None, latents.device)
         time, modulation = self.condition_embedder.time(times, tokens.dtype)
         grad_free = cache is not None and not torch.is_grad_enabled()
-        words = None if grad_free and cache.entries[0].text is not None else self.condition_embedder.text_embedder(text)
+        words = (
+            None if grad_free and cache.entries[0].text is not None else self.condition_embedder.text_embedder(text)
+        )
         start = start_frame * per_frame
         hidden = []
         for index, layer in enumerate(self.blocks):
@@ -130,31 +138,46 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         grid = tokens.unflatten(1, (-1, height // ph, width // pw)).unflatten(-1, (ph, pw, -1))
         return grid.permute(0, 1, 6, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)
 
-    def _mask(self, chunks: Sequence[int] | None, per_frame: int, window: int | None, forced: bool, device: torch.device) -> Tensor | None:
+    def _mask(
+        self, chunks: Sequence[int] | None, per_frame: int, window: int | None, forced: bool, device: torch.device
+    ) -> Tensor | None:
         if chunks is None:
             return None
         layout = tuple(chunks)
         mask = teacher_forcing_mask(layout, per_frame) if forced else chunk_causal_mask(layout, per_frame, window)
         return mask.to(device)
 
-    def _rotations(self, start: int, frames: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (tokens, 1, head_dim / 2): time, height and width share the pairs as c - 2(c//3), c//3, c//3."""
+    def _rotations(
+        self, start: int, frames: int, height: int, width: int, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (tokens, 1, head_dim / 2): time, height and width share the pairs as c - 2(c//3), c//3,
+        c//3."""
         key = (start, frames, height, width, device)
         if key not in self._rope:
             if start + frames > self.config.rope_max_seq_len:
                 raise ValueError(
-                    f"latent frame {start + frames} is beyond the {self.config.rope_max_seq_len} positions of this model; ask for fewer frames"
+                    f"latent frame {start + frames} is beyond the {self.config.rope_max_seq_len}"
+                    " positions of this model; ask for fewer frames"
                 )
             if len(self._rope) > 256:
                 self._rope.clear()
             _, ph, pw = self.config.patch_size
             pairs = self.config.attention_head_dim // 2
             side = pairs // 3
-            axes = [(torch.arange(start, start + frames), pairs - 2 * side), (torch.arange(height // ph), side), (torch.arange(width // pw), side)]
+            axes = [
+                (torch.arange(start, start + frames), pairs - 2 * side),
+                (torch.arange(height // ph), side),
+                (torch.arange(width // pw), side),
+            ]
             t, y, x = (torch.outer(p.double(), 1e4 ** -(torch.arange(n, dtype=torch.float64) / n)) for p, n in axes)
             grid = (frames, height // ph, width // pw)
             angles = torch.cat(
-                [t[:, None, None].expand(*grid, -1), y[None, :, None].expand(*grid, -1), x[None, None].expand(*grid, -1)], -1
+                [
+                    t[:, None, None].expand(*grid, -1),
+                    y[None, :, None].expand(*grid, -1),
+                    x[None, None].expand(*grid, -1),
+                ],
+                -1,
             )
             angles = angles.flatten(0, 2)[:, None]
             self._rope[key] = (angles.cos().to(device, torch.float32), angles.sin().to(device, torch.float32))
@@ -175,7 +198,9 @@ class _ConditionEmbedder(nn.Module):
         """(B, T) timesteps to the embedding (B, T, width) and its six-fold projection (B, T, 6, width)."""
         half = self.freq_dim // 2
         # float64: a timestep rounded in its last float32 bit already moves outputs by 1e-5
-        angles = timestep.double()[..., None] * 1e4 ** -(torch.arange(half, dtype=torch.float64, device=timestep.device) / half)
+        angles = timestep.double()[..., None] * 1e4 ** -(
+            torch.arange(half, dtype=torch.float64, device=timestep.device) / half
+        )
         embedding = self.time_embedder(torch.cat([angles.cos(), angles.sin()], -1).to(dtype))
         return embedding, self.time_proj(F.silu(embedding)).unflatten(-1, (6, -1))
 
@@ -192,7 +217,8 @@ class _TwoLinears(nn.Module):
 
 
 class _RMSNorm(nn.Module):
-    """Root-mean-square norm over the full width (all heads together), computed in float32, cast back before the gain."""
+    """Root-mean-square norm over the full width (all heads together), computed in float32, cast back before the
+    gain."""
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
@@ -261,7 +287,8 @@ class _Layer(nn.Module):
         start: int,
         write: bool,
     ) -> Tensor:
-        """x (B, tokens, width); modulation (B, T or 1, 6, width) with tokens grouped by frame; text None: use the cache's."""
+        """x (B, tokens, width); modulation (B, T or 1, 6, width) with tokens grouped by frame; text None: use the
+        cache's."""
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.scale_shift_table[:, None] + modulation).unbind(2)
         h = _modulate(self.norm1(x), shift_a, scale_a)
         q = _rotate(self.attn1.queries(h), rope)

@@ -132,12 +132,16 @@ def sample_scene(caption: Caption, rng: np.random.Generator, *, frames: int = FR
     """Draw places, sizes and speeds for `caption` so that everything stays in view and apart for `frames` frames."""
     single = len(caption.objects) == 1
     while True:
-        things = tuple(_sample_object(kind, rng, frames, (9.5, 12.0) if single else (7.0, 8.5)) for kind in caption.objects)
+        things = tuple(
+            _sample_object(kind, rng, frames, (9.5, 12.0) if single else (7.0, 8.5)) for kind in caption.objects
+        )
         if single or _stay_apart(*things, frames=frames):
             return Scene(things, caption.background, tuple(rng.uniform(0, 2 * np.pi, 4)))
 
 
-def _sample_object(kind: Combination, rng: np.random.Generator, frames: int, radii: tuple[float, float]) -> SceneObject:
+def _sample_object(
+    kind: Combination, rng: np.random.Generator, frames: int, radii: tuple[float, float]
+) -> SceneObject:
     radius = rng.uniform(*radii)
     travel = rng.uniform(24.0, 32.0)
     low, high = radius + 1.0, SIZE - 1.0 - radius
@@ -186,8 +190,11 @@ def render(scene: Scene, frames: int = FRAMES, *, start: int = 0) -> np.ndarray:
     return (image[:, margin:-margin, margin:-margin] + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def _window_views(thing: SceneObject, image: np.ndarray, margin: int, start: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Views into the padded image around an object in each frame, and each pixel's offset from its centre (T, W, W)."""
+def _window_views(
+    thing: SceneObject, image: np.ndarray, margin: int, start: int
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Views into the padded image around an object in each frame, and each pixel's offset from its centre (T, W,
+    W)."""
     reach = int(np.ceil(1.15 * thing.radius + 7))
     times = np.arange(start, start + len(image))
     cx, cy = (np.broadcast_to(c, times.shape) for c in thing.position(times))

@@ -1,4 +1,5 @@
-"""Latents of shapes-world clips, encoded once and kept on disk: rendering and encoding cost more than a training step."""
+"""Latents of shapes-world clips, encoded once and kept on disk: rendering and encoding cost more than a training
+step."""
 
 import hashlib
 import logging

@@ -17,13 +17,15 @@ def noisy_pair(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
 
 
 def ode_regression_loss(x0: Tensor, target: Tensor, sigma: Tensor) -> Tensor:
-    """MSE of x0 to the end of the teacher's trajectory over frames with sigma (B, T) > 0 (CausVid, arXiv 2412.07772)."""
+    """MSE of x0 to the end of the teacher's trajectory over frames with sigma (B, T) > 0 (CausVid, arXiv
+    2412.07772)."""
     noisy = per_frame(sigma > 0).expand_as(x0)
     return F.mse_loss(x0[noisy], target[noisy])
 
 
 def dmd_gradient(x: Tensor, teacher_x0: Tensor, fake_x0: Tensor) -> Tensor:
-    """Distribution-matching gradient: (fake - teacher) / mean|x - teacher|, DMD eq. 7-8 (arXiv 2311.18828); detached."""
+    """Distribution-matching gradient: (fake - teacher) / mean|x - teacher|, DMD eq. 7-8 (arXiv 2311.18828);
+    detached."""
     scale = (x - teacher_x0).abs().mean((1, 2, 3, 4), keepdim=True)
     return ((fake_x0 - teacher_x0) / scale).nan_to_num(0.0, 0.0, 0.0).detach()
 
@@ -45,5 +47,6 @@ def relativistic_loss(winner: Tensor, loser: Tensor) -> Tensor:
 
 
 def finite_difference_penalty(logits: Tensor, perturbed: Tensor) -> Tensor:
-    """Approximate R1 or R2 (arXiv 2501.08316): mean squared change of the logits under a small Gaussian step of the input."""
+    """Approximate R1 or R2 (arXiv 2501.08316): mean squared change of the logits under a small Gaussian step of the
+    input."""
     return (perturbed - logits).square().mean()

@@ -13,18 +13,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.autoencoder import GROUP, ShapesAutoencoder, psnr
-from models.training.loop import Average, StepSeed, adamw, contact_sheet, cosine, optimize
+from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
 from models.world import FRAMES, render, sample_caption, sample_scene, still
 
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    steps: int = 2000
+    steps: int = 1700
     batch: int = 16
     lr: float = 1.5e-3
     latent_noise: float = 0.05
     latent_pull: float = 1e-4
     ema: float = 0.995
+    widths: tuple[int, int, int] = (48, 96, 192)
 
 
 def sample_groups(rng: np.random.Generator, count: int) -> Tensor:
@@ -39,11 +40,11 @@ def sample_groups(rng: np.random.Generator, count: int) -> Tensor:
     return torch.from_numpy(np.stack(groups)).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
 
 
-class AutoencoderRecipe:
+class AutoencoderRecipe(Recipe):
     def __init__(self, config: AutoencoderConfig) -> None:
         torch.manual_seed(0)
         self.config = config
-        self.model = ShapesAutoencoder()
+        self.model = ShapesAutoencoder(widths=config.widths)
         self.modules = {"autoencoder": self.model}
         self.optimizers = {"autoencoder": adamw([self.model], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-3)}
         self.averages = {"autoencoder": Average(self.model, config.ema, start=100)}
@@ -53,11 +54,20 @@ class AutoencoderRecipe:
         latents = self.model.encode_groups(video)
         noise = torch.randn(latents.shape, generator=seed.torch)
         output = self.model.decode_groups(latents + self.config.latent_noise * noise)
-        loss = F.l1_loss(output, video) + 4 * F.mse_loss(output, video) + self.config.latent_pull * latents.square().mean()
+        loss = (
+            F.l1_loss(output, video)
+            + 4 * F.mse_loss(output, video)
+            + self.config.latent_pull * latents.square().mean()
+        )
         lr = self.config.lr * cosine(step, self.config.steps, warmup=50)
         norm = optimize(loss, self.optimizers["autoencoder"], lr=lr, clip=1.0)
         quality = float(psnr(output.detach().clamp(-1, 1), video))
-        return {"loss": float(loss.detach()), "psnr": quality, "latent_rms": float(latents.detach().square().mean().sqrt()), "grad_norm": norm}
+        return {
+            "loss": float(loss.detach()),
+            "psnr": quality,
+            "latent_rms": float(latents.detach().square().mean().sqrt()),
+            "grad_norm": norm,
+        }
 
     @torch.no_grad()
     def sample_sheet(self) -> np.ndarray:
@@ -69,9 +79,8 @@ class AutoencoderRecipe:
     @torch.no_grad()
     def export(self, folder: Path) -> None:
         """Save the averaged weights with per-channel latent statistics measured on 512 training groups."""
-        self.averages["autoencoder"].swap()
-        latents = self.model.encode_groups(sample_groups(np.random.default_rng(2), 512))
-        mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
-        self.model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
-        self.model.save_pretrained(folder)
-        self.averages["autoencoder"].swap()
+        with self.averaged():
+            latents = self.model.encode_groups(sample_groups(np.random.default_rng(2), 512))
+            mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+            self.model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
+            self.model.save_pretrained(folder / "autoencoder")

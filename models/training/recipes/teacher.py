@@ -1,22 +1,23 @@
 """Bidirectional teacher: flow matching on clips and single frames, with caption dropout, text encoder trained along.
 
-Most of what a prompt says (colour, shape, place) shows in one frame, and a frame costs a thirteenth of a clip, so training
-starts on single frames and mixes clips in later, as large video models do.
+Most of what a prompt says (colour, shape, place) shows in one frame, and a frame costs a thirteenth of a clip, so
+training starts on single frames and mixes clips in later, as large video models do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from models.autoencoder import ShapesAutoencoder
-from models.codec import Codec
+from models.codec import Codec, latent_frames
 from models.sampling import sample_flow
 from models.schedulers import step_sigmas, uniform_sigmas
 from models.text_encoder import ShapesTextEncoder
-from models.training.data import latent_pool
-from models.training.loop import Average, StepSeed, adamw, contact_sheet, cosine, optimize
+from models.training.data import LatentPool, latent_pool
+from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, contact_sheet, cosine, optimize
 from models.training.losses import flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
 from models.world import FRAMES
@@ -29,44 +30,59 @@ ARCHITECTURE = {
     "text_dim": 128,
     "freq_dim": 64,
 }
+TINY = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 12,
+    "ffn_dim": 48,
+    "num_layers": 2,
+    "text_dim": 128,
+    "freq_dim": 16,
+}
 
 
 @dataclass(frozen=True)
 class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
-    steps: int = 5000
+    steps: int = 3000
     lr: float = 1.2e-3
     frame_batch: int = 128
     clip_batch: int = 10
     frames_only: float = 0.35
     clip_share: float = 0.7
-    frame_pool: int = 16000
-    clip_pool: int = 4000
+    frame_pool: int = 12000
+    clip_pool: int = 2500
     dropout: float = 0.1
     shift: float = 3.0
     ema: float = 0.998
+    compile: bool = True
+    architecture: dict[str, int] = field(default_factory=lambda: dict(ARCHITECTURE))
 
 
-class TeacherRecipe:
+class TeacherRecipe(Recipe):
     def __init__(self, config: TeacherConfig) -> None:
         torch.manual_seed(0)
         self.config = config
-        self.codec = Codec(ShapesAutoencoder.from_pretrained(config.autoencoder).eval())
+        self.codec = Codec(ShapesAutoencoder.from_pretrained(config.autoencoder, low_cpu_mem_usage=False).eval())
         self.text = ShapesTextEncoder()
-        self.model = CausalVideoTransformer(**ARCHITECTURE)
+        self.model = CausalVideoTransformer(**config.architecture)
         torch.nn.init.zeros_(self.model.proj_out.weight)
+        if config.compile:
+            compile_layers(self.model)
         self.frames = latent_pool(self.codec, config.frame_pool, frames=1, seed=11, folder=config.pools)
-        self.clips = latent_pool(self.codec, config.clip_pool, frames=FRAMES, seed=12, folder=config.pools)
         self.modules = {"teacher": self.model, "text_encoder": self.text}
         self.optimizers = {"teacher": adamw(self.modules.values(), lr=config.lr, betas=(0.9, 0.98))}
         self.averages = {name: Average(module, config.ema, start=200) for name, module in self.modules.items()}
 
+    @cached_property
+    def clips(self) -> LatentPool:
+        return latent_pool(self.codec, self.config.clip_pool, frames=FRAMES, seed=12, folder=self.config.pools)
+
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config
         on_clips = step >= config.frames_only * config.steps and seed.numpy.random() < config.clip_share
-        pool, count = (self.clips, config.clip_batch) if on_clips else (self.frames, config.frame_batch)
-        x0, captions = pool.batch(seed.numpy, count)
+        count = config.clip_batch if on_clips else config.frame_batch
+        x0, captions = (self.clips if on_clips else self.frames).batch(seed.numpy, count)
         captions = ["" if seed.numpy.random() < config.dropout else caption for caption in captions]
         # antithetic strata: one noise level from each of `count` equal parts of (0, 1)
         sigma = uniform_sigmas(1, seed.torch) / count + torch.arange(count) / count
@@ -81,21 +97,15 @@ class TeacherRecipe:
 
     @torch.no_grad()
     def sample_sheet(self) -> np.ndarray:
-        for average in self.averages.values():
-            average.swap()
-        captions = self.clips.captions[:8]
-        noise = torch.randn(len(captions), *self.clips.latents.shape[1:], generator=torch.Generator().manual_seed(0))
-        words, none = self.text.embed(captions), self.text.embed([""] * len(captions))
-        *_, latents = sample_flow(self.model, step_sigmas(16), words, none, noise, guidance_scale=4.0)
+        captions = self.frames.captions[:8]
+        noise = torch.randn(
+            len(captions),
+            latent_frames(FRAMES),
+            *self.frames.latents.shape[2:],
+            generator=torch.Generator().manual_seed(0),
+        )
+        with self.averaged():
+            words, none = self.text.embed(captions), self.text.embed([""] * len(captions))
+            *_, latents = sample_flow(self.model, step_sigmas(16), words, none, noise, guidance_scale=4.0)
         clips = np.stack([self.codec.decode(z[None]) for z in latents])
-        for average in self.averages.values():
-            average.swap()
         return contact_sheet(clips, lambda n: range(0, n, 12))
-
-    def export(self, folder: Path) -> None:
-        for average in self.averages.values():
-            average.swap()
-        self.model.save_pretrained(folder / "transformer")
-        self.text.save_pretrained(folder / "text_encoder")
-        for average in self.averages.values():
-            average.swap()

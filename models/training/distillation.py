@@ -1,0 +1,168 @@
+"""What the distillation recipes share: the roles, their prompts, training rollouts, distribution matching, the
+critic."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.attention_masks import chunk_layout
+from models.autoencoder import ShapesAutoencoder
+from models.codec import Codec
+from models.sampling import rollout
+from models.schedulers import StepPlan, shift_sigma, x0_from_flow
+from models.text_encoder import ShapesTextEncoder
+from models.training.data import random_scene
+from models.training.loop import StepSeed, contact_sheet, optimize
+from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
+from models.transformer import CausalVideoTransformer
+
+LATENT_SHAPE = (13, 16, 8, 8)
+CHUNKS = chunk_layout(LATENT_SHAPE[0], 3, 1)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Folders the roles start from: the teacher (real score, also where the fake score starts) and the generator."""
+
+    teacher: Path = Path("assets/shapes-teacher")
+    generator: Path = Path("runs/ode-init/export/generator")
+    text_encoder: Path = Path("assets/shapes-text-encoder")
+    autoencoder: Path = Path("assets/shapes-autoencoder")
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Captions of the training split with their embeddings (N, L, D) and the embedding of no prompt (1, L, D)."""
+
+    captions: list[str]
+    embeddings: Tensor
+    none: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def sample(cls, text: ShapesTextEncoder, count: int, seed: int) -> "Prompts":
+        scenes = (random_scene(np.random.default_rng([seed, i])) for i in range(count))
+        captions = [str(scene.caption) for scene in scenes]
+        return cls(
+            captions, torch.cat([text.embed(captions[i : i + 256]) for i in range(0, count, 256)]), text.embed([""])
+        )
+
+    def batch(self, rng: np.random.Generator, count: int) -> Tensor:
+        return self.embeddings[torch.from_numpy(rng.integers(len(self.captions), size=count))]
+
+
+def load_role(folder: Path, *, train: bool) -> CausalVideoTransformer:
+    model = CausalVideoTransformer.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    return model.train(train).requires_grad_(train)
+
+
+def load_text_encoder(folder: Path) -> ShapesTextEncoder:
+    return (
+        ShapesTextEncoder.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        .eval()
+        .requires_grad_(False)
+    )
+
+
+def load_codec(folder: Path) -> Codec:
+    return Codec(
+        ShapesAutoencoder.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        .eval()
+        .requires_grad_(False)
+    )
+
+
+def training_rollout(
+    model: CausalVideoTransformer, plan: StepPlan, text: Tensor, seed: StepSeed, *, gradient: bool
+) -> Tensor:
+    """A full causal rollout of a batch (B, 13, C, h, w); with `gradient`, through the last step of every chunk.
+
+    Self Forcing's exit after step e is the plan whose chunks hold the first e noise levels of the list.
+    """
+
+    def draw(chunk: int, step: int, size: tuple[int, ...]) -> Tensor:
+        return torch.randn(size, generator=seed.torch)
+
+    cache = model.new_cache(*LATENT_SHAPE[2:])
+    chunks = rollout(model, plan, text, cache, draw, (len(text), *LATENT_SHAPE[1:]), gradient=gradient)
+    return torch.cat([chunk.latents for chunk in chunks], 1)
+
+
+def score_sigma(count: int, seed: StepSeed, shift: float = 5.0) -> Tensor:
+    """Noise levels for both scores: uniform, shifted, clamped to [0.02, 0.98], one per clip (Self Forcing)."""
+    return shift_sigma(torch.rand(count, generator=seed.torch), shift).clamp(0.02, 0.98)
+
+
+@torch.no_grad()
+def distribution_matching(
+    x: Tensor,
+    text: Tensor,
+    none: Tensor,
+    teacher: CausalVideoTransformer,
+    fake_score: CausalVideoTransformer,
+    guidance_scale: float,
+    seed: StepSeed,
+) -> Tensor:
+    """The DMD gradient at generated clips `x` (B, T, C, H, W): both scores look at one noising of the whole clip.
+
+    `guidance_scale` is in the convention uncond + s * (cond - uncond); Self Forcing's additive 3 is 4 here.
+    """
+    x = x.detach()
+    sigma = score_sigma(len(x), seed)
+    noisy = noisy_pair(x, torch.randn(x.shape, generator=seed.torch), sigma)
+    time, level = 1000 * sigma, sigma[:, None, None, None, None]
+    fake = x0_from_flow(noisy, fake_score(noisy, time, text), level)
+    cond = teacher(noisy, time, text)
+    free = teacher(noisy, time, none.expand(len(x), -1, -1))
+    real = x0_from_flow(noisy, free + guidance_scale * (cond - free), level)
+    return dmd_gradient(x, real, fake)
+
+
+@dataclass
+class Replay:
+    """The clips of the last few generator steps: the critic's data. The generator moves little between them."""
+
+    size: int
+    clips: list[tuple[Tensor, Tensor]]
+
+    def add(self, clips: Tensor, text: Tensor) -> None:
+        self.clips = [*self.clips, (clips.detach(), text)][-self.size :]
+
+    def batch(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        clips, text = (torch.cat(part) for part in zip(*self.clips, strict=True))
+        rows = torch.from_numpy(rng.integers(len(clips), size=count))
+        return clips[rows], text[rows]
+
+
+def critic_step(
+    fake_score: CausalVideoTransformer,
+    optimizer: torch.optim.Optimizer,
+    clips: Tensor,
+    text: Tensor,
+    seed: StepSeed,
+    lr: float,
+) -> float:
+    """One flow-matching update of the fake score on generated clips; returns the loss."""
+    sigma = score_sigma(len(clips), seed)
+    noise = torch.randn(clips.shape, generator=seed.torch)
+    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text)
+    loss = flow_matching_loss(flow, clips, noise)
+    optimize(loss, optimizer, lr=lr, clip=10.0)
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def rollout_sheet(
+    model: CausalVideoTransformer, codec: Codec, prompts: Prompts, steps: tuple[int, ...] = (1, 4)
+) -> np.ndarray:
+    """Rows of clips for the first prompts at each step count, same noise."""
+    rows = []
+    for count in steps:
+        plan = StepPlan.uniform(CHUNKS, count)
+        latents = training_rollout(model, plan, prompts.embeddings[:8], StepSeed.at(0, 0), gradient=False)
+        rows.append(np.stack([codec.decode(z[None]) for z in latents]))
+    sheets = [contact_sheet(clips, lambda n: range(0, n, 12)) for clips in rows]
+    return np.concatenate(sheets, 1)

@@ -1,0 +1,98 @@
+"""ODE-trajectory initialisation: the causal student regresses the end of the teacher's sampling paths (CausVid,
+2412.07772).
+
+Trajectories are sampled once with guidance and kept at the student's noise levels. Each chunk of a training clip
+takes a random level, so the student meets every mixture of clean past and noisy present under its chunk-causal mask.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from models.sampling import sample_flow
+from models.schedulers import step_sigmas, x0_from_flow
+from models.training.distillation import (
+    CHUNKS,
+    LATENT_SHAPE,
+    Prompts,
+    Roles,
+    load_codec,
+    load_role,
+    load_text_encoder,
+    rollout_sheet,
+)
+from models.training.loop import Average, Recipe, StepSeed, adamw, cosine, optimize
+from models.training.losses import ode_regression_loss
+
+
+@dataclass(frozen=True)
+class OdeInitConfig:
+    roles: Roles = field(default_factory=Roles)
+    pools: Path = Path("runs/pools")
+    trajectories: int = 320
+    sampler_steps: int = 16
+    guidance_scale: float = 4.0
+    steps: int = 300
+    batch: int = 8
+    lr: float = 3e-4
+    ema: float = 0.98
+
+
+class OdeInitRecipe(Recipe):
+    def __init__(self, config: OdeInitConfig) -> None:
+        torch.manual_seed(0)
+        self.config = config
+        self.teacher = load_role(config.roles.teacher, train=False)
+        self.model = load_role(config.roles.teacher, train=True)
+        self.codec = load_codec(config.roles.autoencoder)
+        self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
+        self.sigmas = torch.tensor([*step_sigmas(4), 0.0])
+        self.trajectories = self._trajectories()
+        self.modules = {"generator": self.model}
+        self.optimizers = {"generator": adamw([self.model], lr=config.lr, betas=(0.9, 0.98))}
+        self.averages = {"generator": Average(self.model, config.ema, start=20)}
+
+    def _trajectories(self) -> Tensor:
+        """(N, 5, T, C, h, w) float16: the states at sigmas 1, .9375, .8333, .625 and 0."""
+        config = self.config
+        path = config.pools / f"trajectories-{config.trajectories}x{config.sampler_steps}.safetensors"
+        if not path.exists():
+            stride = config.sampler_steps // 4
+            states = []
+            for first in tqdm(range(0, config.trajectories, 16), desc="teacher trajectories"):
+                words = self.prompts.embeddings[first : first + 16]
+                noise = torch.randn(len(words), *LATENT_SHAPE, generator=StepSeed.at(22, first).torch)
+                none = self.prompts.none.expand(len(words), -1, -1)
+                path_states = [
+                    noise,
+                    *sample_flow(
+                        self.teacher, step_sigmas(config.sampler_steps), words, none, noise, config.guidance_scale
+                    ),
+                ]
+                states.append(torch.stack(path_states[::stride], 1).half())
+            config.pools.mkdir(parents=True, exist_ok=True)
+            save_file({"states": torch.cat(states)}, path)
+        return load_file(path)["states"]
+
+    def step(self, step: int, seed: StepSeed) -> dict[str, float]:
+        config = self.config
+        rows = torch.from_numpy(seed.numpy.integers(config.trajectories, size=config.batch))
+        states = self.trajectories[rows].float()
+        level = torch.from_numpy(seed.numpy.integers(5, size=(config.batch, len(CHUNKS))))
+        level = level.repeat_interleave(torch.tensor(CHUNKS), 1)
+        noisy = states[torch.arange(config.batch)[:, None], level, torch.arange(LATENT_SHAPE[0])[None]]
+        sigma = self.sigmas[level]
+        flow = self.model(noisy, 1000 * sigma, self.prompts.embeddings[rows], chunks=CHUNKS)
+        x0 = x0_from_flow(noisy, flow, sigma[:, :, None, None, None])
+        loss = ode_regression_loss(x0, states[:, -1], sigma)
+        lr = config.lr * cosine(step, config.steps, warmup=20)
+        norm = optimize(loss, self.optimizers["generator"], lr=lr, clip=1.0)
+        return {"loss": float(loss.detach()), "grad_norm": norm}
+
+    def sample_sheet(self) -> np.ndarray:
+        return rollout_sheet(self.model, self.codec, self.prompts)
