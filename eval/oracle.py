@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from eval.clip import check_frames
-from eval.scene_reading import Blob, Track, follow, read_scene
+from eval.scene_reading import Track, follow, read_scene
+from eval.shape_outlines import shape_distances
 
 VOCABULARY = json.loads((Path(__file__).resolve().parents[1] / "assets" / "shapes.json").read_text())
 WINDOW = 8
@@ -110,84 +111,111 @@ def judge(frames: np.ndarray, prompt: str) -> Verdict:
     if len(frames) < SHORTEST:
         return Verdict(None, f"{len(frames)} frames are too few to see a motion; the oracle needs {SHORTEST}")
     reading = read_scene(frames)
-    tracks = _match(follow(reading), asked.things, len(frames))
-    grounds = [_nearest(g, "backgrounds", FAR_GROUND)[0] for g in reading.ground]
+    looks = _match([_look(track) for track in follow(reading)], asked.things)
+    grounds = _nearest(reading.ground, "backgrounds", FAR_GROUND)[0]
     counts = [len(blobs) for blobs in reading.blobs]
-    count_ok = _lasts([c == len(asked.things) for c in counts]) and all(
-        _lasts([t in track.blobs for t in range(len(frames))]) for track in tracks
-    )
-    things = tuple(_verdict(thing, track, len(frames)) for thing, track in zip(asked.things, tracks, strict=True))
+    whole = all(_lasts([t in look.times for t in range(len(frames))]) for look in looks)
+    count_ok = whole and _lasts([c == len(asked.things) for c in counts])
+    things = tuple(_verdict(thing, look) for thing, look in zip(asked.things, looks, strict=True))
     background_ok = _lasts([g == asked.background for g in grounds])
     reason = _reason(asked, things, counts, count_ok, grounds, background_ok)
-    curves = _curves(asked, tracks, counts, grounds)
-    return Verdict(not reason, reason, background_ok, count_ok, things, curves)
+    return Verdict(not reason, reason, background_ok, count_ok, things, _curves(asked, looks, counts, grounds))
 
 
-def _match(tracks: list[Track], things: tuple[Thing, ...], count: int) -> list[Track]:
-    """One track per thing asked for, so that as much as possible is right; an empty track for a missing thing."""
-    known = (tracks + [Track()] * len(things))[: len(things) + 2]
+@dataclass(frozen=True)
+class Look:
+    """A track in words and numbers, one entry per frame in `times`; shape None where the frame's edge cuts it."""
 
-    def agreement(order: tuple[Track, ...]) -> float:
-        verdicts = [_verdict(thing, track, count) for thing, track in zip(things, order, strict=True)]
+    times: list[int]
+    places: np.ndarray
+    radii: list[float]
+    colors: list[str]
+    shapes: list[str | None]
+    color_distance: dict[str, np.ndarray]
+    shape_distance: dict[str, np.ndarray]
+    direction: str
+
+
+NOTHING = Look([], np.zeros((0, 2)), [], [], [], {}, {}, "unclear")
+
+
+def _look(track: Track) -> Look:
+    times = sorted(track.blobs)
+    blobs = [track.blobs[t] for t in times]
+    outlines = [b.outline for b in blobs]
+    places = np.array([(o.x, o.y) for o in outlines])
+    radii = [o.radius for o in outlines]
+    colors, color_distance = _nearest(np.array([b.color for b in blobs]), "colors", FAR_COLOR)
+    shape_distance = shape_distances(_calm([o.profile for o in outlines]), float(np.median(radii)))
+    shapes = _words(shape_distance, FAR_SHAPE)
+    shapes = [None if blob.cut_off else shape for blob, shape in zip(blobs, shapes, strict=True)]
+    direction = _direction(np.array(times), places)
+    return Look(times, places, radii, colors, shapes, color_distance, shape_distance, direction)
+
+
+def _calm(profiles: list[np.ndarray]) -> np.ndarray:
+    """Profiles averaged over five frames: noise on the edge goes, the outline stays."""
+    padded = np.pad(np.array(profiles), ((2, 2), (0, 0)), mode="edge")
+    return sum(padded[i : i + len(profiles)] for i in range(5)) / 5
+
+
+def _match(looks: list[Look], things: tuple[Thing, ...]) -> list[Look]:
+    """One track per thing asked for, so that as much as possible is right; `NOTHING` for a missing thing."""
+    known = (looks + [NOTHING] * len(things))[: len(things) + 2]
+
+    def agreement(order: tuple[Look, ...]) -> float:
+        verdicts = [_verdict(thing, look) for thing, look in zip(things, order, strict=True)]
         right = sum(v.color_ok + v.shape_ok + v.direction_ok for v in verdicts)
-        return right + 2 * sum(len(t.blobs) for t in order) / count
+        return right + 4 * sum(len(look.times) for look in order) / sum(len(look.times) for look in [*known, *order])
 
     return list(max(permutations(known, len(things)), key=agreement))
 
 
-def _verdict(thing: Thing, track: Track, count: int) -> ThingVerdict:
-    if len(track.blobs) < SHORTEST:
+def _verdict(thing: Thing, look: Look) -> ThingVerdict:
+    if len(look.times) < SHORTEST:
         return ThingVerdict(thing, False, False, False)
-    blobs = [track.blobs.get(t) for t in range(count)]
-    colors = [_nearest(b.color, "colors", FAR_COLOR)[0] if b else None for b in blobs]
-    shapes = [_shape(b) if b else None for b in blobs]
-    direction = _direction(track)
-    seen = Thing(_most(colors), _most(shapes), direction)
-    return ThingVerdict(
-        thing, _agrees(colors, thing.color), _agrees(shapes, thing.shape), direction == thing.direction, seen
-    )
+    seen = Thing(_most(look.colors), _most(look.shapes), look.direction)
+    right = (_agrees(look.colors, thing.color), _agrees(look.shapes, thing.shape), look.direction == thing.direction)
+    return ThingVerdict(thing, *right, seen)
 
 
-def _shape(blob: Blob) -> str | None:
-    """The word for an outline: `unclear` when no shape is near, None when the frame's edge cuts it."""
-    if blob.cut_off:
-        return None
-    shape = blob.outline.shape
-    return shape if blob.outline.distance[shape] < FAR_SHAPE else "unclear"
-
-
-def _direction(track: Track) -> str:
+def _direction(times: np.ndarray, places: np.ndarray) -> str:
     """The word for a path: `still`, `unclear` (slanted, there and back, or mostly standing), or a direction."""
-    times = np.array(sorted(track.blobs))
-    places = np.array([(track.blobs[t].outline.x, track.blobs[t].outline.y) for t in times])
-    span = times[-1] - times[0]
+    if len(times) < SHORTEST:
+        return "unclear"
     pace = np.polyfit(times, places, 1)[0]
     if np.hypot(*pace) < SLOWEST:
         return "still"
     words = VOCABULARY["directions"]
     word = max(words, key=lambda w: float(pace @ words[w]))
-    along = places @ np.array(words[word], float)
-    aside = abs(float(pace @ np.array(words[word][::-1], float)))
-    # beyond 30 degrees it is neither
-    if aside > 0.58 * float(pace @ words[word]):
+    forward = float(pace @ words[word])
+    # beyond 30 degrees it is neither this direction nor the next
+    if float(np.hypot(*pace)) * np.cos(np.radians(30)) > forward:
         return "unclear"
+    along = places @ np.array(words[word], float)
     thirds = np.diff(np.interp(np.linspace(times[0], times[-1], 4), times, along))
-    moving = thirds > SLOWEST * span / 3
+    moving = thirds > SLOWEST * (times[-1] - times[0]) / 3
     return word if moving.sum() >= 2 and thirds.min() > -2.0 else "unclear"
 
 
-def _nearest(color: np.ndarray, table: str, limit: float) -> tuple[str, dict[str, float]]:
-    """The word of a table nearest to an RGB colour (`unclear` beyond `limit`), and the distance to every word."""
-    words, palette = _palette(table)
-    difference = (palette - _lab(color[None])) * (0.5, 1.0, 1.0)
-    distance = dict(zip(words, np.sqrt((difference**2).sum(-1)).tolist(), strict=True))
-    word = min(distance, key=distance.get)
-    return (word if distance[word] < limit else "unclear"), distance
+def _nearest(colors: np.ndarray, table: str, limit: float) -> tuple[list[str], dict[str, np.ndarray]]:
+    """The word of a table nearest to each RGB colour (N, 3), and the distances to every word, each (N,)."""
+    seen = _lab(colors)
+    difference = {word: (seen - lab) * (0.5, 1.0, 1.0) for word, lab in _palette(table).items()}
+    distance = {word: np.sqrt((d * d).sum(-1)) for word, d in difference.items()}
+    return _words(distance, limit), distance
+
+
+def _words(distance: dict[str, np.ndarray], limit: float) -> list[str]:
+    """The word of least distance for each entry; `unclear` where none is within `limit`."""
+    words, table = list(distance), np.stack(list(distance.values()))
+    pairs = zip(table.argmin(0), table.min(0), strict=True)
+    return [words[index] if least < limit else "unclear" for index, least in pairs]
 
 
 @cache
-def _palette(table: str) -> tuple[tuple[str, ...], np.ndarray]:
-    return tuple(VOCABULARY[table]), _lab(np.array(list(VOCABULARY[table].values()), np.float32))
+def _palette(table: str) -> dict[str, np.ndarray]:
+    return dict(zip(VOCABULARY[table], _lab(np.array(list(VOCABULARY[table].values()))), strict=True))
 
 
 def _lab(colors: np.ndarray) -> np.ndarray:
@@ -205,7 +233,7 @@ def _lasts(right: list[bool]) -> bool:
     values = np.asarray(right, float)
     width = min(WINDOW, len(values))
     runs = np.convolve(values, np.ones(width) / width, "valid")
-    return bool(values.mean() >= 0.8 and runs.min() >= 0.5)
+    return bool(values.mean() >= 0.8 and runs.min() >= 0.5 - 1e-9)
 
 
 def _most(words: list[str | None]) -> str:
@@ -227,30 +255,27 @@ def _reason(asked, things, counts, count_ok, grounds, background_ok) -> str:
                 got = "changes" if got == want else f"{got or 'nothing'} seen"
                 wrong.append(f"{name}: {want} asked, {got}")
     if not background_ok:
-        got = _most(grounds)
-        wrong.append(f"background: {asked.background} asked, {'changes' if got == asked.background else got + ' seen'}")
+        got = "changes" if _most(grounds) == asked.background else f"{_most(grounds)} seen"
+        wrong.append(f"background: {asked.background} asked, {got}")
     return "; ".join(wrong)
 
 
-def _curves(asked: Prompt, tracks: list[Track], counts: list[int], grounds: list[str]) -> dict:
-    frames = range(len(counts))
+def _curves(asked: Prompt, looks: list[Look], counts: list[int], grounds: list[str]) -> dict:
+    number = len(asked.things)
+    right = np.array([c == number and g == asked.background for c, g in zip(counts, grounds, strict=True)])
     curves: dict[str, list[float | None]] = {"things": [float(c) for c in counts]}
-    right = [c == len(tracks) and g == asked.background for c, g in zip(counts, grounds, strict=True)]
-    for index, (thing, track) in enumerate(zip(asked.things, tracks, strict=True)):
-        measured = {t: _measure(blob, thing) for t, blob in track.blobs.items()}
-        for name in ("x", "y", "radius", "color_error", "shape_error"):
-            curves[f"{index}/{name}"] = [measured[t][name] if t in measured else None for t in frames]
-        right = [r and t in measured and measured[t]["right"] for t, r in enumerate(right)]
-    return curves | {"right": [float(r) for r in right]}
-
-
-def _measure(blob: Blob, thing: Thing) -> dict[str, float]:
-    color, distance = _nearest(blob.color, "colors", FAR_COLOR)
-    return {
-        "x": blob.outline.x,
-        "y": blob.outline.y,
-        "radius": blob.outline.radius,
-        "color_error": distance[thing.color],
-        "shape_error": blob.outline.distance[thing.shape],
-        "right": color == thing.color and _shape(blob) in (thing.shape, None),
-    }
+    for index, (thing, look) in enumerate(zip(asked.things, looks, strict=True)):
+        pairs = zip(look.times, look.colors, look.shapes, strict=True)
+        good = {t for t, color, shape in pairs if color == thing.color and shape in (thing.shape, None)}
+        right &= [t in good for t in range(len(counts))]
+        measures = {
+            "x": look.places[:, 0],
+            "y": look.places[:, 1],
+            "radius": look.radii,
+            "color_error": look.color_distance.get(thing.color, ()),
+            "shape_error": look.shape_distance.get(thing.shape, ()),
+        }
+        for name, values in measures.items():
+            at = dict(zip(look.times, values, strict=True))
+            curves[f"{index}/{name}"] = [float(at[t]) if t in at else None for t in range(len(counts))]
+    return curves | {"right": right.astype(float).tolist()}

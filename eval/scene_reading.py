@@ -4,7 +4,8 @@ Classical vision only. The ground is a plane per colour channel; a shadow is the
 neither is foreground. A thing's edge is where it covers half a pixel, found at a fraction of a pixel by enlarging.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import cv2
 import numpy as np
@@ -57,10 +58,10 @@ class Track:
 def read_scene(frames: np.ndarray) -> Reading:
     """Ground colour and things of every frame of a clip (T, H, W, 3) uint8 RGB; larger frames are reduced to 64."""
     frames = _reduce(frames)
-    soft = np.stack([cv2.GaussianBlur(f, (0, 0), 0.7) for f in frames]).astype(np.float32)
+    soft = np.stack([cv2.GaussianBlur(f, (0, 0), 0.6) for f in frames]).astype(np.float32)
     ground, plane = _ground(soft)
     away = _away_from_ground(soft, plane)
-    blobs = [_blobs(f.astype(np.float32), s, p, a) for f, s, p, a in zip(frames, soft, plane, away, strict=True)]
+    blobs = [_blobs(*frame) for frame in zip(soft, plane, away, strict=True)]
     return Reading(ground, blobs)
 
 
@@ -102,7 +103,7 @@ def _away_from_ground(soft: np.ndarray, plane: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(square, 0))
 
 
-def _blobs(frame: np.ndarray, soft: np.ndarray, plane: np.ndarray, away: np.ndarray) -> list[Blob]:
+def _blobs(frame: np.ndarray, plane: np.ndarray, away: np.ndarray) -> list[Blob]:
     found = (away > FAINT).astype(np.uint8)
     number, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
     blobs = []
@@ -116,32 +117,33 @@ def _blobs(frame: np.ndarray, soft: np.ndarray, plane: np.ndarray, away: np.ndar
         )
         inside = labels[window] == index
         if away[window][inside].max() >= CLEAR:
-            blobs += _things(frame[window], soft[window], plane[window], away[window], inside, window, frame.shape[:2])
+            blobs += _things(frame[window], plane[window], inside, window, frame.shape[:2])
     return blobs
 
 
-def _things(frame, soft, plane, away, inside, window, size) -> list[Blob]:
+def _things(
+    frame: np.ndarray, plane: np.ndarray, inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int]
+) -> list[Blob]:
     """The things of one connected region: one per colour and per piece."""
-    colors = _inner_colors(soft, away, inside)
+    colors = _inner_colors(frame, inside)
     ground = plane[inside].mean(0)
     covers, misfits = zip(*(_cover(frame, ground, c) for c in colors), strict=True)
-    best = np.argmin([cv2.GaussianBlur(m, (0, 0), 0.7) for m in misfits], axis=0) if len(colors) > 1 else None
+    best = np.argmin(misfits, axis=0)
     near = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8))
     blobs = []
     for index, (color, cover) in enumerate(zip(colors, covers, strict=True)):
-        cover = cover * near if best is None else cover * near * (best == index)
-        big = cv2.resize(cover, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
+        big = cv2.resize(cover * (near * (best == index)), None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
         number, labels, stats, _ = cv2.connectedComponentsWithStats((big >= 0.5).astype(np.uint8), connectivity=4)
         for piece in range(1, number):
             if stats[piece, cv2.CC_STAT_AREA] >= SMALLEST_AREA * ZOOM * ZOOM:
-                blobs.append(_blob(color, (labels == piece).astype(np.uint8), window, size))
+                blobs.append(_blob(color, labels == piece, stats[piece], window, size))
     return blobs
 
 
-def _inner_colors(soft: np.ndarray, away: np.ndarray, inside: np.ndarray) -> list[np.ndarray]:
+def _inner_colors(frame: np.ndarray, inside: np.ndarray) -> list[np.ndarray]:
     """The distinct colours (RGB) in the inside of a region, the most frequent first; at most three."""
-    depth = cv2.distanceTransform(np.pad(inside.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    core = soft[depth >= min(3.0, 0.75 * depth.max())]
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    core = frame[depth >= min(3.0, 0.75 * depth.max())]
     # a few dozen pixels are enough to know the colours, and comparing all pairs is not cheap
     core = core[:: max(len(core) // 40, 1)]
     colors = []
@@ -155,7 +157,7 @@ def _inner_colors(soft: np.ndarray, away: np.ndarray, inside: np.ndarray) -> lis
             break
         colors.append(np.median(core[group], axis=0))
         core = core[~group]
-    return colors or [np.median(soft[inside], axis=0)]
+    return colors or [np.median(frame[inside], axis=0)]
 
 
 def _cover(frame: np.ndarray, ground: np.ndarray, color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,18 +178,21 @@ def _cover(frame: np.ndarray, ground: np.ndarray, color: np.ndarray) -> tuple[np
     return cover.astype(np.float32), (misfit * misfit).sum(-1).astype(np.float32)
 
 
-def _blob(color: np.ndarray, mask: np.ndarray, window: tuple[slice, slice], size: tuple[int, int]) -> Blob:
-    padded = np.pad(mask, ZOOM)
-    outline = read_outline(padded)
-    top, left = window[0].start, window[1].start
-    moved = Outline(outline.x + left - 1, outline.y + top - 1, outline.radius, outline.distance)
-    edges = {
-        "top": window[0].start == 0 and mask[0].sum(),
-        "bottom": window[0].stop == size[0] and mask[-1].sum(),
-        "left": window[1].start == 0 and mask[:, 0].sum(),
-        "right": window[1].stop == size[1] and mask[:, -1].sum(),
-    }
-    return Blob(color, moved, max(edges.values()) >= 3 * ZOOM)
+def _blob(
+    color: np.ndarray, mask: np.ndarray, box: np.ndarray, window: tuple[slice, slice], size: tuple[int, int]
+) -> Blob:
+    """A blob from its enlarged mask in a window of the frame; `box` is its (left, top, width, height, area)."""
+    left, top, width, height, _ = box
+    outline = read_outline(mask[top : top + height, left : left + width].astype(np.uint8))
+    place = (outline.x + window[1].start + left / ZOOM, outline.y + window[0].start + top / ZOOM)
+    sides = (
+        (window[0].start == 0, mask[0]),
+        (window[0].stop == size[0], mask[-1]),
+        (window[1].start == 0, mask[:, 0]),
+        (window[1].stop == size[1], mask[:, -1]),
+    )
+    cut_off = any(outermost and line.sum() >= 3 * ZOOM for outermost, line in sides)
+    return Blob(color, replace(outline, x=place[0], y=place[1]), cut_off)
 
 
 def follow(reading: Reading) -> list[Track]:
@@ -195,9 +200,8 @@ def follow(reading: Reading) -> list[Track]:
     tracks: list[Track] = []
     for frame, blobs in enumerate(reading.blobs):
         free, open_tracks = set(range(len(blobs))), [t for t in tracks if frame - t.last <= 6]
-        costs = sorted(
-            (_step_cost(track, blob, frame), i, j) for i, track in enumerate(open_tracks) for j, blob in enumerate(blobs)
-        )
+        pairs = product(range(len(open_tracks)), range(len(blobs)))
+        costs = sorted((_step_cost(open_tracks[i], blobs[j], frame), i, j) for i, j in pairs)
         taken = set()
         for cost, i, j in costs:
             if cost < 12.0 and i not in taken and j in free:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 ANGLES = 64
-ZOOM = 4
+ZOOM = 3
 SOFTNESS = (0.4, 0.8, 1.2)
 # up to +-11 degrees: a tilted square is still called a square, a diamond is not
 TURNS = (-2, -1, 0, 1, 2)
@@ -20,20 +20,16 @@ TURNS = (-2, -1, 0, 1, 2)
 
 @dataclass(frozen=True)
 class Outline:
-    """One outline: `distance` is how far its profile is from each shape's (root mean square, 0 is equal)."""
+    """One outline: centroid and radius of the disc of equal area in frame pixels, and its profile (ANGLES,)."""
 
     x: float
     y: float
     radius: float
-    distance: dict[str, float]
-
-    @property
-    def shape(self) -> str:
-        return min(self.distance, key=self.distance.get)
+    profile: np.ndarray
 
 
-def profile(cover: np.ndarray) -> tuple[np.ndarray, float, float, float]:
-    """Normalised profile, centroid x and y, and radius of the equal disc of a binary image (H, W) uint8 0/1."""
+def read_outline(cover: np.ndarray) -> Outline:
+    """Outline of a binary image (H, W) uint8 0/1 drawn at `ZOOM` times the frame."""
     moments = cv2.moments(cover, binaryImage=True)
     x, y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
     radius = float(np.sqrt(moments["m00"] / np.pi))
@@ -42,28 +38,31 @@ def profile(cover: np.ndarray) -> tuple[np.ndarray, float, float, float]:
     samples = round(reach)
     flags = cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS
     polar = cv2.warpPolar(cover * np.float32(1), (samples, ANGLES), (x, y), reach, flags)
-    return polar.mean(1) * 2.2, x, y, radius
-
-
-def read_outline(cover: np.ndarray) -> Outline:
-    """Outline of a binary image (H, W) uint8 0/1 drawn at `ZOOM` times the frame; lengths are in frame pixels."""
-    found, x, y, radius = profile(cover)
-    radius /= ZOOM
-    shapes, table = _templates(int(np.clip(round(radius), 3, 14)))
-    errors = np.sqrt(((table - found) ** 2).mean(-1)).min(1)
-    distance = {shape: float(error) for shape, error in zip(shapes, errors, strict=True)}
     # pixel centres: zoomed pixel i lies at (i + 0.5) / ZOOM - 0.5 of the frame
-    return Outline((x + 0.5) / ZOOM - 0.5, (y + 0.5) / ZOOM - 0.5, radius, distance)
+    return Outline((x + 0.5) / ZOOM - 0.5, (y + 0.5) / ZOOM - 0.5, radius / ZOOM, polar.mean(1) * 2.2)
+
+
+def shape_distances(profiles: np.ndarray, radius: float) -> dict[str, np.ndarray]:
+    """How far profiles (N, ANGLES) of things of about `radius` frame pixels are from each shape's; each (N,).
+
+    Root mean square, 0 is equal; over 0.2 for a star and a disc, 0.09 for a square and a disc.
+    """
+    tables = _templates(int(np.clip(round(radius), 4, 14)))
+    return {shape: _rms(profiles[:, None] - table).min(1) for shape, table in tables.items()}
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("...a,...a", values, values) / values.shape[-1])
 
 
 @cache
-def _templates(radius: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Profiles (shapes, softness x turns, ANGLES) of every shape whose equal disc has `radius` pixels."""
-    table = []
-    for polygon in POLYGONS.values():
-        profiles = [profile(_draw(polygon, radius, softness))[0] for softness in SOFTNESS]
-        table.append([np.roll(p, turn) for p in profiles for turn in TURNS])
-    return tuple(POLYGONS), np.asarray(table, np.float32)
+def _templates(radius: int) -> dict[str, np.ndarray]:
+    """Profiles (softness x turns, ANGLES) of every shape whose equal disc has `radius` pixels."""
+    tables = {}
+    for shape, polygon in POLYGONS.items():
+        profiles = [read_outline(_draw(polygon, radius, softness)).profile for softness in SOFTNESS]
+        tables[shape] = np.array([np.roll(p, turn) for p in profiles for turn in TURNS], np.float32)
+    return tables
 
 
 def _draw(polygon: np.ndarray, radius: int, softness: float) -> np.ndarray:
