@@ -118,6 +118,7 @@ def test_a_reader_that_leaves_early_is_no_failure_to_shout_about(tmp_path):
 def test_an_unexpected_failure_is_one_line_and_a_traceback_on_request(capsys, here):
     broken = ["train", "autoencoder", "--preset", "smoke", "--steps", 1, "--resume", "--out", here / "run"]
     (here / "run").mkdir()
+    (here / "run" / "run.json").write_text('{"recipe": "autoencoder", "preset": "smoke", "seed": 0}')
     (here / "run" / "state.pt").write_bytes(b"torn")
     code, out, err = run(capsys, *broken)
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -369,7 +370,7 @@ def test_recipes_are_listed(capsys):
     assert code == 0 and "autoencoder" in recipes
     assert all(config["steps"] > 0 for presets in recipes.values() for config in presets.values())
     code, out, _ = run(capsys, "train", "--list")
-    assert code == 0 and all(f"{name} --preset" in out for name in recipes)
+    assert code == 0 and all(f"\n{name} " in f"\n{out}" for name in recipes)
 
 
 def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
@@ -378,6 +379,7 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
     assert (code, out) == (0, "run\n")
     assert {path.name for path in (here / "run").iterdir()} >= {"run.json", "log.jsonl", "state.pt", "export"}
     assert refused(run(capsys, *argv), "'run' already holds a run", "--resume")
+    assert refused(run(capsys, *argv, "--resume", "--seed", 1), "seed 0, not 1")
     assert run(capsys, *argv, "--resume")[0] == 0
 
 

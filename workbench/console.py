@@ -11,7 +11,8 @@ def say(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+    """One result as JSON; paths become strings."""
+    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def notice(text: str) -> None:

@@ -1,12 +1,15 @@
 """`train`: any recipe, from the table of recipes."""
 
 import argparse
-from dataclasses import asdict, fields, replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.console import notice, say, say_json
+
+SAMPLE_EVERY = 200
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -27,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from models.training.loop import Run, train  # noqa: PLC0415  (loads torch; --help should not)
+    from models.training.loop import train  # noqa: PLC0415  (loads torch; --help should not)
     from models.training.recipes import RECIPES  # noqa: PLC0415
 
     if options.list:
@@ -35,14 +38,20 @@ def run(options: argparse.Namespace) -> int:
         return 0
     row = _choose("recipe", options.recipe, RECIPES)
     config = _configure(options, row)
-    _check_out(options)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
-    latest = train(row.build(config), Run(options.out, config.steps, options.seed, facts=facts), resume=options.resume)
+    _check_out(options, facts)
+    latest = train(row.build(config), _run_of(options, config, facts), resume=options.resume)
     if options.json:
-        say_json({"out": str(options.out), "steps": config.steps, "last": latest})
+        say_json({"out": options.out, "steps": config.steps, "last": latest})
     else:
         say(str(options.out))
     return 0
+
+
+def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any]) -> Any:
+    from models.training.loop import Run  # noqa: PLC0415  (loads torch; --help should not)
+
+    return Run(options.out, config.steps, options.seed, sample_every=SAMPLE_EVERY, facts=facts)
 
 
 def _list(recipes: dict[str, Any], *, as_json: bool) -> None:
@@ -50,9 +59,8 @@ def _list(recipes: dict[str, Any], *, as_json: bool) -> None:
         say_json({name: {p: asdict(config) for p, config in row.presets.items()} for name, row in recipes.items()})
         return
     for name, row in recipes.items():
-        for preset, config in row.presets.items():
-            values = ", ".join(f"{field.name}={getattr(config, field.name)}" for field in fields(config))
-            say(f"{name} --preset {preset}: {values}")
+        presets = ", ".join(f"{preset} ({config.steps:,} steps)" for preset, config in row.presets.items())
+        say(f"{name:<16}{presets:<40}{row.paper}")
 
 
 def _choose(what: str, name: str | None, table: dict[str, Any]) -> Any:
@@ -77,13 +85,24 @@ def _configure(options: argparse.Namespace, row: Any) -> Any:
     return replace(config, steps=options.steps)
 
 
-def _check_out(options: argparse.Namespace) -> None:
+def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     if not options.out:
         raise RequestError(f"--out is missing; give a folder, for example --out runs/{options.recipe}")
-    if not options.resume and (options.out / "run.json").exists():
-        raise RequestError(f"--out {str(options.out)!r} already holds a run; give --resume or another folder")
+    shown, record = f"--out {str(options.out)!r}", options.out / "run.json"
+    if record.exists() and not options.resume:
+        raise RequestError(f"{shown} already holds a run; give --resume or another folder")
+    if record.exists():
+        _check_same(shown, json.loads(record.read_text()), {**facts, "seed": options.seed})
+    elif options.resume:
+        notice(f"{shown} holds no run yet: starting at step 0")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = f"--out {str(options.out)!r} cannot be made ({error.strerror})"
-        raise RequestError(f"{reason}; choose another folder") from error
+        raise RequestError(f"{shown} cannot be made ({error.strerror}); choose another folder") from error
+
+
+def _check_same(shown: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for name in ("recipe", "preset", "seed"):
+        if before.get(name) != now[name]:
+            was = f"{name} {before.get(name)!r}, not {now[name]!r}"
+            raise RequestError(f"{shown} holds a run with {was}; resume it as it was or choose another folder")
