@@ -1,0 +1,138 @@
+"""`prompt-following`: do the models show what held-out captions say, and how far are their clips from real ones?"""
+
+import argparse
+import json
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models.types import RequestError
+from workbench import prompt_following as pf
+from workbench.console import say, say_json
+from workbench.media import write_bytes
+
+TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-self-forcing", "shapes-asd"
+NOTE = (
+    "All right: number of things, colours, shapes, directions and background, judged from pixels by the oracle. "
+    "Intervals 95 %: Wilson for rates, bootstrap over captions for Fréchet distance (36 statistics of colour, detail "
+    "and change per clip, in units of the real clips' spread; lower is nearer). n* is n steps with First-Frame "
+    "Enhancement ({first} steps in the first chunk); at {first} steps both are the same clip. Real clips are a second "
+    "rendering of the same captions: the best anyone can do."
+)
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "prompt-following",
+        help="score models on held-out captions",
+        description="Generate held-out captions with every model from the same seeds, judge the clips with the "
+        "oracle, and measure their distance to real clips. Run again to go on after an interruption.",
+    )
+    parser.add_argument("--models", nargs="+", default=[TEACHER, BASELINE, ASD], metavar="MODEL")
+    parser.add_argument("--steps", nargs="+", type=int, default=[4, 2, 1], help="for few-step models (default 4 2 1)")
+    parser.add_argument("--prompts", type=int, default=64, help="captions of one object (default 64)")
+    parser.add_argument("--two-objects", type=int, default=0, metavar="N", help="captions of two objects (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="caption i is made with seed + i (default 0)")
+    parser.add_argument("--frames", type=int, default=49, help="frames per clip (default 49)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--out", type=Path, default=Path("data/prompt_following.json"), help="the report, as JSON")
+    parser.add_argument("--markdown", type=Path, help="the report, as Markdown (default: beside the JSON)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from models.registry import get_spec, weights_digest  # noqa: PLC0415  (loads torch; --help should not)
+
+    for name, count in (("prompts", options.prompts), ("two-objects", options.two_objects)):
+        if count < 0:
+            raise RequestError(f"{name} is {count}; give a number of captions, 0 for none")
+    if not options.prompts + options.two_objects:
+        raise RequestError("there are no captions to make; give --prompts or --two-objects above 0")
+    specs = [get_spec(name) for name in options.models]
+    digests = {spec.name: weights_digest(spec) for spec in specs}
+    rows, differences = _measure(options, specs, digests)
+    report = {
+        "command": f"python -m workbench {shlex.join(sys.argv[1:])}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": options.seed,
+        "frames": options.frames,
+        "weights": digests,
+        "rows": rows,
+        "differences": differences,
+    }
+    text = markdown(report)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(options.out, (json.dumps(report, indent=1) + "\n").encode())
+    write_bytes(options.markdown or options.out.with_suffix(".md"), text.encode())
+    if options.json:
+        say_json(report)
+    else:
+        say(text)
+    return 0
+
+
+def _measure(options: argparse.Namespace, specs: list, digests: dict[str, str]) -> tuple[list[dict], list[dict]]:
+    from models.registry import create_pipeline  # noqa: PLC0415  (loads torch)
+
+    folder = options.out.with_suffix(".cells")
+    settings = {"folder": folder, "seed": options.seed, "frames": options.frames}
+    prompts = {n: pf.captions(count, n) for n, count in ((1, options.prompts), (2, options.two_objects)) if count}
+    plan = [(spec, cell) for spec in specs for n in prompts for cell in pf.cells(spec, options.steps, n)]
+    real = {n: [pf.run_real(n, prompts[n], draw=draw, **settings) for draw in (0, 1)] for n in prompts}
+    done, pipeline, loaded = {}, None, None
+    with tqdm(total=sum(len(prompts[cell.objects]) for _, cell in plan), unit="clip") as bar:
+        for spec, cell in plan:
+            if loaded != spec.name:
+                pipeline, loaded = create_pipeline(spec.name, device=options.device), spec.name
+            bar.set_description(cell.name)
+            done[cell] = []
+            for result in pf.run_cell(cell, prompts[cell.objects], pipeline, digests[spec.name], **settings):
+                done[cell].append(result)
+                bar.update()
+    rows = [pf.row(pf.Cell(pf.REAL, 0, False, n), real[n][1], real[n][0]) for n in prompts]
+    rows += [pf.row(cell, results, real[cell.objects][0]) for cell, results in done.items()]
+    return rows, _differences(done, real)
+
+
+def _differences(done: dict, real: dict) -> list[dict]:
+    """ASD minus baseline, for every row that both have."""
+    found = []
+    for cell, results in done.items():
+        twin = pf.Cell(BASELINE, cell.steps, cell.ffe, cell.objects)
+        if cell.model == ASD and twin in done and len(results) > 1:
+            name = f"{cell.steps}{'*' * cell.ffe}, {cell.objects} object{'s' * (cell.objects > 1)}"
+            found.append(pf.difference(name, results, done[twin], real[cell.objects][0]))
+    return found
+
+
+def markdown(report: dict) -> str:
+    """The report as Markdown: the table, the differences, and how it was made."""
+    head = ["model and steps", "objects", "n", "all right", *pf.ATTRIBUTES, "Fréchet distance"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in report["rows"]:
+        rates = [f"{row[f'{name}_right']:.0%}" for name in pf.ATTRIBUTES]
+        cells = [row["name"], row["objects"], row["n"], _rate(row["all_right"]), *rates, _number(row["frechet"])]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    if report["differences"]:
+        lines += ["", "ASD minus baseline, same captions and seeds:", "", "| steps | all right | Fréchet distance |"]
+        lines += ["|---|---|---|"]
+    for row in report["differences"]:
+        lines.append(f"| {row['name']} | {_rate(row['all_right'], sign='+')} | {_number(row['frechet'], sign='+')} |")
+    weights = ", ".join(f"{name} {digest[:12]}" for name, digest in report["weights"].items())
+    lines += ["", NOTE.format(first=pf.FIRST_STEPS)]
+    lines += ["", f"Made by `{report['command']}` on {report['date'][:10]}; weights {weights}."]
+    return "\n".join(lines) + "\n"
+
+
+def _rate(interval: dict, sign: str = "") -> str:
+    return f"{interval['value']:{sign}.1%} ({interval['low']:{sign}.1%} to {interval['high']:{sign}.1%})"
+
+
+def _number(interval: dict | None, sign: str = "") -> str:
+    if interval is None:
+        return "needs two clips"
+    return f"{interval['value']:{sign}.2f} ({interval['low']:{sign}.2f} to {interval['high']:{sign}.2f})"
