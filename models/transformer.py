@@ -150,8 +150,8 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
     def _rotations(
         self, start: int, frames: int, height: int, width: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (tokens, 1, head_dim / 2): time, height and width share the pairs as c - 2(c//3), c//3,
-        c//3."""
+        """Cosines and sines (tokens, 1, head_dim / 2): time, height and width share the pairs as
+        c - 2(c//3), c//3 and c//3."""
         key = (start, frames, height, width, device)
         if key not in self._rope:
             if start + frames > self.config.rope_max_seq_len:

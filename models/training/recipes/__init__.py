@@ -55,12 +55,18 @@ RECIPES: dict[str, RecipeRow] = {
     ),
     "self-forcing": RecipeRow(
         SelfForcingRecipe,
-        {"shapes": SelfForcingConfig(), "smoke": SelfForcingConfig(prompts=8, critic_updates=2, **_FEW)},
+        {
+            "shapes": SelfForcingConfig(),
+            "smoke": SelfForcingConfig(prompts=8, critic_updates=2, compile=False, **_FEW),
+        },
         "Self Forcing (arXiv 2506.08009)",
     ),
     "asd": RecipeRow(
         ASDRecipe,
-        {"shapes": ASDConfig(), "smoke": ASDConfig(prompts=8, critic_updates=2, head_warmup=1, taps=(0, 1), **_FEW)},
+        {
+            "shapes": ASDConfig(),
+            "smoke": ASDConfig(prompts=8, critic_updates=2, head_warmup=1, taps=(0, 1), compile=False, **_FEW),
+        },
         "Adversarial Self-Distillation (arXiv 2511.01419)",
     ),
 }

@@ -23,7 +23,7 @@ from models.training.distillation import (
     rollout_sheet,
     training_rollout,
 )
-from models.training.loop import Average, Recipe, StepSeed, adamw
+from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class SelfForcingConfig:
     guidance_scale: float = 4.0
     warmup: int = 3
     ema: float = 0.95
+    compile: bool = True
 
 
 class SelfForcingRecipe(Recipe):
@@ -50,6 +51,10 @@ class SelfForcingRecipe(Recipe):
         self.teacher = load_role(config.roles.teacher, train=False)
         self.fake_score = load_role(config.roles.teacher, train=True)
         self.generator = load_role(config.roles.generator, train=True)
+        if config.compile:
+            # the generator meets a new shape in every chunk, the scores always see whole clips
+            compile_layers(self.teacher)
+            compile_layers(self.fake_score)
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.prompts, seed=31)
         self.replay = Replay(config.replay, [])

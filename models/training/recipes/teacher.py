@@ -44,12 +44,12 @@ TINY = {
 class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
-    steps: int = 3000
+    steps: int = 3100
     lr: float = 1.2e-3
     frame_batch: int = 128
     clip_batch: int = 10
-    frames_only: float = 0.35
-    clip_share: float = 0.7
+    frames_only: float = 0.5
+    clip_share: float = 0.65
     frame_pool: int = 12000
     clip_pool: int = 2500
     dropout: float = 0.1

@@ -1,0 +1,131 @@
+"""Every recipe runs, for real and small, from the table: weights move, nothing else does, and a resumed run is the same run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.training.discriminator import VideoDiscriminator
+from models.training.distillation import Roles, training_rollout
+from models.training.loop import Run, StepSeed, train
+from models.training.recipes import RECIPES
+from models.training.recipes.self_forcing import prefix_plan
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+def smoke(name: str, folder: Path, **changes):
+    """The smoke preset of a recipe, reading what earlier recipes exported below `folder`."""
+    config = RECIPES[name].presets["smoke"]
+    if hasattr(config, "pools"):
+        config = replace(config, pools=folder / "pools")
+    if hasattr(config, "roles"):
+        export = folder / "teacher" / "export"
+        generator = folder / "ode-init" / "export" / "generator"
+        config = replace(config, roles=Roles(export / "teacher", generator, export / "text_encoder"))
+    return replace(config, **changes)
+
+
+@pytest.fixture(scope="module")
+def chain(folder) -> dict[str, dict[str, float]]:
+    """All recipes in the order in which they build on one another; the last logged values of each."""
+    last = {}
+    for name, row in RECIPES.items():
+        config = smoke(name, folder)
+        last[name] = train(row.build(config), Run(folder / name, config.steps, log_every=1, sample_every=config.steps))
+    return last
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_smoke_training_logs_finite_values_and_exports(chain, folder, name):
+    assert chain[name] and all(np.isfinite(value) for value in chain[name].values())
+    assert list((folder / name / "export").glob("*/config.json"))
+    assert (folder / name / "log.jsonl").read_text().count("\n") == RECIPES[name].presets["smoke"].steps
+    assert list((folder / name / "tensorboard").glob("events*"))
+    assert (folder / name / "samples.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd"])
+def test_a_resumed_run_ends_bit_equal(chain, folder, name, tmp_path):
+    row, config = RECIPES[name], smoke(name, folder)
+    whole = row.build(config)
+    train(whole, Run(tmp_path / "whole", config.steps))
+    first = row.build(config)
+    # the schedule knows the full length; only the loop stops early, as a killed process would
+    train(first, Run(tmp_path / "parts", config.steps // 2))
+    again = row.build(config)
+    train(again, Run(tmp_path / "parts", config.steps), resume=True)
+    for part, module in whole.modules.items():
+        for key, tensor in module.state_dict().items():
+            assert torch.equal(tensor, again.modules[part].state_dict()[key]), f"{part}.{key}"
+    for part, average in whole.averages.items():
+        assert all(torch.equal(v, again.averages[part].values[k]) for k, v in average.values.items())
+
+
+@pytest.mark.parametrize("name", ["self-forcing", "asd"])
+def test_only_the_trained_roles_move(chain, folder, name):
+    recipe = RECIPES[name].build(smoke(name, folder, warmup=0))
+    before = {n: [p.clone() for p in m.parameters()] for n, m in recipe.modules.items()}
+    teacher = [p.clone() for p in recipe.teacher.parameters()]
+    for step in range(4):
+        recipe.step(step, StepSeed.at(1, step))
+    assert all(torch.equal(a, b) for a, b in zip(teacher, recipe.teacher.parameters(), strict=True))
+    for part, module in recipe.modules.items():
+        moved = [not torch.equal(a, b) for a, b in zip(before[part], module.parameters(), strict=True)]
+        assert np.mean(moved) > 0.8, part
+
+
+def test_critic_learns_five_times_for_one_generator_step():
+    for name in ("self-forcing", "asd"):
+        assert RECIPES[name].presets["shapes"].critic_updates == 5
+
+
+def test_baseline_and_asd_share_their_settings():
+    """Same start, data, iterations, learning rates: what differs is ASD's own, and the batch that equals the compute."""
+    baseline, asd = (RECIPES[name].presets["shapes"] for name in ("self-forcing", "asd"))
+    same = ("roles", "steps", "prompts", "critic_updates", "lr", "critic_lr", "guidance_scale", "ema", "warmup")
+    assert all(getattr(baseline, field) == getattr(asd, field) for field in same)
+
+
+def test_random_exit_is_a_prefix_of_the_four_steps():
+    assert [len(s) for s in prefix_plan(2).sigmas] == [2] * 5
+    assert prefix_plan(2).sigmas[0] == prefix_plan(4).sigmas[0][:2]
+
+
+def test_rollout_depends_on_the_step_seed_only(chain, folder):
+    recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
+    text = recipe.prompts.embeddings[:2]
+    clips = [training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 9), gradient=False) for _ in range(2)]
+    assert torch.equal(*clips)
+    other = training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 10), gradient=False)
+    assert not torch.equal(clips[0], other)
+
+
+def test_discriminator_gives_one_logit_per_pair_and_video_and_learns_a_visible_difference():
+    torch.manual_seed(0)
+    heads = VideoDiscriminator(24, 2, (0, 1), 3)
+    optimizer = torch.optim.AdamW(heads.parameters(), 1e-2)
+    for _ in range(40):
+        states = [torch.randn(8, 10, 24) for _ in range(2)]
+        shifted = [s + 0.7 for s in states]
+        gap = heads(shifted)[:, 0] - heads(states)[:, 0]
+        optimizer.zero_grad()
+        torch.nn.functional.softplus(-gap).mean().backward()
+        optimizer.step()
+    assert heads([torch.randn(8, 10, 24)] * 2).shape == (8, 3)
+    assert (gap > 0).float().mean() > 0.9
+
+
+def test_adversarial_gradient_leaves_the_scores_alone(chain, folder):
+    recipe = RECIPES["asd"].build(smoke("asd", folder))
+    text = recipe.prompts.embeddings[:2]
+    clips = [training_rollout(recipe.generator, recipe.plans[n], text, StepSeed.at(0, n), gradient=False) for n in (1, 2)]
+    gradient = recipe.adversarial_gradient(*clips, text, 1, StepSeed.at(0, 0))
+    assert gradient.shape == clips[0].shape and gradient.abs().max() > 0
+    assert all(p.grad is None and p.requires_grad for p in recipe.fake_score.parameters())
+    assert all(p.grad is None for p in recipe.discriminator.parameters())
