@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from models.registry import get_spec
@@ -94,7 +94,3 @@ def recipe_difference(recipes: Sequence[Mapping[str, Any]]) -> list[tuple[str, l
     names = list(dict.fromkeys(name for recipe in recipes for name in recipe))
     rows = [(name, [recipe.get(name) for recipe in recipes]) for name in names]
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
-
-
-def side_fields(side: Side) -> dict[str, Any]:
-    return asdict(side)

@@ -5,6 +5,16 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.ui.context import MAX_SEED
+
+SEGMENTS = "wb-segments"  # a gr.Radio of this class looks like one bar of buttons
+DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
+# said by the browser at once, before the server has answered; cancelling works from here on
+STARTED = """() => [
+  { state: 'running', fresh: true, text: 'Waiting for the model', progress: 0 },
+  { __type__: 'update', interactive: true },
+]"""
+
 
 def script_component(module: str, value: Any = None, *, options: dict | None = None, **kwargs: Any) -> gr.HTML:
     """Mounts `static/js/<module>.js`. `value` is JSON; the script writes its texts with textContent, never as HTML.

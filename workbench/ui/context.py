@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from models.registry import get_spec, list_models
-from models.specs import ModelSpec
 from models.types import RequestError
 from workbench.generation import GenerationService
 from workbench.settings import Settings
@@ -51,8 +50,9 @@ def default_model(*preferred: str) -> str:
     return next((name for name in preferred if name in names), names[-1])
 
 
-def step_choices(spec: ModelSpec) -> list[int]:
-    return list(spec.steps)
+def offered_steps(model: str) -> list[int]:
+    """The step counts a model offers."""
+    return list(get_spec(model).steps)
 
 
 def nearest(value: int | None, choices: Sequence[int]) -> int:
@@ -91,7 +91,3 @@ def sentence(error: Exception, *hidden: str | Path | None) -> str:
     for path in filter(None, hidden):
         text = text.replace(str(path), Path(path).name)
     return text
-
-
-def offered_steps(model: str) -> list[int]:
-    return step_choices(get_spec(model))

@@ -14,7 +14,7 @@ from workbench.charts import frame_curves
 from workbench.generation import SavedClip
 from workbench.ui.clips import chunk_starts, file_name, finished_clip, speed_facts
 from workbench.ui.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side, recipe_difference
-from workbench.ui.component import script_component
+from workbench.ui.component import DICE, SEGMENTS, STARTED, script_component
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MODEL_QUEUE,
@@ -30,7 +30,6 @@ from workbench.ui.context import (
     whole,
 )
 from workbench.ui.links import compare_query, read_compare
-from workbench.ui.pages.generate import DICE, SEGMENTS, STARTED
 from workbench.ui.pages.header import page_header
 
 FFE_CHOICES = [("off", 0), ("2 first steps", 2), ("3 first steps", 3), ("4 first steps", 4)]
@@ -77,7 +76,7 @@ def presets() -> list[tuple[str, tuple[Side, ...]]]:
 
 def _teacher() -> tuple[Side, ...]:
     teacher = next((spec for spec in list_models() if not spec.causal), None)
-    return (Side(teacher.name, nearest(40, teacher.steps)),) if teacher else ()
+    return (Side(teacher.name, teacher.default_steps),) if teacher else ()
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
@@ -145,6 +144,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         simple = {prompt: "prompt", seed: "seed", frames: "frames"}
         updates: Update = {component: found[name] for component, name in simple.items() if name in found}
         updates[linked] = "sides" in found and "prompt" in found
+        if updates[linked]:
+            updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         return updates | (show_sides(found["sides"]) if "sides" in found else {})
 
     def make(text: str, number: float, length: float, columns: int, *values: Any) -> Iterator[Update]:
@@ -186,7 +187,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         reopen, None, [prompt, seed, frames, count, *card_fields, *[c.group for c in cards], status, linked], **quiet
     )
     opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
-    clicked = run.click(None, None, status, js=STARTED, **quiet)
+    clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
     making = clicked.then(make, form, made, **MODEL_QUEUE, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)

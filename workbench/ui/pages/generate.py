@@ -14,7 +14,7 @@ from workbench.generation import SavedClip
 from workbench.media import read_image
 from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
 from workbench.ui.comparison import Side
-from workbench.ui.component import script_component, uploaded_picture
+from workbench.ui.component import DICE, SEGMENTS, STARTED, script_component, uploaded_picture
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MAX_SEED,
@@ -34,10 +34,7 @@ from workbench.ui.links import compare_link, read_generate
 from workbench.ui.pages.header import page_header
 
 TEXT, PICTURE = "Text", "Picture and text"
-SEGMENTS = "wb-segments"
-DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
 NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
-STARTED = "() => ({ state: 'running', fresh: true, text: 'Waiting for the model', progress: 0 })"
 WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed) => {
   const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed };
   import('/ui/js/link.js').then((link) => link.writeQuery(settings));
@@ -159,7 +156,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     source.change(lambda kind: gr.update(visible=kind == PICTURE), source, picture, queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
     clicked = gr.on([run.click, prompt.submit], None, [keep, seed], seed, js=NEW_SEED, **quiet)
-    waiting = clicked.then(None, None, status, js=STARTED, **quiet)
+    waiting = clicked.then(None, None, [status, stop], js=STARTED, **quiet)
     waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
     making = waiting.then(make, [*fields, source, picture], [player, status, run, stop], **MODEL_QUEUE, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[making], queue=False, **quiet)

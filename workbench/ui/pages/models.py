@@ -11,7 +11,7 @@ from workbench.ui.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 
-COLUMNS = ("Model", "Family", "Paper", "Makes", "Steps", "Weights", "Runs here")
+COLUMNS = ("Model", "What it is", "Family", "Paper", "Makes", "Steps", "Weights", "Runs here")
 TASKS = {"t2v": "video from text", "i2v": "video from a picture"}
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
@@ -28,7 +28,8 @@ def models_table() -> dict[str, Any]:
 
 def _row(row: dict[str, Any]) -> list[Any]:
     return [
-        row["title"] if row["title"] == row["name"] else f"{row['title']} ({row['name']})",
+        f"{row['title']} ({row['name']})",
+        row["note"],
         row["family"],
         _paper(row["paper"]),
         ", ".join(TASKS.get(task, task) for task in row["tasks"]),

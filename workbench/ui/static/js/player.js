@@ -2,7 +2,7 @@
  * A player for one or more clips in step to the frame.
  *
  * Its value: {id, fps, total, ticks, clips: [clip], error, autoplay, link}, a clip is
- * {label, sheets: [{url, frames}] or video and count, done, note, facts: [[name, value]], downloads}.
+ * {label, sheets: [{url, frames}] or video and count, done, note, facts: [[name, value]], downloads, links}.
  * A value with the id of the last one adds what is new (chunks as they are made); another id starts afresh.
  * It announces frames as window event "wb:frame" and obeys "wb:seek", both with {bus, frame}.
  */
@@ -59,7 +59,9 @@ export class Player {
     this.clock.pause();
     Object.assign(this.clock, { fps: value.fps, total: value.total, available: 0, position: 0, range: null });
     this.stage.frame = 0;
+    const old = this.stage.clips.flatMap((clip) => clip.frames);
     this.stage.setClips(value.clips.map((clip) => ({ ...clip, frames: [], loaded: 0 })));
+    for (const bitmap of old) bitmap.close(); // a browser frees them late by itself
     this.controls.setClips(value.clips.map((clip) => clip.label));
     this.root.dataset.state = "loading";
     this.message.textContent = "Loading frames …";

@@ -147,6 +147,7 @@ export class Stage {
 function factList(clip) {
   const rows = (clip.facts ?? []).map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value })));
   const links = (clip.downloads ?? []).map((file) => el("a", { href: safeLink(file.url), download: file.name, text: file.label }));
+  links.push(...(clip.links ?? []).map((link) => el("a", { href: safeLink(link.url), text: link.label })));
   const parts = [rows.length ? el("dl", { class: "wb-facts" }, ...rows) : null, links.length ? el("p", {}, ...links) : null].filter(Boolean);
   return parts.length ? el("figcaption", {}, ...parts) : null;
 }

@@ -1,0 +1,389 @@
+"""The pages in a real Chromium. Frame numbers are read back from the pixels of coded clips."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.pipeline import tiny_pipeline
+from models.types import RequestError
+from workbench.commands.screenshots import find_chromium, open_browser
+from workbench.generation import GenerationService
+from workbench.settings import Settings
+from workbench.ui.live import live_app
+from workbench.ui.selftest import FRAMES
+
+PLAYER = "#player .wb-player"
+LINK = "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=5&frames=25&sides={sides}"
+SIDES = "shapes-self-forcing:1:0,shapes-asd:2:0,shapes-asd:1:4"
+HOSTILE = "a <img src=x onerror='window.hacked=1'> ${window.hacked=2} {{value}} ` \\"
+# shows the coded clips of the self-test in a page's own player
+SHOW_CODED = """async (kind) => {
+  const player = document.querySelector('#player .wb-player').workbench;
+  const spec = await (await fetch('/api/v1/selftest')).json();
+  window.spec = spec;
+  const video = (url) => ({ video: url, count: spec.frames });
+  const sheet = (url) => ({ sheets: [{ url, frames: spec.frames }] });
+  const sources = kind === 'video' ? spec.videos.map(video) : spec.sheets.map(sheet);
+  const clips = sources.map((source, i) => ({ label: `coded ${i}`, done: true, ...source }));
+  await player.show({ id: `coded-${kind}`, fps: spec.fps, total: spec.frames, ticks: [1, 13, 25, 37], clips });
+}"""
+CODES = """async () => {
+  const { codes } = await import('/ui/js/selftest.js');
+  return codes(document.querySelector('#player .wb-player').workbench, window.spec);
+}"""
+WATCH_PLAYING = """async (paints) => {
+  const { codes } = await import('/ui/js/selftest.js');
+  const player = document.querySelector('#player .wb-player').workbench;
+  const seen = [];
+  player.clock.play();
+  while (seen.length < paints) { await new Promise(requestAnimationFrame); seen.push(codes(player, window.spec)); }
+  player.clock.pause();
+  return seen;
+}"""
+PIXELS = """() => [...document.querySelectorAll('#player canvas')].map((canvas) =>
+  [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].join())"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        find_chromium()
+        pytest.importorskip("playwright")
+    except RequestError as error:
+        pytest.skip(str(error))
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def url(data):
+    pipelines = {"shapes-asd": tiny_pipeline(0), "shapes-self-forcing": tiny_pipeline(1)}
+    with live_app(GenerationService(data, pipelines=pipelines), Settings(data_dir=data)) as address:
+        yield address
+
+
+@pytest.fixture
+def open_page(browser, url):
+    """Opens a page; when the test ends, the console must have stayed clean and every request gone to this server."""
+    problems, pages = [], []
+
+    def open_(path: str, selector: str, **options):
+        page = browser.new_page(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
+        page.set_default_timeout(60_000)
+        page.on(
+            "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: problems.append(request.url) if is_foreign(request.url, url) else None)
+        pages.append(page)
+        page.goto(url + path)
+        page.wait_for_selector(selector)
+        return page
+
+    yield open_
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+def is_foreign(address: str, url: str) -> bool:
+    return not address.startswith((url, "data:", "blob:"))
+
+
+def wait_done(page) -> None:
+    page.wait_for_selector("#status [data-state=done]")
+    page.wait_for_selector(f"{PLAYER}[data-state=ready]")
+
+
+def frame_of(page) -> int:
+    return page.evaluate(f"() => document.querySelector('{PLAYER}').workbench.clock.frame")
+
+
+def coded_page(open_page, kind: str = "sheets"):
+    page = open_page("/compare", PLAYER)
+    page.evaluate(SHOW_CODED, kind)
+    page.wait_for_selector(f"{PLAYER}[data-state=ready]")
+    return page
+
+
+@pytest.mark.parametrize(
+    "path, selector", [("/", "#generate"), ("/compare", "#compare"), ("/models", "#models-table table")]
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_open_without_errors(open_page, path, selector, scheme):
+    page = open_page(path, selector, color_scheme=scheme)
+    page.wait_for_timeout(800)
+    assert page.title() == "ASD Workbench"
+    assert page.locator("nav, .nav-holder").first.inner_text().split() == ["Generate", "Compare", "Models"]
+
+
+def test_a_phone_shows_everything_without_sideways_scrolling(open_page):
+    for path, selector in (
+        ("/", "#generate"),
+        (LINK.format(sides=SIDES), f"{PLAYER}[data-state=ready]"),
+        ("/models", "table"),
+    ):
+        page = open_page(path, selector, viewport={"width": 390, "height": 800})
+        page.wait_for_timeout(500)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_generate_plays_chunks_while_later_ones_are_made(open_page):
+    page = open_page("/?frames=97&steps=4&ffe=0", "#generate")
+    page.wait_for_function("() => document.querySelector('#frames input').value === '97'")
+    page.evaluate(
+        f"""() => {{ window.seen = []; const player = document.querySelector('{PLAYER}').workbench;
+        setInterval(() => window.seen.push([player.clock.available, player.clock.playing]), 5); }}"""
+    )
+    page.click("#generate")
+    wait_done(page)
+    page.wait_for_function("() => window.seen.at(-1)[0] === 97")
+    partial = {available for available, playing in page.evaluate("() => window.seen") if playing and available < 97}
+    assert partial and partial <= {1 + 12 * n for n in range(8)}
+    assert (
+        page.locator("#status a[download$='.mp4']").count()
+        == page.locator("#status a[download$='.json']").count()
+        == 1
+    )
+    assert re.search(r"model=shapes-asd.*steps=4.*ffe=0.*frames=97.*seed=7", page.url)
+
+
+def test_generate_link_restores_the_form(open_page):
+    page = open_page("/?model=shapes-self-forcing&prompt=a+blue+star&steps=3&ffe=2&seed=11&frames=13", "#generate")
+    page.wait_for_function("() => document.querySelector('#prompt textarea').value === 'a blue star'")
+    assert page.input_value("#seed input") == "11" and page.input_value("#frames input") == "13"
+    assert page.input_value("#model input") == "Self Forcing (baseline)"
+    assert page.inner_text("#steps label.selected") == "3" and page.inner_text("#first-steps label.selected") == "2"
+    assert page.is_checked("#ffe input")
+
+
+def test_errors_are_sentences_and_the_page_goes_on(open_page):
+    page = open_page("/?frames=13", "#generate")
+    page.fill("#prompt textarea", "")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=error]")
+    assert "prompt is empty" in page.inner_text("#status [role=alert]")
+    page.fill("#prompt textarea", "a red zeppelin moving right on a black background")
+    page.click("#generate")
+    wait_done(page)
+    assert "zeppelin" in page.inner_text("#status .wb-notice")
+
+
+def test_a_wrong_link_is_told(open_page):
+    page = open_page("/?model=nope", "#status [data-state=error]")
+    assert "'nope' is not in the registry" in page.inner_text("#status")
+    page = open_page("/compare?prompt=x&sides=shapes-asd:9:0,shapes-asd:1:0", "#status [data-state=error]")
+    assert "steps 9" in page.inner_text("#status")
+
+
+def test_picture_to_video_in_the_browser(open_page, tmp_path, world_clip):
+    Image.fromarray(world_clip[0]).save(tmp_path / "first.png")
+    (tmp_path / "fake.png").write_text("not a picture")
+    page = open_page("/?frames=13", "#generate")
+    page.click("#source label:has-text('Picture')")
+    page.set_input_files("#picture input[type=file]", tmp_path / "fake.png")
+    page.wait_for_timeout(1500)
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=error]")
+    assert "'fake.png' is not a picture" in page.inner_text("#status")
+    page.click("#picture button[aria-label='Clear'], #picture button[title='Clear']")
+    page.set_input_files("#picture input[type=file]", tmp_path / "first.png")
+    page.wait_for_selector("#picture img")
+    page.click("#generate")
+    wait_done(page)
+
+
+def test_text_never_becomes_markup(open_page):
+    page = open_page("/?frames=13", "#generate")
+    page.fill("#prompt textarea", HOSTILE)
+    page.click("#generate")
+    wait_done(page)
+    page.goto(page.url.split("?")[0] + "compare?" + "frames=13&sides=shapes-asd:1:0,shapes-asd:1:4&prompt=" + HOSTILE)
+    wait_done(page)
+    assert page.evaluate("() => window.hacked") is None
+
+
+def test_cancel_stops_and_leaves_nothing(open_page, data):
+    page = open_page("/?frames=481&steps=4&ffe=0&seed=99", "#generate")
+    page.wait_for_function("() => document.querySelector('#frames input').value === '481'")
+    before = set((data / "clips").glob("*"))
+    page.click("#generate")
+    page.wait_for_selector(f"{PLAYER}[data-state=ready]")
+    page.click("#cancel:not([disabled])")
+    page.wait_for_function("() => document.querySelector('#status').innerText.includes('Cancelled')")
+    page.wait_for_timeout(2000)
+    assert "Cancelled" in page.inner_text("#status") and page.is_enabled("#generate")
+    assert set((data / "clips").glob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["sheets", "video"])
+def test_every_way_to_a_frame_shows_that_frame_on_all_clips(open_page, kind):
+    page = coded_page(open_page, kind)
+    last = FRAMES - 1
+    ways = [
+        (lambda: page.click("[aria-label='First frame']"), 0),
+        (lambda: page.click("[aria-label='Next frame']"), 1),
+        (lambda: page.click("[aria-label='Next frame']"), 2),
+        (lambda: page.click("[aria-label='Previous frame']"), 1),
+        (lambda: page.keyboard.press("End"), last),
+        (lambda: page.keyboard.press(","), last - 1),
+        (lambda: page.keyboard.press("Home"), 0),
+        (lambda: page.keyboard.press("Shift+ArrowRight"), 1),
+        (lambda: page.keyboard.press("Shift+ArrowRight"), 13),
+        (lambda: page.keyboard.press("ArrowRight"), 14),
+    ]
+    for go, frame in ways:
+        go()
+        assert page.evaluate(CODES) == [frame, frame]
+    for frame in np.random.default_rng(0).permutation(FRAMES)[:20].tolist():
+        page.fill(f"{PLAYER} .wb-scrub", str(frame))
+        assert page.evaluate(CODES) == [frame, frame]
+        assert f"frame {frame} / {last}" in page.inner_text(".wb-readout")
+
+
+@pytest.mark.parametrize("kind", ["sheets", "video"])
+def test_clips_stay_in_step_while_playing(open_page, kind):
+    page = coded_page(open_page, kind)
+    seen = page.evaluate(WATCH_PLAYING, 200)
+    assert all(a == b is not None for a, b in seen)
+    assert len({a for a, _ in seen}) > 10  # it moved; how many frames are shown is up to the machine
+
+
+def test_looping_a_range_stays_inside_it(open_page):
+    page = coded_page(open_page)
+    page.fill(f"{PLAYER} .wb-scrub", "20")
+    page.keyboard.press("[")
+    page.fill(f"{PLAYER} .wb-scrub", "26")
+    page.keyboard.press("]")
+    shown = {a for a, _ in page.evaluate(WATCH_PLAYING, 120)}
+    assert len(shown) > 1 and shown <= set(range(20, 27))
+
+
+def test_without_loop_playing_ends_on_the_last_frame(open_page):
+    page = coded_page(open_page)
+    page.keyboard.press("l")
+    page.fill(f"{PLAYER} .wb-scrub", str(FRAMES - 8))
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => !document.querySelector('{PLAYER}').workbench.clock.playing")
+    assert page.evaluate(CODES) == [FRAMES - 1] * 2
+
+
+def test_difference_is_exact_and_gain_multiplies_it(open_page):
+    page = coded_page(open_page)
+    sides = [np.array(p.split(","), int) for p in page.evaluate(PIXELS)]
+    expected = np.abs(sides[0] - sides[1]).reshape(-1, 4)[:, :3]
+    page.keyboard.press("3")
+    for gain in (4, 8, 16):
+        page.select_option("[aria-label=Gain]", str(gain))
+        (shown,) = [np.array(p.split(","), int).reshape(-1, 4)[:, :3] for p in page.evaluate(PIXELS)]
+        assert np.array_equal(shown, np.minimum(expected * gain, 255))
+    assert expected.any()
+
+
+def test_wipe_shows_one_clip_left_and_the_other_right(open_page):
+    page = coded_page(open_page)
+    left, right = [np.array(p.split(","), int).reshape(64, 64, 4) for p in page.evaluate(PIXELS)]
+    page.keyboard.press("2")
+    page.fill("[aria-label='Wipe position']", "25")
+    (shown,) = [np.array(p.split(","), int).reshape(64, 64, 4) for p in page.evaluate(PIXELS)]
+    assert np.array_equal(shown, np.concatenate([left[:, :16], right[:, 16:]], axis=1))
+
+
+def test_a_click_on_the_chart_seeks_all_players(open_page):
+    page = open_page(LINK.format(sides="shapes-self-forcing:1:0,shapes-asd:1:0"), ".wb-plot .main-svg")
+    wait_done(page)
+    page.keyboard.press("Space")  # it plays by itself; the first click comes while it stands
+    for frame in (3, 17, 24, 9):
+        click_chart(page, frame)
+        page.wait_for_function(
+            f"(frame) => document.querySelector('{PLAYER}').workbench.clock.frame === frame", arg=frame
+        )
+    page.keyboard.press("Space")
+    click_chart(page, 12)  # while playing
+    page.wait_for_timeout(300)
+    assert frame_of(page) == 12
+    assert abs(playhead(page) - chart_x(page, 12)) < 2
+
+
+def chart_x(page, frame: int) -> float:
+    """Where a frame is on the chart, in pixels of the window."""
+    return page.evaluate(
+        """(frame) => { const plot = document.querySelector('.wb-plot'); const layout = plot._fullLayout;
+        return plot.getBoundingClientRect().left + layout._size.l + layout.xaxis.d2p(frame); }""",
+        frame,
+    )
+
+
+def playhead(page) -> float:
+    return page.evaluate(
+        "() => { const b = document.querySelector('.wb-playhead').getBoundingClientRect(); return b.left + 1; }"
+    )
+
+
+def click_chart(page, frame: int) -> None:
+    page.locator(".wb-plot").scroll_into_view_if_needed()
+    box = page.locator(".wb-plot .nsewdrag").first.bounding_box()
+    page.mouse.move(chart_x(page, frame), box["y"] + box["height"] / 2)
+    page.wait_for_timeout(150)
+    page.mouse.click(chart_x(page, frame), box["y"] + box["height"] / 2)
+
+
+def test_a_link_reopens_the_same_comparison_to_the_frame(open_page):
+    page = open_page(LINK.format(sides=SIDES), ".wb-plot .main-svg")
+    wait_done(page)
+    page.keyboard.press("2")
+    page.fill(f"{PLAYER} .wb-scrub", "17")
+    page.wait_for_function("() => /frame=17/.test(location.search) && /mode=wipe/.test(location.search)")
+    address, pixels = page.url, page.evaluate(PIXELS)
+    again = open_page(address[address.index("/compare") :], ".wb-plot .main-svg")
+    wait_done(again)
+    again.wait_for_function(f"() => document.querySelector('{PLAYER}').workbench.clock.frame === 17")
+    assert again.evaluate(PIXELS) == pixels
+    assert again.locator("[data-mode=wipe][aria-pressed=true]").count() == 1
+    assert again.input_value("#seed input") == "5" and again.inner_text("#columns label.selected") == "3"
+    assert again.inner_text("#side-B label.selected") == "2"
+    assert again.url == address
+
+
+def test_compare_shows_facts_curves_and_what_differs(open_page):
+    page = open_page(LINK.format(sides=SIDES), ".wb-plot .main-svg")
+    wait_done(page)
+    facts = page.locator(f"{PLAYER} figcaption").all_inner_texts()
+    assert len(facts) == 3 and all(
+        "forwards" in text and "first frame" in text and "frames/s" in text for text in facts
+    )
+    assert page.locator(".wb-plot .scatterlayer .trace").count() == 6
+    assert "steps" in page.inner_text("#recipes") and "ffe" in page.inner_text("#recipes")
+    page.click("[data-mode=blink]")
+    page.select_option("[aria-label='First of the pair']", "2")
+    page.keyboard.press("x")
+    assert page.locator(f"{PLAYER} canvas").count() == 1
+
+
+def test_four_columns_can_be_chosen_by_hand(open_page):
+    page = open_page("/compare?frames=13", "#compare")
+    page.click("#columns label:has-text('4')")
+    page.wait_for_selector("#side-D")
+    page.click("#side-D label:has-text('2')")
+    page.click("#compare")
+    wait_done(page)
+    assert page.locator(f"{PLAYER} canvas").count() == 4
+
+
+def test_the_self_test_finds_this_browser_exact(open_page):
+    page = open_page("/compare", "#selftest-panel")
+    page.click("#selftest-panel button")
+    page.click(".wb-run-selftest")
+    page.wait_for_selector(".wb-report[data-done]")
+    result = page.evaluate("() => document.querySelector('#selftest .wb-root').workbench.result")
+    assert result["native"]["right"] == result["native"]["of"]
+    assert result["seeks"]["right"] == result["seeks"]["of"]
+    assert result["play"]["inStep"] == result["play"]["of"] > 30
