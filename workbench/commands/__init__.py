@@ -17,7 +17,5 @@ COMMANDS: dict[str, Command] = {
     "train": Command("train", "train a model by a recipe"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
-    "prompt-following": Command("prompt_following", "score models on held-out captions"),
-    "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
     "screenshots": Command("screenshots", "picture the pages in a real browser"),
 }
