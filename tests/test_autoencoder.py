@@ -1,4 +1,4 @@
-"""Autoencoders and codec: the shipped weights' quality, streaming decode, and Wan's own class behind the same codec."""
+"""The shipped autoencoder's quality, streaming decode, and Wan's own class behind the same codec."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,20 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch.testing import assert_close
 
+from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
 from models.registry import ASSETS, AUTOENCODER
-from models.autoencoder import ShapesAutoencoder
 from models.world import render, sample_caption, sample_scene
 from tests.golden_data import golden
 
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec(ShapesAutoencoder.from_pretrained(ASSETS / AUTOENCODER, torch_dtype=torch.float32, low_cpu_mem_usage=False).eval())
+    return Codec(
+        ShapesAutoencoder.from_pretrained(
+            ASSETS / AUTOENCODER, torch_dtype=torch.float32, low_cpu_mem_usage=False
+        ).eval()
+    )
 
 
 def clips(count, objects=1):

@@ -60,7 +60,9 @@ def test_critic_equals_the_reference():
         noisy = noisy_pair(g["x"], g["noise"], nearest_sigma(time, 5.0).float())
         assert_close(noisy, g[f"{case}.noisy"], atol=1e-5, rtol=0)
         loss = flow_matching_loss(fake_score(noisy, time[:, 0], g["text"]), g["x"], g["noise"])
-        assert_close(loss.detach().double(), g[f"{case}.loss_plain_flow_mse"].double().reshape(()), rtol=1e-5, atol=1e-6)
+        assert_close(
+            loss.detach().double(), g[f"{case}.loss_plain_flow_mse"].double().reshape(()), rtol=1e-5, atol=1e-6
+        )
 
 
 def test_ode_regression_equals_the_reference():

@@ -100,7 +100,7 @@ def test_words_outside_the_world_are_named_and_the_clip_is_made(tiny):
 
 
 def test_unknown_models_are_answered_with_what_exists():
-    with pytest.raises(RequestError, match="shapes-teacher.*did you mean 'shapes-asd'"):
+    with pytest.raises(RequestError, match=r"shapes-teacher.*did you mean 'shapes-asd'"):
         get_spec("shape-asd")
 
 

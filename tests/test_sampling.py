@@ -106,7 +106,9 @@ def test_rollouts_equal_the_reference(name, chunks, plan, options):
     if "given" in options:
         batch = options.get("batch", 2)
         options = {**options, "given": golden("rollouts")["initial"][:batch, : options["given"]]}
-    assert_close(recorded_rollout(name, chunks, plan, **options), golden("rollouts")[f"{name}.latents"], atol=1e-5, rtol=0)
+    assert_close(
+        recorded_rollout(name, chunks, plan, **options), golden("rollouts")[f"{name}.latents"], atol=1e-5, rtol=0
+    )
 
 
 def test_renoising_equals_diffusers_stochastic_sampler():
@@ -115,7 +117,9 @@ def test_renoising_equals_diffusers_stochastic_sampler():
     scheduler.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25])
     assert scheduler.sigmas[:4].tolist() == pytest.approx(step_sigmas(4), abs=1e-6)
     sample, flow = torch.randn(2, 1, 3, 4, 6, 10, generator=torch.Generator().manual_seed(0))
-    theirs = scheduler.step(flow, scheduler.timesteps[0], sample, generator=torch.Generator().manual_seed(5)).prev_sample
+    theirs = scheduler.step(
+        flow, scheduler.timesteps[0], sample, generator=torch.Generator().manual_seed(5)
+    ).prev_sample
     fresh = torch.randn(sample.shape, generator=torch.Generator().manual_seed(5))
     sigmas = step_sigmas(4)
     assert_close(add_noise(x0_from_flow(sample, flow, sigmas[0]), fresh, sigmas[1]), theirs, atol=1e-5, rtol=0)

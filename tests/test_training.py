@@ -1,4 +1,4 @@
-"""Every recipe runs, for real and small, from the table: weights move, nothing else does, and a resumed run is the same run."""
+"""Every recipe runs, small and for real: its weights move, nothing else does, a resumed run is the same run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_critic_learns_five_times_for_one_generator_step():
 
 
 def test_baseline_and_asd_share_their_settings():
-    """Same start, data, iterations, learning rates: what differs is ASD's own, and the batch that equals the compute."""
+    """Same start, data, iterations and rates: what differs is ASD's own, and the batch that equals the compute."""
     baseline, asd = (RECIPES[name].presets["shapes"] for name in ("self-forcing", "asd"))
     same = ("roles", "steps", "prompts", "critic_updates", "lr", "critic_lr", "guidance_scale", "ema", "warmup")
     assert all(getattr(baseline, field) == getattr(asd, field) for field in same)
@@ -100,7 +100,9 @@ def test_random_exit_is_a_prefix_of_the_four_steps():
 def test_rollout_depends_on_the_step_seed_only(chain, folder):
     recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
     text = recipe.prompts.embeddings[:2]
-    clips = [training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 9), gradient=False) for _ in range(2)]
+    clips = [
+        training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 9), gradient=False) for _ in range(2)
+    ]
     assert torch.equal(*clips)
     other = training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 10), gradient=False)
     assert not torch.equal(clips[0], other)
@@ -110,9 +112,10 @@ def test_discriminator_gives_one_logit_per_pair_and_video_and_learns_a_visible_d
     torch.manual_seed(0)
     heads = VideoDiscriminator(24, 2, (0, 1), 3)
     optimizer = torch.optim.AdamW(heads.parameters(), 1e-2)
+    pattern = torch.randn(24)
     for _ in range(40):
         states = [torch.randn(8, 10, 24) for _ in range(2)]
-        shifted = [s + 0.7 for s in states]
+        shifted = [s + pattern for s in states]
         gap = heads(shifted)[:, 0] - heads(states)[:, 0]
         optimizer.zero_grad()
         torch.nn.functional.softplus(-gap).mean().backward()
@@ -124,7 +127,9 @@ def test_discriminator_gives_one_logit_per_pair_and_video_and_learns_a_visible_d
 def test_adversarial_gradient_leaves_the_scores_alone(chain, folder):
     recipe = RECIPES["asd"].build(smoke("asd", folder))
     text = recipe.prompts.embeddings[:2]
-    clips = [training_rollout(recipe.generator, recipe.plans[n], text, StepSeed.at(0, n), gradient=False) for n in (1, 2)]
+    clips = [
+        training_rollout(recipe.generator, recipe.plans[n], text, StepSeed.at(0, n), gradient=False) for n in (1, 2)
+    ]
     gradient = recipe.adversarial_gradient(*clips, text, 1, StepSeed.at(0, 0))
     assert gradient.shape == clips[0].shape and gradient.abs().max() > 0
     assert all(p.grad is None and p.requires_grad for p in recipe.fake_score.parameters())

@@ -35,7 +35,16 @@ def test_equals_diffusers_own_transformer():
     from diffusers import WanTransformer3DModel  # noqa: PLC0415  (seconds to import, used here only)
 
     ours, g = golden_network(), golden("bidirectional")
-    keys = ("num_attention_heads", "attention_head_dim", "in_channels", "out_channels", "text_dim", "freq_dim", "ffn_dim", "num_layers")
+    keys = (
+        "num_attention_heads",
+        "attention_head_dim",
+        "in_channels",
+        "out_channels",
+        "text_dim",
+        "freq_dim",
+        "ffn_dim",
+        "num_layers",
+    )
     theirs = WanTransformer3DModel(**{key: ours.config[key] for key in keys}).eval()
     theirs.load_state_dict(ours.state_dict())
     out = theirs(g["x"].transpose(1, 2), g["timestep"], g["text"], return_dict=False)[0].transpose(1, 2)
@@ -49,7 +58,9 @@ def test_zero_padded_text_is_attended_as_in_wan():
     assert (flow - g["flow_if_padding_were_dropped"]).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("name", ["c1", "c3", "c9", "c1_w4", "c3_w6", "c3_w3", "first1_c4", "first1_c2", "first1_c4_w5"])
+@pytest.mark.parametrize(
+    "name", ["c1", "c3", "c9", "c1_w4", "c3_w6", "c3_w3", "first1_c4", "first1_c2", "first1_c4_w5"]
+)
 def test_masked_forward_equals_the_reference(name):
     g = golden("causal_masked")
     chunk, window = int(re.search(r"c(\d+)", name)[1]), re.search(r"w(\d+)", name)
@@ -90,7 +101,9 @@ def run_through_cache(g, chunks, time, *, window=None, sink=0):
         here = slice(start, start + length)
         for kind, (name, flow) in enumerate(flows.items()):
             x = g["noisy_earlier" if name == "earlier" else name][:, here]
-            t = {"earlier": torch.full_like(g[time], 1000.0), "noisy": g[time], "clean": torch.zeros_like(g[time])}[name][:, here]
+            t = {"earlier": torch.full_like(g[time], 1000.0), "noisy": g[time], "clean": torch.zeros_like(g[time])}[
+                name
+            ][:, here]
             flow.append(network(x, t, g["text"], cache=cache, start_frame=start, write_cache=True))
             trace.append([start, length, kind, cache.global_end, cache.local_end])
         start += length
@@ -125,7 +138,7 @@ def test_window_and_sink_equal_the_reference(key):
 
 
 def test_cached_equals_uncached():
-    """Each noisy chunk through the cache equals one teacher-forced pass over the whole clip: no recorded numbers here."""
+    """Each noisy chunk through the cache equals one teacher-forced pass over the whole clip."""
     torch.manual_seed(3)
     network = golden_network()
     noisy, clean = torch.randn(2, 1, 7, 4, 6, 10)

@@ -50,7 +50,10 @@ RECIPES: dict[str, RecipeRow] = {
     ),
     "ode-init": RecipeRow(
         OdeInitRecipe,
-        {"shapes": OdeInitConfig(), "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, **_FEW)},
+        {
+            "shapes": OdeInitConfig(),
+            "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
+        },
         "CausVid (arXiv 2412.07772)",
     ),
     "self-forcing": RecipeRow(

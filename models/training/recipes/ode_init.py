@@ -26,7 +26,7 @@ from models.training.distillation import (
     load_text_encoder,
     rollout_sheet,
 )
-from models.training.loop import Average, Recipe, StepSeed, adamw, cosine, optimize
+from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, cosine, optimize
 from models.training.losses import ode_regression_loss
 
 
@@ -41,6 +41,7 @@ class OdeInitConfig:
     batch: int = 8
     lr: float = 3e-4
     ema: float = 0.98
+    compile: bool = True
 
 
 class OdeInitRecipe(Recipe):
@@ -49,6 +50,9 @@ class OdeInitRecipe(Recipe):
         self.config = config
         self.teacher = load_role(config.roles.teacher, train=False)
         self.model = load_role(config.roles.teacher, train=True)
+        if config.compile:
+            compile_layers(self.teacher)
+            compile_layers(self.model)
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
         self.sigmas = torch.tensor([*step_sigmas(4), 0.0])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames
@@ -44,12 +45,13 @@ TINY = {
 class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
-    steps: int = 3100
+    start: Path | None = None
+    steps: int = 3900
     lr: float = 1.2e-3
     frame_batch: int = 128
-    clip_batch: int = 10
-    frames_only: float = 0.5
-    clip_share: float = 0.65
+    clip_batch: int = 8
+    frames_only: float = 0.4
+    clip_share: float = 0.9
     frame_pool: int = 12000
     clip_pool: int = 2500
     dropout: float = 0.1
@@ -67,6 +69,8 @@ class TeacherRecipe(Recipe):
         self.text = ShapesTextEncoder()
         self.model = CausalVideoTransformer(**config.architecture)
         torch.nn.init.zeros_(self.model.proj_out.weight)
+        if config.start:
+            self._take_over(config.start)
         if config.compile:
             compile_layers(self.model)
         self.frames = latent_pool(self.codec, config.frame_pool, frames=1, seed=11, folder=config.pools)
@@ -77,6 +81,12 @@ class TeacherRecipe(Recipe):
     @cached_property
     def clips(self) -> LatentPool:
         return latent_pool(self.codec, self.config.clip_pool, frames=FRAMES, seed=12, folder=self.config.pools)
+
+    def _take_over(self, assets: Path) -> None:
+        """Go on from published weights: `shapes-teacher` and `shapes-text-encoder` below `assets`."""
+        for module, name in ((self.model, "shapes-teacher"), (self.text, "shapes-text-encoder")):
+            weights = load_file(assets / name / "diffusion_pytorch_model.safetensors")
+            module.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config

@@ -1,0 +1,38 @@
+"""`publish`: trained weights into the assets, in float16, with a card."""
+
+import argparse
+from pathlib import Path
+
+from models.types import RequestError
+from workbench.console import say, say_json
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "publish",
+        help="turn a training run's weights into an asset",
+        description="Cast the averaged weights of a run to float16 and write them, with a card (recipe, settings, "
+        "seed, curve, date), to a folder that the registry reads.",
+    )
+    parser.add_argument("source", type=Path, metavar="RUN", help="the --out folder of a finished training")
+    parser.add_argument("part", metavar="PART", help="which of its exports, for example teacher or text_encoder")
+    parser.add_argument("target", type=Path, metavar="DIR", help="for example assets/shapes-teacher")
+    parser.add_argument("--remarks", default="", help="a sentence for the card")
+    parser.add_argument("--json", action="store_true", help="print the card")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from models.training.cards import publish  # noqa: PLC0415  (loads torch; --help should not)
+
+    folder = options.source / "export" / options.part
+    if not (folder / "config.json").exists():
+        made = sorted(p.parent.name for p in options.source.glob("export/*/config.json"))
+        there = f"this run has {', '.join(made)}" if made else "finish the training first"
+        raise RequestError(f"'{folder}' holds no weights; {there}")
+    card = publish(options.source, options.part, options.target, options.remarks)
+    if options.json:
+        say_json(card)
+    else:
+        say(str(options.target))
+    return 0
