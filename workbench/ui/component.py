@@ -15,6 +15,15 @@ STARTED = """() => [
   { __type__: 'update', interactive: true },
 ]"""
 
+# a handler that fails before it runs (an unreadable field) or is cancelled; what the page says already stays
+NOT_STARTED = """(status) => [
+  status?.state === 'running'
+    ? { state: 'error', text: 'The server could not read the form; check its fields, or reload the page.' }
+    : status,
+  { __type__: 'update', interactive: true },
+  { __type__: 'update', interactive: false },
+]"""
+
 
 def script_component(module: str, value: Any = None, *, options: dict | None = None, **kwargs: Any) -> gr.HTML:
     """Mounts `static/js/<module>.js`. `value` is JSON; the script writes its texts with textContent, never as HTML.
@@ -33,7 +42,10 @@ def script_component(module: str, value: Any = None, *, options: dict | None = N
 
 
 def uploaded_picture(**kwargs: Any) -> gr.Image:
-    """An image upload that hands over the file's path unread, so that a bad file is refused in our words."""
+    """An image upload that hands over the file's path unread, so that a bad file is refused in our words.
+
+    No event may have it as an output: gradio would rebuild it as a plain image for that visitor.
+    """
     picture = gr.Image(type="filepath", **kwargs)
     picture.preprocess = lambda payload: payload.path if payload else None
     return picture

@@ -14,7 +14,7 @@ from workbench.charts import frame_curves
 from workbench.generation import SavedClip
 from workbench.ui.clips import chunk_starts, file_name, finished_clip, speed_facts
 from workbench.ui.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side, recipe_difference
-from workbench.ui.component import DICE, SEGMENTS, STARTED, script_component
+from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, script_component
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MODEL_QUEUE,
@@ -126,6 +126,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     form = [prompt, seed, frames, count, *card_fields]
     linked = gr.State(False)
     quiet = {"show_progress": "hidden", **PRIVATE}
+    busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
+    ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
 
     def show_sides(sides: Sequence[Side]) -> Update:
         updates: Update = {count: len(sides)}
@@ -149,8 +151,6 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return updates | (show_sides(found["sides"]) if "sides" in found else {})
 
     def make(text: str, number: float, length: float, columns: int, *values: Any) -> Iterator[Update]:
-        busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
-        ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
         try:
             context.check_writable()
             sides = _sides(columns, values)
@@ -174,12 +174,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             yield {run: gr.update()}
 
     def stopped() -> Update:
-        text = "Cancelled. Sides that were finished are saved."
-        return {
-            status: {"state": "idle", "text": text},
-            run: gr.update(interactive=True),
-            stop: gr.update(interactive=False),
-        }
+        return {status: {"state": "idle", "text": "Cancelled. Sides that were finished are saved."}} | ready
 
     outputs = {"player": player, "status": status, "chart": chart, "recipes": recipes}
     made = [*outputs.values(), run, stop]
@@ -189,6 +184,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
     clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
     making = clicked.then(make, form, made, **MODEL_QUEUE, **quiet)
+    for event in (opening, making):
+        event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
     count.input(

@@ -14,7 +14,7 @@ from workbench.generation import SavedClip
 from workbench.media import read_image
 from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
 from workbench.ui.comparison import Side
-from workbench.ui.component import DICE, SEGMENTS, STARTED, script_component, uploaded_picture
+from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, script_component, uploaded_picture
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MAX_SEED,
@@ -52,9 +52,10 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             source = gr.Radio(
                 [TEXT, PICTURE], value=TEXT, label="Make it from", elem_classes=SEGMENTS, elem_id="source"
             )
-            picture = uploaded_picture(
-                label="First frame", sources=["upload", "clipboard"], height=200, visible=False, elem_id="picture"
-            )
+            with gr.Group(visible=False) as picture_box:
+                picture = uploaded_picture(
+                    label="First frame", sources=["upload", "clipboard"], height=200, elem_id="picture"
+                )
             with gr.Row():
                 model = gr.Dropdown(model_choices(), value=model_name, label="Model", min_width=190, elem_id="model")
                 steps = gr.Radio(
@@ -100,6 +101,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     fields = [model, prompt, steps, ffe, first_steps, frames, seed]
     quiet = {"show_progress": "hidden", **PRIVATE}
+    busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
+    ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
 
     def reopen(request: gr.Request) -> Update:
         """Fill the form from the address of the page."""
@@ -127,8 +130,6 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         upload: str | None,
     ) -> Iterator[Update]:
         """Yield the page's updates: one for every chunk, then the finished clip."""
-        busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
-        ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
         try:
             request = _request(text, n, enhance, first, count, number, kind, upload)
             context.check_writable()
@@ -139,12 +140,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             yield {status: {"state": "error", "text": sentence(error, upload)}, **ready}
 
     def stopped() -> Update:
-        text = "Cancelled. Nothing was saved."
-        return {
-            status: {"state": "idle", "text": text},
-            run: gr.update(interactive=True),
-            stop: gr.update(interactive=False),
-        }
+        return {status: {"state": "idle", "text": "Cancelled. Nothing was saved."}} | ready
 
     def fit(name: str, n: int | None, enhance: bool) -> Update:
         return {steps: _steps_update(name, n), ffe: _ffe_update(name, enhance)}
@@ -153,12 +149,13 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
     model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
-    source.change(lambda kind: gr.update(visible=kind == PICTURE), source, picture, queue=False, **quiet)
+    source.change(lambda kind: gr.update(visible=kind == PICTURE), source, picture_box, queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
     clicked = gr.on([run.click, prompt.submit], None, [keep, seed], seed, js=NEW_SEED, **quiet)
     waiting = clicked.then(None, None, [status, stop], js=STARTED, **quiet)
     waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
     making = waiting.then(make, [*fields, source, picture], [player, status, run, stop], **MODEL_QUEUE, **quiet)
+    making.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[making], queue=False, **quiet)
 
 
