@@ -28,8 +28,7 @@ def clip_features(frames: np.ndarray) -> np.ndarray:
     check_frames(frames)
     if len(frames) < 9:
         raise ValueError(f"{len(frames)} frames are too few for the features; give at least 9")
-    lab = np.stack([_lab(f) for f in frames])
-    return np.concatenate([_statistics(part) for part in np.array_split(lab, 3)])
+    return np.concatenate([_statistics(part) for part in np.array_split(_lab(frames), 3)])
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -128,10 +127,13 @@ def features_of(clips: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([clip_features(c) for c in clips])
 
 
-def _lab(frame: np.ndarray) -> np.ndarray:
-    if frame.shape[:2] != (SIDE, SIDE):
-        frame = cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+def _lab(frames: np.ndarray) -> np.ndarray:
+    """CIE Lab of a clip, reduced to 64 x 64 where it is larger; (T, 64, 64, 3) float32."""
+    if frames.shape[1:3] != (SIDE, SIDE):
+        frames = np.stack([cv2.resize(f, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for f in frames])
+    # one tall picture: a conversion per clip instead of one per frame
+    tall = frames.reshape(-1, SIDE, 3).astype(np.float32) / 255
+    return cv2.cvtColor(tall, cv2.COLOR_RGB2LAB).reshape(frames.shape)
 
 
 def _statistics(lab: np.ndarray) -> np.ndarray:

@@ -144,8 +144,11 @@ def _inner_colors(frame: np.ndarray, inside: np.ndarray) -> list[np.ndarray]:
     """The distinct colours (RGB) in the inside of a region, the most frequent first; at most three."""
     depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
     core = frame[depth >= min(3.0, 0.75 * depth.max())]
-    # a few dozen pixels are enough to know the colours, and comparing all pairs is not cheap
+    # a few dozen pixels are enough to know the colours
     core = core[:: max(len(core) // 40, 1)]
+    middle = np.median(core, axis=0)
+    if np.abs(core - middle).max() < 45.0:
+        return [middle]
     colors = []
     wanted = max(0.2 * len(core), 3)
     while len(core) >= wanted and len(colors) < 3:
@@ -167,13 +170,13 @@ def _cover(frame: np.ndarray, ground: np.ndarray, color: np.ndarray) -> tuple[np
     """
     u, v, rest = color - ground, -ground, frame - ground
     uu, vv, uv = float(u @ u), float(v @ v) + 1e-3, float(u @ v)
-    ru, rv = rest @ u, rest @ v
+    ru, rv = np.einsum("hwc,kc->khw", rest, np.stack([u, v]))
     det = max(uu * vv - uv * uv, 1e-3)
     cover, shade = (ru * vv - rv * uv) / det, (rv * uu - ru * uv) / det
     cover = np.where(shade < 0, ru / uu, cover)
     # a thing in its own shade stays itself: more than half of the ground's light is never taken
     cover = np.where(shade > 0.55, (ru - 0.55 * uv) / uu, cover).clip(0, 1.5)
-    shade = np.where(cover > 0, ((rest - cover[..., None] * u) @ v) / vv, rv / vv).clip(0, 0.55)
+    shade = ((rv - cover * uv) / vv).clip(0, 0.55)
     misfit = rest - cover[..., None] * u - shade[..., None] * v
     return cover.astype(np.float32), (misfit * misfit).sum(-1).astype(np.float32)
 

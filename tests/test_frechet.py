@@ -16,7 +16,7 @@ from eval.frechet import (
 from models import world
 
 
-def real_clips(seed, count=32):
+def real_clips(seed, count=24):
     """Rendered clips of the same captions whatever the seed; other places, sizes and textures."""
     captions = np.random.default_rng(99)
     generator = np.random.default_rng(seed)
