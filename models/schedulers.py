@@ -6,7 +6,6 @@ Wan's path is x_t = (1 - sigma) * x0 + sigma * noise with the network predicting
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 
@@ -82,8 +81,3 @@ class StepPlan:
     def forwards(self) -> int:
         """Network calls without guidance: the steps, and a clean pass for every chunk but the last."""
         return sum(len(s) for s in self.sigmas) + len(self.chunks) - 1
-
-
-def uniform_sigmas(count: int, generator: torch.Generator, shift: float = 1.0) -> Tensor:
-    """`count` training noise levels, uniform in (0, 1) and shifted; (count,) float32."""
-    return shift_sigma(torch.rand(count, generator=generator), shift)

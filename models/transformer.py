@@ -83,6 +83,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         write_cache: bool = False,
         clean: Tensor | None = None,
         clean_timestep: Tensor | None = None,
+        positions: Sequence[int] | None = None,
         taps: Sequence[int] = (),
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """One forward pass.
@@ -96,6 +97,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             cache: attend to what it holds and to `latents`, which start at latent frame `start_frame`.
             write_cache: keep this call's keys and values (the clean pass).
             clean: (B, T, C, H, W) clean copy for teacher forcing; needs `chunks`. `clean_timestep` defaults to 0.
+            positions: time position of each latent frame, where they are not start_frame, start_frame + 1, ...
             taps: layers after which the hidden states are returned too, for a discriminator.
 
         Returns:
@@ -110,7 +112,9 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             latents = torch.cat([clean, latents], 1)
         tokens = self.patch_embedding(latents.transpose(1, 2)).flatten(2).transpose(1, 2)
         per_frame = self.tokens_per_frame(height, width)
-        rope = self._rotations(start_frame, frames, height, width, latents.device)
+        rope = self._rotations(
+            tuple(positions or range(start_frame, start_frame + frames)), height, width, latents.device
+        )
         if clean is not None:
             rope = tuple(torch.cat([part, part], 0) for part in rope)
         mask = self._mask(chunks, per_frame, window, clean is not None, latents.device)
@@ -148,15 +152,15 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         return mask.to(device)
 
     def _rotations(
-        self, start: int, frames: int, height: int, width: int, device: torch.device
+        self, times: tuple[int, ...], height: int, width: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:
         """Cosines and sines (tokens, 1, head_dim / 2): time, height and width share the pairs as
         c - 2(c//3), c//3 and c//3."""
-        key = (start, frames, height, width, device)
+        key = (times, height, width, device)
         if key not in self._rope:
-            if start + frames > self.config.rope_max_seq_len:
+            if times[-1] >= self.config.rope_max_seq_len:
                 raise ValueError(
-                    f"latent frame {start + frames} is beyond the {self.config.rope_max_seq_len}"
+                    f"latent frame {times[-1] + 1} is beyond the {self.config.rope_max_seq_len}"
                     " positions of this model; ask for fewer frames"
                 )
             if len(self._rope) > 256:
@@ -165,12 +169,12 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             pairs = self.config.attention_head_dim // 2
             side = pairs // 3
             axes = [
-                (torch.arange(start, start + frames), pairs - 2 * side),
+                (torch.tensor(times), pairs - 2 * side),
                 (torch.arange(height // ph), side),
                 (torch.arange(width // pw), side),
             ]
             t, y, x = (torch.outer(p.double(), 1e4 ** -(torch.arange(n, dtype=torch.float64) / n)) for p, n in axes)
-            grid = (frames, height // ph, width // pw)
+            grid = (len(times), height // ph, width // pw)
             angles = torch.cat(
                 [
                     t[:, None, None].expand(*grid, -1),

@@ -39,6 +39,7 @@ RECIPES: dict[str, RecipeRow] = {
                 steps=8,
                 frame_batch=4,
                 clip_batch=2,
+                sparse_batch=2,
                 frame_pool=16,
                 clip_pool=4,
                 pools=_POOLS,

@@ -34,10 +34,10 @@ from models.training.losses import ode_regression_loss
 class OdeInitConfig:
     roles: Roles = field(default_factory=Roles)
     pools: Path = Path("runs/pools")
-    trajectories: int = 320
+    trajectories: int = 240
     sampler_steps: int = 16
     guidance_scale: float = 4.0
-    steps: int = 300
+    steps: int = 200
     batch: int = 8
     lr: float = 3e-4
     ema: float = 0.98

@@ -1,7 +1,7 @@
 """Bidirectional teacher: flow matching on clips and single frames, with caption dropout, text encoder trained along.
 
-Most of what a prompt says (colour, shape, place) shows in one frame, and a frame costs a thirteenth of a clip, so
-training starts on single frames and mixes clips in later, as large video models do.
+Most of what a prompt says (colour, shape, place) shows in one frame, and a frame costs a thirteenth of a clip. Training
+starts on single frames and mixes clips in later, as large video models do: whole ones, and a few frames of many.
 """
 
 from dataclasses import dataclass, field
@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames
 from models.sampling import sample_flow
-from models.schedulers import step_sigmas, uniform_sigmas
+from models.schedulers import shift_sigma, step_sigmas
 from models.text_encoder import ShapesTextEncoder
 from models.training.data import LatentPool, latent_pool
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, contact_sheet, cosine, optimize
@@ -46,12 +47,15 @@ class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
     start: Path | None = None
-    steps: int = 3900
-    lr: float = 1.2e-3
+    steps: int = 4000
+    lr: float = 2e-3
     frame_batch: int = 128
     clip_batch: int = 8
     frames_only: float = 0.4
-    clip_share: float = 0.9
+    sparse_batch: int = 40
+    sparse_frames: int = 3
+    sparse_share: float = 0.55
+    clip_share: float = 0.25
     frame_pool: int = 12000
     clip_pool: int = 2500
     dropout: float = 0.1
@@ -90,20 +94,35 @@ class TeacherRecipe(Recipe):
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config
-        on_clips = step >= config.frames_only * config.steps and seed.numpy.random() < config.clip_share
-        count = config.clip_batch if on_clips else config.frame_batch
-        x0, captions = (self.clips if on_clips else self.frames).batch(seed.numpy, count)
+        kind = self._kind(step, seed.numpy)
+        x0, captions, positions = self._batch(kind, seed.numpy)
+        count = len(captions)
         captions = ["" if seed.numpy.random() < config.dropout else caption for caption in captions]
         # antithetic strata: one noise level from each of `count` equal parts of (0, 1)
-        sigma = uniform_sigmas(1, seed.torch) / count + torch.arange(count) / count
-        sigma = config.shift * sigma / (1 + (config.shift - 1) * sigma)
+        sigma = shift_sigma(torch.rand(1, generator=seed.torch) / count + torch.arange(count) / count, config.shift)
         noise = torch.randn(x0.shape, generator=seed.torch)
-        flow = self.model(noisy_pair(x0, noise, sigma), 1000 * sigma, self.text.embed(captions))
+        flow = self.model(noisy_pair(x0, noise, sigma), 1000 * sigma, self.text.embed(captions), positions=positions)
         loss = flow_matching_loss(flow, x0, noise)
         lr = config.lr * cosine(step, config.steps, warmup=100)
         norm = optimize(loss, self.optimizers["teacher"], lr=lr, clip=1.0)
-        name = "clips" if on_clips else "frames"
-        return {f"loss/{name}": float(loss.detach()), "grad_norm": norm, "lr": lr}
+        return {f"loss/{kind}": float(loss.detach()), "grad_norm": norm, "lr": lr}
+
+    def _kind(self, step: int, rng: np.random.Generator) -> str:
+        if step < self.config.frames_only * self.config.steps:
+            return "frames"
+        shares = {"sparse": self.config.sparse_share, "clips": self.config.clip_share}
+        return str(rng.choice([*shares, "frames"], p=[*shares.values(), 1 - sum(shares.values())]))
+
+    def _batch(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, list[str], list[int] | None]:
+        """Latents, captions and time positions: single frames, whole clips, or a few frames of many clips."""
+        if kind == "frames":
+            return *self.frames.batch(rng, self.config.frame_batch), None
+        if kind == "clips":
+            return *self.clips.batch(rng, self.config.clip_batch), None
+        # few frames far apart show the motion of a clip at a fraction of its tokens
+        x0, captions = self.clips.batch(rng, self.config.sparse_batch)
+        positions = sorted(rng.choice(x0.shape[1], self.config.sparse_frames, replace=False).tolist())
+        return x0[:, positions], captions, positions
 
     @torch.no_grad()
     def sample_sheet(self) -> np.ndarray:
