@@ -26,6 +26,7 @@ LONGEST = 4
 
 @dataclass(frozen=True)
 class ASDConfig(SelfForcingConfig):
+    batch: int = 8
     alpha: float = 30.0
     head_lr: float = 3e-4
     head_warmup: int = 8

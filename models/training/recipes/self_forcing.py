@@ -29,16 +29,16 @@ from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layer
 @dataclass(frozen=True)
 class SelfForcingConfig:
     roles: Roles = field(default_factory=Roles)
-    steps: int = 150
-    batch: int = 8
+    steps: int = 70
+    batch: int = 11
     prompts: int = 2000
     critic_updates: int = 5
     replay: int = 3
-    lr: float = 8e-5
-    critic_lr: float = 1.6e-4
+    lr: float = 1e-4
+    critic_lr: float = 2e-4
     guidance_scale: float = 4.0
     warmup: int = 3
-    ema: float = 0.95
+    ema: float = 0.9
     compile: bool = True
 
 

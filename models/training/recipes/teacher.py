@@ -1,7 +1,8 @@
 """Bidirectional teacher: flow matching on clips and single frames, with caption dropout, text encoder trained along.
 
-Most of what a prompt says (colour, shape, place) shows in one frame, and a frame costs a thirteenth of a clip. Training
-starts on single frames and mixes clips in later, as large video models do: whole ones, and a few frames of many.
+Most of what a prompt says (colour, shape, place) shows in one frame, and a frame costs a thirteenth of a clip.
+Training starts on single frames and mixes clips in later, as large video models do: whole ones, and a few frames of
+many.
 """
 
 from dataclasses import dataclass, field
