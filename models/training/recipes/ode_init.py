@@ -52,7 +52,6 @@ class OdeInitRecipe(Recipe):
         self.model = load_role(config.roles.teacher, train=True)
         if config.compile:
             compile_layers(self.teacher)
-            compile_layers(self.model)
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
         self.sigmas = torch.tensor([*step_sigmas(4), 0.0])
