@@ -78,9 +78,7 @@ def open_page(browser, url):
     def open_(path: str, selector: str, **options):
         page = browser.new_page(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
         page.set_default_timeout(60_000)
-        page.on(
-            "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
-        )
+        page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: problems.append(request.url) if is_foreign(request.url, url) else None)
         pages.append(page)
@@ -365,6 +363,9 @@ def test_compare_shows_facts_curves_and_what_differs(open_page):
     facts = page.locator(f"{PLAYER} figcaption").all_inner_texts()
     assert len(facts) == 3 and all(
         "forwards" in text and "first frame" in text and "frames/s" in text for text in facts
+    )
+    assert "steps=2&ffe=0" in page.locator(f"{PLAYER} figcaption a", has_text="open in Generate").nth(1).get_attribute(
+        "href"
     )
     assert page.locator(".wb-plot .scatterlayer .trace").count() == 6
     assert "steps" in page.inner_text("#recipes") and "ffe" in page.inner_text("#recipes")

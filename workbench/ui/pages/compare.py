@@ -29,7 +29,7 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
-from workbench.ui.links import compare_query, read_compare
+from workbench.ui.links import compare_query, generate_link, read_compare
 from workbench.ui.pages.header import page_header
 
 FFE_CHOICES = [("off", 0), ("2 first steps", 2), ("3 first steps", 3), ("4 first steps", 4)]
@@ -292,10 +292,12 @@ def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identi
         downloads = [
             {"label": kind, "url": context.media.file(path), "name": name + path.suffix} for kind, path in files
         ]
-        facts = speed_facts(made[i].result)
-        clips.append(
-            finished_clip(label, made[i].result, made[i].path, context.media, facts=facts, downloads=downloads)
-        )
+        more = {
+            "facts": speed_facts(made[i].result),
+            "downloads": downloads,
+            "links": [{"label": "open in Generate", "url": generate_link(side, plan.prompt, plan.seed, plan.frames)}],
+        }
+        clips.append(finished_clip(label, made[i].result, made[i].path, context.media, **more))
     return {
         "id": identity,
         "fps": get_spec(plan.sides[0].model).fps,
