@@ -34,10 +34,10 @@ from models.training.losses import ode_regression_loss
 class OdeInitConfig:
     roles: Roles = field(default_factory=Roles)
     pools: Path = Path("runs/pools")
-    trajectories: int = 240
+    trajectories: int = 192
     sampler_steps: int = 16
     guidance_scale: float = 4.0
-    steps: int = 200
+    steps: int = 160
     batch: int = 8
     lr: float = 3e-4
     ema: float = 0.98
