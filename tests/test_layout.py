@@ -40,7 +40,7 @@ def violations(package, place, tree):
         if root == "eval" and plain:
             yield f"{place}:{line}: `import eval` hides the builtin; write `from eval.x import y`"
         if name.startswith("models.training") and not place.startswith(
-            ("models/training/", "workbench/commands/train.py")
+            ("models/training/", "workbench/commands/train.py", "workbench/commands/publish.py")
         ):
             yield f"{place}:{line}: inference may not import models.training"
 
