@@ -2,9 +2,11 @@
 
 The features are 36 plain statistics of a clip: 12 for each third of its time, so that a late decay is not averaged
 away. They are colour (mean and spread of CIE L*, a*, b*), detail (log mean gradient of L* at three scales) and change
-(log mean first difference at two scales, log mean second difference). Every feature is divided by its spread over the
-reference set, so that a unit means one standard deviation of real clips. The distance depends on the number of clips:
-compare only distances of equal n, and read them beside that of a second real set.
+(log mean first difference at two scales, log mean second difference), each divided by a fixed unit. The distance
+depends on the number of clips: compare only distances of equal n, and read them beside that of a second real set.
+
+Measured with 64 clips: second real set 0.03, blur of 0.7, 1 and 1.5 pixels 0.19, 0.51 and 1.29, noise of 1, 2 and 4
+levels 2.7, 8.5 and 24.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +21,11 @@ from eval.stats import Interval
 SIDE = 64
 SCALES = (1, 2, 4)
 FEATURES = 36
-# differences and gradients below this are rounding, not motion (L* runs from 0 to 100)
-FLOOR = 0.02
+# L* runs from 0 to 100 and one step can just be seen: what is far below must not decide, as it would in a logarithm
+FLOOR = 1.0
+# the unit of each statistic: 10 in CIE Lab, a factor of 1.65 in detail and change. Fixed units, because real clips
+# differ so little in some features that in their own spread invisible noise would count for more than any blur
+UNITS = np.array([10.0] * 6 + [0.5] * 6)
 
 
 def clip_features(frames: np.ndarray) -> np.ndarray:
@@ -48,14 +53,6 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     return max(float(gap @ gap + np.trace(one) + np.trace(two) - 2 * shared), 0.0)
 
 
-def standardised(reference: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """All sets (N, D) in units of the reference's standard deviations, the reference first."""
-    spread = _feature_set(reference).std(0, ddof=1)
-    # a feature that never changes in the reference keeps its own unit
-    spread = np.where(spread > 1e-6, spread, 1.0)
-    return [np.asarray(s, float) / spread for s in (reference, *others)]
-
-
 def frechet_interval(
     reference: np.ndarray,
     other: np.ndarray,
@@ -65,7 +62,7 @@ def frechet_interval(
     resamples: int = 500,
     seed: int = 0,
 ) -> Interval:
-    """Standardised distance of `other` (M, D) to `reference` (N, D), with a bootstrap interval over clips.
+    """Distance of `other` (M, D) to `reference` (N, D), with a bootstrap interval over clips.
 
     `paired`: row i of both is the same caption, and captions are resampled. A resample repeats clips and so lies a
     little too far out; the interval is the resamples' spread moved to the estimate. It says how much the number
@@ -73,7 +70,6 @@ def frechet_interval(
     """
     if paired and len(reference) != len(other):
         raise ValueError(f"{len(reference)} and {len(other)} clips cannot be paired; give one of each per caption")
-    reference, other = standardised(reference, other)
 
     def distance(left: np.ndarray, right: np.ndarray) -> float:
         return frechet_distance(reference[left], other[left if paired else right])
@@ -95,7 +91,6 @@ def frechet_difference(
     if not len(reference) == len(first) == len(second):
         counts = f"{len(reference)}, {len(first)} and {len(second)}"
         raise ValueError(f"{counts} clips cannot be paired; give one of each per caption")
-    reference, first, second = standardised(reference, first, second)
 
     def difference(rows: np.ndarray, _: np.ndarray) -> float:
         return frechet_distance(reference[rows], first[rows]) - frechet_distance(reference[rows], second[rows])
@@ -142,7 +137,7 @@ def _statistics(lab: np.ndarray) -> np.ndarray:
     detail = [_log_mean(np.diff(one, axis=1)[:, :, :-1], np.diff(one, axis=2)[:, :-1]) for one in light.values()]
     change = [_log_mean(np.diff(light[scale], axis=0)) for scale in (1, 4)]
     jerk = _log_mean(np.diff(light[1], 2, axis=0))
-    return np.array([*lab.mean((0, 1, 2)), *lab.std((0, 1, 2)), *detail, *change, jerk])
+    return np.array([*lab.mean((0, 1, 2)), *lab.std((0, 1, 2)), *detail, *change, jerk]) / UNITS
 
 
 def _shrink(light: np.ndarray, scale: int) -> np.ndarray:

@@ -111,7 +111,8 @@ def judge(frames: np.ndarray, prompt: str) -> Verdict:
     if len(frames) < SHORTEST:
         return Verdict(None, f"{len(frames)} frames are too few to see a motion; the oracle needs {SHORTEST}")
     reading = read_scene(frames)
-    looks = _match([_look(track, len(frames)) for track in follow(reading)], asked.things)
+    tracks = follow(reading)[: len(asked.things) + 2]
+    looks = _match([_look(track, len(frames)) for track in tracks], asked.things)
     grounds = _nearest(reading.ground, "backgrounds", FAR_GROUND)[0]
     counts = [len(blobs) for blobs in reading.blobs]
     whole = all(_lasts([t in look.times for t in range(len(frames))]) for look in looks)
@@ -162,7 +163,7 @@ def _calm(profiles: list[np.ndarray]) -> np.ndarray:
 
 def _match(looks: list[Look], things: tuple[Thing, ...]) -> list[Look]:
     """One track per thing asked for, so that as much as possible is right; `NOTHING` for a missing thing."""
-    known = (looks + [NOTHING] * len(things))[: len(things) + 2]
+    known = looks + [NOTHING] * len(things)
     longest = max(1, *(len(look.times) for look in known))
 
     def agreement(order: tuple[Look, ...]) -> float:

@@ -18,7 +18,7 @@ TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-self-forcing", "shapes-asd"
 NOTE = (
     "All right: number of things, colours, shapes, directions and background, judged from pixels by the oracle. "
     "Intervals 95 %: Wilson for rates, bootstrap over captions for Fréchet distance (36 statistics of colour, detail "
-    "and change per clip, in units of the real clips' spread; lower is nearer). n* is n steps with First-Frame "
+    "and change per clip; lower is nearer). n* is n steps with First-Frame "
     "Enhancement ({first} steps in the first chunk); at {first} steps both are the same clip. Real clips are a second "
     "rendering of the same captions: the best anyone can do."
 )
@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from models.registry import get_spec, weights_digest  # noqa: PLC0415  (loads torch; --help should not)
+    from models.registry import get_spec, unavailable, weights_digest  # noqa: PLC0415  (loads torch; --help should not)
 
     for name, count in (("prompts", options.prompts), ("two-objects", options.two_objects)):
         if count < 0:
@@ -53,6 +53,9 @@ def run(options: argparse.Namespace) -> int:
     if not options.prompts + options.two_objects:
         raise RequestError("there are no captions to make; give --prompts or --two-objects above 0")
     specs = [get_spec(name) for name in options.models]
+    for spec in specs:
+        if reason := unavailable(spec):
+            raise RequestError(f"{spec.name} cannot be measured here: {reason}; leave it out with --models")
     digests = {spec.name: weights_digest(spec) for spec in specs}
     rows, differences = _measure(options, specs, digests)
     report = {
