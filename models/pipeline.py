@@ -56,12 +56,14 @@ class VideoPipeline:
                 finished.append(chunk)
                 yield chunk.latents
 
-        made, total = 0, len(self._layout(request))
+        made, total = 0, len(chunk_layout_for(self.spec, request.frames, shown=True))
         for index, frames in enumerate(self.codec.stream_decode(runs())):
             kept = frames[: request.frames - made]
             made += len(kept)
             chunk = finished[index]
             yield Chunk(index, total, kept, chunk.sigmas, chunk.forwards, time.perf_counter() - began)
+            if made == request.frames:
+                return
 
     def plan(self, request: GenerationRequest) -> StepPlan:
         """Noise levels for each chunk of a causal model, First-Frame Enhancement included."""
@@ -106,10 +108,13 @@ class VideoPipeline:
             yield ChunkLatents(index, latents, sigmas, forwards if index == 0 else 0)
 
 
-def chunk_layout_for(spec: ModelSpec, frames: int) -> tuple[int, ...]:
-    """Whole chunks that hold `frames` pixel frames; a bidirectional model always makes its full training length."""
+def chunk_layout_for(spec: ModelSpec, frames: int, *, shown: bool = False) -> tuple[int, ...]:
+    """Whole chunks that hold `frames` pixel frames; a bidirectional model always makes its full training length.
+
+    With `shown`, only the chunks of which frames are kept.
+    """
     latents = latent_frames(frames)
-    if not spec.causal:
+    if not spec.causal and not shown:
         latents = max(latents, spec.latent_frames)
     later = -(-max(0, latents - spec.first_chunk) // spec.chunk) * spec.chunk
     return chunk_layout(spec.first_chunk + later, spec.chunk, spec.first_chunk)

@@ -71,6 +71,13 @@ def test_bidirectional_model_starts_from_the_same_noise_and_counts_both_passes()
     assert teacher(request(steps=3, guidance_scale=1.0)).forwards == 3
 
 
+def test_a_short_clip_of_a_bidirectional_model_has_no_empty_chunks():
+    teacher = tiny_pipeline(causal=False)
+    chunks = list(teacher.stream(request(frames=5)))
+    assert [len(c.frames) for c in chunks] == [1, 4] and {c.chunks for c in chunks} == {2}
+    assert np.array_equal(np.concatenate([c.frames for c in chunks]), teacher(request()).frames[:5])
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
