@@ -124,6 +124,13 @@ def test_discriminator_gives_one_logit_per_pair_and_video_and_learns_a_visible_d
     assert (gap > 0).float().mean() > 0.9
 
 
+def test_adversarial_gradient_is_held_to_its_share(chain, folder):
+    recipe = RECIPES["asd"].build(smoke("asd", folder))
+    matching, adversarial = torch.ones(2, 3), torch.full((2, 3), 5.0)
+    assert recipe.weight(matching, adversarial) == pytest.approx(0.3 / 5)
+    assert recipe.weight(matching, adversarial * 1e-6) == 30.0
+
+
 def test_adversarial_gradient_leaves_the_scores_alone(chain, folder):
     recipe = RECIPES["asd"].build(smoke("asd", folder))
     text = recipe.prompts.embeddings[:2]

@@ -26,8 +26,9 @@ LONGEST = 4
 
 @dataclass(frozen=True)
 class ASDConfig(SelfForcingConfig):
-    batch: int = 8
+    batch: int = 7
     alpha: float = 30.0
+    ratio: float = 0.3
     head_lr: float = 3e-4
     head_warmup: int = 8
     penalty: float = 600.0
@@ -62,11 +63,17 @@ class ASDRecipe(SelfForcingRecipe):
             logs |= self.update_discriminator(clips.detach(), better, text, n, seed)
             if step >= self.config.head_warmup:
                 adversarial = self.adversarial_gradient(clips.detach(), better, text, n, seed)
-                logs[f"ratio/n{n}"] = float(self.config.alpha * adversarial.norm() / gradient.norm())
-                gradient = gradient + self.config.alpha * adversarial
+                alpha = self.weight(gradient, adversarial)
+                logs |= {f"alpha/n{n}": alpha, f"ratio/n{n}": alpha * float(adversarial.norm() / gradient.norm())}
+                gradient = gradient + alpha * adversarial
         if step >= self.config.warmup:
             self.update_generator(clips, gradient)
         return logs | self.update_critic(clips, text, seed)
+
+    def weight(self, matching: Tensor, adversarial: Tensor) -> float:
+        """alpha for this iteration: the paper's 30, or less where the adversarial gradient would exceed `ratio` times
+        the distribution-matching gradient. A fixed alpha means little on another scale of latents and logits."""
+        return min(self.config.alpha, self.config.ratio * float(matching.norm() / adversarial.norm().clamp(min=1e-12)))
 
     @cached_property
     def plans(self) -> dict[int, StepPlan]:
