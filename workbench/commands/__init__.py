@@ -15,7 +15,7 @@ COMMANDS: dict[str, Command] = {
     "models": Command("models", "list the models"),
     "generate": Command("generate", "make clips from prompts"),
     "train": Command("train", "train a model by a recipe"),
-    "publish": Command("publish", "turn a training run into an asset with a card"),
+    "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
     "screenshots": Command("screenshots", "picture the pages in a real browser"),
