@@ -15,11 +15,14 @@ STARTED = """() => [
   { __type__: 'update', interactive: true },
 ]"""
 
-# a handler that fails before it runs (an unreadable field) or is cancelled; what the page says already stays
+# A handler that failed before it ran (an unreadable field) has not replaced STARTED's status. One that is still running
+# was cancelled, and its last progress came after the word of it. Anything else the page says stays.
 NOT_STARTED = """(status) => [
-  status?.state === 'running'
-    ? { state: 'error', text: 'The server could not read the form; check its fields, or reload the page.' }
-    : status,
+  status?.state !== 'running'
+    ? status
+    : status.fresh
+      ? { state: 'error', text: 'The server could not read the form; check its fields, or reload the page.' }
+      : { state: 'idle', text: 'Cancelled.' },
   { __type__: 'update', interactive: true },
   { __type__: 'update', interactive: false },
 ]"""
