@@ -15,7 +15,7 @@ STARTED = """() => [
   { __type__: 'update', interactive: true },
 ]"""
 
-# A handler that failed before it ran (an unreadable field) has not replaced STARTED's status. One that is still running
+# A handler that failed before it ran (an unreadable field) has not replaced the status of STARTED. One still running
 # was cancelled, and its last progress came after the word of it. Anything else the page says stays.
 NOT_STARTED = """(status) => [
   status?.state !== 'running'
