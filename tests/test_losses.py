@@ -78,7 +78,7 @@ def test_ode_regression_equals_the_reference():
 
 @pytest.mark.parametrize("case", ["all_1", "all_3"])
 def test_training_rollout_is_close_to_the_reference(case):
-    """Exit steps and gradient norms (cached chunks are constants). Only close: the reference noises its context by 0.5 %."""
+    """Outputs and gradient norms; only close, since the reference noises its context by half a percent."""
     g, network = golden("training_rollout"), golden_network()
     exit_index = int(g[f"{case}.exit_index"][0])
     plan = StepPlan.uniform((3, 3, 3), 4)
