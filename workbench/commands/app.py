@@ -22,6 +22,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--auth", type=Path, metavar="FILE", help="people and their roles (default: no accounts)")
     parser.add_argument("--read-only", action="store_true", help="show results; make and store nothing")
     parser.add_argument(
+        "--allow-folder",
+        type=Path,
+        metavar="DIR",
+        help="folder whose videos may be evaluated (default: the data folder)",
+    )
+    parser.add_argument(
         "--min-watch",
         type=float,
         default=Settings.min_watch,
@@ -49,6 +55,8 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
     if settings.auth:  # refused rather than ignored: an open server must not look like a closed one
         raise RequestError(f"--auth {str(settings.auth)!r} asks for accounts, which come with voting; leave it out")
+    if settings.allow_folder and not settings.allow_folder.is_dir():
+        raise RequestError(f"--allow-folder {str(settings.allow_folder)!r} is not a folder; give one that exists")
     if settings.database_url:
         notice("--database-url does nothing yet: clips are files in --data-dir, and there are no votes to store")
     try:

@@ -1,0 +1,165 @@
+"""Which clips can be evaluated: those of the store, uploads, and folders of this server below an allowed one."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.registry import list_models
+from models.types import RequestError
+from workbench.manifest import Manifest, manifest_path, read_manifest
+from workbench.media import replacing
+
+VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
+ENDING = re.compile(r"\.[a-z0-9]{1,5}")
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """A video file to look at. `id` names a clip of the store and is empty elsewhere; `name` is for people."""
+
+    path: Path
+    name: str
+    prompt: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class StoredClip:
+    """A clip of the store as a list shows it."""
+
+    id: str
+    path: Path
+    manifest: Manifest
+
+    @property
+    def label(self) -> str:
+        """Model, steps and seed in words."""
+        made = self.manifest
+        title = next((spec.title for spec in list_models() if spec.name == made.model), made.model)
+        steps = f"{made.steps} step{'s' * (made.steps != 1)}"
+        return f"{title} · {steps}{f' + FFE {made.first_steps}' * made.ffe} · seed {made.seed}"
+
+    @property
+    def file(self) -> ClipFile:
+        return ClipFile(self.path, self.label, self.manifest.prompt, self.id)
+
+
+class Library:
+    """Finds clips under `data_dir`/clips and below `allow_folder`, and keeps uploads under `data_dir`/uploads."""
+
+    def __init__(self, data_dir: Path, allow_folder: Path | None = None) -> None:
+        self.clips, self.uploads = data_dir / "clips", data_dir / "uploads"
+        self.root = (allow_folder or data_dir).resolve()
+        self._read: dict[Path, tuple[float, StoredClip | None]] = {}
+
+    def listing(self, text: str = "", offset: int = 0, limit: int = 24) -> tuple[int, list[StoredClip]]:
+        """How many clips of the store have every word of `text` in prompt, label or name, and some of them, newest
+        first."""
+        words = text.lower().split()
+        found = [clip for clip in self._stored() if _matches(clip, words)] if words else list(self._stored())
+        return len(found), found[max(0, offset) :][:limit]
+
+    def stored(self, identity: str) -> ClipFile:
+        """A clip of the store by its id; raises RequestError when it is not there."""
+        path = self.clips / f"{identity}.mp4"
+        clip = self._load(manifest_path(path)) if NAME.fullmatch(identity) and path.is_file() else None
+        if clip is None:
+            raise RequestError(f"clip {identity[:80]!r} is not in the store; choose one from the list, or upload it")
+        return clip.file
+
+    def uploaded(self, path: Path) -> ClipFile:
+        """Keep an uploaded file, so that its results can be looked at again later; the same file is kept once."""
+        digest, ending = hashlib.sha256(), path.suffix.lower()
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+        kept = self.uploads / f"{digest.hexdigest()[:32]}{ending if ENDING.fullmatch(ending) else '.bin'}"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(kept) as temporary:
+                shutil.copyfile(path, temporary)
+        return ClipFile(kept, path.name)
+
+    def folder(self, text: str) -> tuple[list[ClipFile], int]:
+        """The videos in a folder and below it, by name, with the prompts of the manifests beside them, and how many
+        other files lie there. Raises RequestError for a folder outside the allowed one, missing or without videos."""
+        shown = f"folder {text.strip()[:200]!r}"
+        folder = self._allowed(text.strip(), shown)
+        files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+        videos = sorted(path for path in files if path.suffix.lower() in VIDEO_ENDINGS and self._inside(path))
+        if not videos:
+            endings = ", ".join(VIDEO_ENDINGS[:7])
+            raise RequestError(f"{shown} holds no videos; choose one with files ending in {endings} or similar")
+        beside = {manifest_path(video) for video in videos}
+        others = sum(1 for path in files if path not in beside) - len(videos)
+        return [_with_manifest(video, video.relative_to(folder).as_posix()) for video in videos], others
+
+    def _allowed(self, text: str, shown: str) -> Path:
+        try:
+            folder = (self.root / text).resolve()
+            if not folder.is_relative_to(self.root):
+                raise RequestError(f"{shown} is outside the folder that this server allows; choose one below it")
+            if not folder.is_dir():
+                raise RequestError(f"{shown} does not exist; give a folder below the one this server allows")
+        except (OSError, ValueError) as error:  # a name too long for the file system, or with a null character
+            raise RequestError(f"{shown} cannot be opened; give a folder below the one this server allows") from error
+        return folder
+
+    def _inside(self, path: Path) -> bool:
+        """A link that leads out of the allowed folder is not followed."""
+        return path.is_file() and path.resolve().is_relative_to(self.root)
+
+    def _stored(self) -> Iterable[StoredClip]:
+        try:
+            rows = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(self.clips) if _is_manifest(entry)]
+        except FileNotFoundError:
+            return
+        for _, path in sorted(rows, reverse=True):
+            if clip := self._load(Path(path)):
+                yield clip
+
+    def _load(self, path: Path) -> StoredClip | None:
+        """A clip by its manifest, read once for every time it changes; None where either file is missing or bad."""
+        try:
+            changed = path.stat().st_mtime
+            if self._read.get(path, (None,))[0] != changed:
+                clip = path.with_suffix(".mp4")
+                stored = StoredClip(path.stem, clip, read_manifest(path)) if clip.is_file() else None
+                self._read[path] = changed, stored
+            return self._read[path][1]
+        except (OSError, RequestError):
+            return None
+
+
+def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[ClipFile]:
+    """Clips that have no prompt yet take one: the only one of `prompts`, or theirs in order.
+
+    Raises RequestError when there are neither as many as such clips, nor one, nor none.
+    """
+    bare = [i for i, clip in enumerate(clips) if not clip.prompt]
+    if len(prompts) not in (0, 1, len(bare)):
+        needed = f"{len(bare)} clip{'s' * (len(bare) != 1)} without a prompt"
+        raise RequestError(f"there are {len(prompts)} prompts for {needed}; give one for all, or one for each")
+    given = dict(zip(bare, list(prompts) * (len(bare) if len(prompts) == 1 else 1), strict=False))
+    return [replace(clip, prompt=given[i].strip()) if i in given else clip for i, clip in enumerate(clips)]
+
+
+def _with_manifest(path: Path, name: str) -> ClipFile:
+    try:
+        return ClipFile(path, name, read_manifest(manifest_path(path)).prompt)
+    except RequestError:
+        return ClipFile(path, name)
+
+
+def _is_manifest(entry: os.DirEntry) -> bool:
+    return entry.name.endswith(".json") and not entry.name.startswith(".")
+
+
+def _matches(clip: StoredClip, words: Sequence[str]) -> bool:
+    text = f"{clip.manifest.prompt} {clip.label} {clip.manifest.model} {clip.id}".lower()
+    return all(word in text for word in words)
