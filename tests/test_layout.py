@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {"models": set(), "eval": set(), "workbench": {"models", "eval"}}
 OWNER = {
     "gradio": "workbench/ui/",
-    "plotly": "workbench/charts.py",
+    "plotly": "workbench/charts/",
     "sqlite3": "workbench/store/",
     "sqlalchemy": "workbench/store/",
 }

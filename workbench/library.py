@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eval.video import SUFFIXES
 from models.registry import list_models
 from models.types import RequestError
 from workbench.manifest import Manifest, manifest_path, read_manifest
 from workbench.media import replacing
 
-VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".mpg", ".mpeg", ".ogv", ".ts", ".wmv")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
 ENDING = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -91,9 +91,9 @@ class Library:
         shown = f"folder {text.strip()[:200]!r}"
         folder = self._allowed(text.strip(), shown)
         files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-        videos = sorted(path for path in files if path.suffix.lower() in VIDEO_ENDINGS and self._inside(path))
+        videos = sorted(path for path in files if path.suffix.lower() in SUFFIXES and self._inside(path))
         if not videos:
-            endings = ", ".join(VIDEO_ENDINGS[:7])
+            endings = ", ".join(SUFFIXES[:7])
             raise RequestError(f"{shown} holds no videos; choose one with files ending in {endings} or similar")
         beside = {manifest_path(video) for video in videos}
         others = sum(1 for path in files if path not in beside) - len(videos)

@@ -3,7 +3,7 @@
 import os
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -53,6 +53,11 @@ def encode_mp4(frames: np.ndarray, fps: float, path: Path) -> None:
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise ValueError(f"frames are {width}x{height}; 4:2:0 video needs even sides, so crop or pad by one pixel")
+    encode_stream(frames, width, height, fps, path)
+
+
+def encode_stream(frames: Iterable[np.ndarray], width: int, height: int, fps: float, path: Path) -> None:
+    """`encode_mp4` of frames (H, W, 3) that come one by one; `width` and `height` are even."""
     flags = {"movflags": "+faststart", "fflags": "+bitexact"}
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4", options=flags) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=X264)

@@ -1,26 +1,15 @@
-"""Charts as plain data: what `Plotly.react` takes. The page draws them with the plotly.js of the installed package."""
+"""The curves of the Compare page."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly
-from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
 
 from eval.frame_metrics import flicker_per_frame, sharpness_per_frame
+from workbench.charts.common import DASHES, SIDE_COLORS, plain
 
-# told apart by the colour-blind, readable on white and on black; the player marks its sides with the same ones
-SIDE_COLORS = ("#2f80d0", "#d9622b", "#159a72", "#b6529a")
-DASHES = ("solid", "dash", "dot", "dashdot")
 CURVES = (("flicker", "Flicker", flicker_per_frame), ("sharpness", "Sharpness", sharpness_per_frame))
-
-
-def plotly_folder() -> Path:
-    """The folder that holds plotly.min.js."""
-    return Path(plotly.__file__).parent / "package_data"
 
 
 def curve_values(frames: np.ndarray) -> dict[str, list[float | None]]:
@@ -50,10 +39,3 @@ def frame_curves(clips: Mapping[str, np.ndarray], chunk_starts: Sequence[int] = 
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return plain(figure)
-
-
-def plain(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON-ready data without plotly's default template, so that the page's colours apply."""
-    content = json.loads(figure.update_layout(template="none").to_json(engine="json"))
-    content["layout"].pop("template", None)
-    return {"data": content["data"], "layout": content["layout"]}

@@ -1,0 +1,91 @@
+"""Any video as browsers can show it: small clips without loss, others as H.264 that seeks to the frame."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from eval.video import VideoFacts, decode_frames, inspect_video
+from workbench.media import encode_stream
+
+LOSSLESS_LIMIT = 48 * 2**20  # bytes of raw frames
+LONGEST_COPY = 1200  # frames; encoding more keeps the visitor waiting
+LARGEST_SIDE = 960
+PLAYABLE = (".mp4", ".m4v", ".mov")
+
+
+@dataclass(frozen=True)
+class Display:
+    """What a player shows of a clip: frame k at `k / fps`, either `frames` in memory or the file `video`.
+
+    `count` is how many frames there are to show; `note` says what is not shown.
+    """
+
+    fps: float
+    count: int
+    frames: np.ndarray | None = None
+    video: Path | None = None
+    note: str = ""
+
+
+def make_display(path: Path, digest: str, folder: Path) -> Display:
+    """Prepare a clip for the player; copies are kept in `folder` by the file's `digest`.
+
+    Raises eval.video.Unreadable for what is not a video.
+    """
+    facts = inspect_video(path)
+    if facts.frames * facts.width * facts.height * 3 <= LOSSLESS_LIMIT:
+        with closing(decode_frames(path, facts, _ignore)) as frames:
+            shown = np.stack(list(frames))
+        return Display(facts.fps, len(shown), frames=shown)
+    if _plays_as_it_is(path, facts):
+        return Display(facts.fps, facts.frames, video=path)
+    copy = folder / f"{digest}.mp4"
+    if not copy.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _encode_copy(path, facts, copy)
+    made = inspect_video(copy)
+    note = f"the player shows the first {made.frames} frames" if facts.frames > LONGEST_COPY else ""
+    return replace(Display(made.fps, made.frames, video=copy), note=note)
+
+
+def first_frame(path: Path) -> np.ndarray:
+    """The first picture of a clip (H, W, 3) uint8 RGB. Raises eval.video.Unreadable."""
+    facts = inspect_video(path)
+    with closing(decode_frames(path, facts, _ignore)) as frames:
+        return next(frames)
+
+
+def _ignore(notice: str) -> None:
+    """What is odd about a file was told when it was evaluated."""
+
+
+def _plays_as_it_is(path: Path, facts: VideoFacts) -> bool:
+    """Every browser plays 8-bit 4:2:0 H.264 in mp4; evenly timed from 0, frame k of the file is frame k on screen."""
+    if path.suffix.lower() not in PLAYABLE or facts.times or facts.notices:
+        return False
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frame = next(container.decode(stream))
+            square = stream.sample_aspect_ratio in (None, 0, 1)
+            return stream.codec.name == "h264" and frame.format.name == "yuv420p" and square and frame.pts == 0
+    except (av.FFmpegError, StopIteration):
+        return False
+
+
+def _encode_copy(path: Path, facts: VideoFacts, copy: Path) -> None:
+    shrink = min(1.0, LARGEST_SIDE / max(facts.width, facts.height))
+    width, height = (max(2, round(side * shrink / 2) * 2) for side in (facts.width, facts.height))
+
+    def fitted() -> Iterator[np.ndarray]:
+        with closing(decode_frames(path, facts, _ignore)) as frames:
+            for frame in islice(frames, LONGEST_COPY):
+                yield cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+
+    encode_stream(fitted(), width, height, facts.fps, copy)
