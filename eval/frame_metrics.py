@@ -11,16 +11,19 @@ import numpy as np
 from eval.clip import check_frames
 
 
+def mean_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference of two uint8 frames in levels, 0 to 255."""
+    # cv2's L1 norm of uint8 arrays is an exact integer sum, so no rounding depends on the machine
+    return float(cv2.norm(a, b, cv2.NORM_L1)) / a.size
+
+
 def flicker_per_frame(frames: np.ndarray) -> list[float | None]:
     """Mean absolute difference to the previous frame / 255, in [0, 1]; the first frame has none.
 
     One minus the mean of the curve is VBench's temporal flickering of the clip. It counts motion as much as flicker.
     """
     check_frames(frames)
-    values_per_frame = frames[0].size
-    # cv2's L1 norm of uint8 arrays is an exact integer sum, so no rounding depends on the machine
-    sums = [cv2.norm(a, b, cv2.NORM_L1) for a, b in pairwise(frames)]
-    return [None, *(float(s) / (255 * values_per_frame) for s in sums)]
+    return [None, *(mean_difference(a, b) / 255 for a, b in pairwise(frames))]
 
 
 def temporal_flickering(frames: np.ndarray) -> float | None:

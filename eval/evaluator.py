@@ -1,0 +1,250 @@
+"""Runs metrics over clips: each is decoded once and streams past all of them, and none vanishes without a word."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.clip import check_frames
+from eval.metric import ClipFacts, Metric, MetricResult, Scorer, unscored
+from eval.video import Unreadable, VideoFacts, file_digest, inspect_video, stream_windows
+from eval.windows import Window, windows
+
+
+@dataclass(frozen=True)
+class Source:
+    """One clip to judge: a file at `path`, or `frames` (T, H, W, 3) uint8 RGB with `fps`.
+
+    `fps` beside a path replaces the rate that the file tells. `id` names the clip in results. `image` and
+    `auxiliary` are as in `ClipFacts`.
+    """
+
+    id: str
+    path: Path | None = None
+    frames: np.ndarray | None = field(default=None, compare=False, repr=False)
+    fps: float | None = None
+    prompt: str = ""
+    image: np.ndarray | None = field(default=None, compare=False, repr=False)
+    auxiliary: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.frames is None):
+            raise ValueError(f"clip {self.id!r} needs a path or frames, one of them")
+        if self.frames is not None:
+            check_frames(self.frames)
+            if not (self.fps and self.fps > 0):
+                raise ValueError(f"clip {self.id!r} has frames at fps={self.fps}; give a frame rate above 0")
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """All that came out of one clip. `skipped` says why a clip could not be read, and then there are no results.
+
+    `digest` is the SHA-256 of the file, or of the pixels of a clip given as frames. `times` holds each frame's second
+    where frames are not evenly spaced, and is empty where `index / fps` is true. `versions` are the metrics' own.
+    """
+
+    id: str
+    digest: str
+    prompt: str
+    frames: int
+    fps: float
+    width: int
+    height: int
+    seconds: float
+    notices: tuple[str, ...] = ()
+    results: dict[str, MetricResult] = field(default_factory=dict)
+    skipped: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    times: tuple[float, ...] = ()
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ClipScores":
+        """Raises ValueError for anything that `to_json` did not write."""
+        try:
+            values = json.loads(text)
+            results = {
+                name: MetricResult(r["value"], tuple(r["per_frame"]), r["reason"], r["parts"])
+                for name, r in values.pop("results").items()
+            }
+            tuples = {name: tuple(values.pop(name)) for name in ("notices", "times")}
+            return cls(**values, **tuples, results=results)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a clip's scores ({type(error).__name__}: {error})") from error
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`clip` of `clips` (None when their number is not known) is at work, `frame` of its `frames` (None: unknown)."""
+
+    clip: int
+    clips: int | None
+    id: str
+    frame: int
+    frames: int | None
+
+
+class Cancelled(Exception):
+    """Somebody asked to stop; the scores that were yielded before stand."""
+
+
+Done = Mapping[tuple[str, str], ClipScores]
+
+
+def done_key(scores: ClipScores) -> tuple[str, str]:
+    """What `done` is keyed by: the same file may be judged for several prompts."""
+    return scores.digest, scores.prompt
+
+
+def read_done(path: Path) -> dict[tuple[str, str], ClipScores]:
+    """Scores of an earlier run, one JSON line a clip; a line that was cut by a crash is left out."""
+    done = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                scores = ClipScores.from_json(line)
+            except ValueError:
+                continue
+            if not scores.skipped:
+                done[done_key(scores)] = scores
+    return done
+
+
+def evaluate(
+    sources: Iterable[Source],
+    metrics: Sequence[Metric],
+    *,
+    done: Done | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[ClipScores]:
+    """One `ClipScores` for each source, in order, as soon as it is known.
+
+    A clip that cannot be read comes out with `skipped`; a metric that cannot run, or fails, with its reason; the run
+    goes on. `done` holds earlier scores by `done_key`: of a clip found there only new metrics, or those whose
+    version changed, are computed. Raises Cancelled soon after `cancelled` says so.
+    """
+    clips = len(sources) if isinstance(sources, Sequence) else None
+    missing = {metric.facts.name: metric.missing() for metric in metrics}
+    for index, source in enumerate(sources):
+
+        def step(frame: int, frames: int | None, index: int = index, source: Source = source) -> None:
+            if cancelled and cancelled():
+                raise Cancelled
+            if on_progress:
+                on_progress(Progress(index, clips, source.id, frame, frames))
+
+        step(0, None)
+        yield _score(source, metrics, missing, done or {}, step)
+
+
+def _score(
+    source: Source, metrics: Sequence[Metric], missing: Mapping[str, str], done: Done, step: Callable
+) -> ClipScores:
+    started = time.perf_counter()
+    try:
+        digest, video = _inspect(source)
+    except Unreadable as error:
+        return ClipScores(source.id, "", source.prompt, 0, 0.0, 0, 0, 0.0, skipped=str(error))
+    scores = ClipScores(
+        id=source.id,
+        digest=digest,
+        prompt=source.prompt,
+        frames=video.frames,
+        fps=video.fps,
+        width=video.width,
+        height=video.height,
+        seconds=0.0,
+        notices=video.notices,
+        times=video.times,
+    )
+    earlier = done.get(done_key(scores))
+    reused = _reusable(earlier, metrics) if earlier else {}
+    absent = {name: unscored(reason) for name, reason in missing.items() if reason and name not in reused}
+    run = [metric for metric in metrics if metric.facts.name not in reused | absent]
+    clip = ClipFacts(video.width, video.height, video.fps, video.frames, source.prompt, source.image, source.auxiliary)
+    computed = {}
+    if run:
+        try:
+            frames, notices, computed = _stream(source, video, [_Guarded(metric, clip) for metric in run], step)
+        except Unreadable as error:
+            return replace(scores, frames=0, seconds=time.perf_counter() - started, skipped=str(error))
+        scores = replace(scores, frames=frames, notices=(*video.notices, *notices))
+    elif earlier:
+        scores = replace(scores, frames=earlier.frames, notices=earlier.notices)
+    found = reused | absent | computed
+    failed = {name for name, result in computed.items() if result.reason.startswith(FAILED)}
+    return replace(
+        scores,
+        seconds=time.perf_counter() - started,
+        results={m.facts.name: found[m.facts.name] for m in metrics},
+        # without a version nothing is taken over next time: weights may have come, a fault may be gone
+        versions={m.facts.name: m.facts.version for m in metrics if m.facts.name not in absent.keys() | failed},
+    )
+
+
+def _inspect(source: Source) -> tuple[str, VideoFacts]:
+    if source.path is not None:
+        facts = inspect_video(source.path)
+        return file_digest(source.path), replace(facts, fps=source.fps or facts.fps)
+    frames = source.frames
+    digest = hashlib.sha256("x".join(map(str, frames.shape)).encode())
+    digest.update(np.ascontiguousarray(frames).data)
+    return digest.hexdigest(), VideoFacts(frames.shape[2], frames.shape[1], float(source.fps), len(frames))
+
+
+def _reusable(earlier: ClipScores, metrics: Sequence[Metric]) -> dict[str, MetricResult]:
+    same = [m.facts.name for m in metrics if earlier.versions.get(m.facts.name) == m.facts.version]
+    return {name: earlier.results[name] for name in same if name in earlier.results}
+
+
+FAILED = "the metric failed"
+
+
+class _Guarded:
+    """A scorer whose failure becomes its result: one metric's fault must not take the others' numbers away."""
+
+    def __init__(self, metric: Metric, clip: ClipFacts) -> None:
+        self.name = metric.facts.name
+        self.failure = ""
+        self.scorer: Scorer | None = self._try(lambda: metric.open(clip))
+
+    def add(self, window: Window) -> None:
+        if not self.failure:
+            self._try(lambda: self.scorer.add(window))
+
+    def result(self) -> MetricResult:
+        result = None if self.failure else self._try(self.scorer.result)
+        return unscored(self.failure) if self.failure else result
+
+    def _try(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except Exception as error:  # whatever it is, it belongs to this metric and this clip
+            self.failure = f"{FAILED} ({type(error).__name__}: {error}); this is a fault of the program"
+            return None
+
+
+def _stream(
+    source: Source, video: VideoFacts, scorers: Sequence[_Guarded], step: Callable
+) -> tuple[int, tuple[str, ...], dict[str, MetricResult]]:
+    notices: list[str] = []
+    passing = windows(source.frames) if source.path is None else stream_windows(source.path, video, notices.append)
+    count = 0
+    with closing(passing):
+        for window in passing:
+            for scorer in scorers:
+                scorer.add(window)
+            count = window.first + len(window.frames)
+            step(count, video.frames)
+    return count, tuple(notices), {scorer.name: scorer.result() for scorer in scorers}

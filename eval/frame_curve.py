@@ -1,0 +1,53 @@
+"""Metrics that are a mean over frames: one function from a window to a number a frame makes one."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from eval.metric import ClipFacts, Facts, MetricResult, unscored
+from eval.windows import Window
+
+Curve = Sequence[float | None]
+NO_PAIR = "the clip has one frame, and this metric compares frames; give a clip of two or more"
+
+
+@dataclass(frozen=True)
+class FrameMetric:
+    """`measure` gives one number a frame of the window, None where there is nothing to measure.
+
+    `parts` computes side results from the whole curve; `empty` is the reason when no frame has a number.
+    """
+
+    facts: Facts
+    measure: Callable[[Window], Iterable[float | None]]
+    empty: str = "no frame of the clip can be measured"
+    parts: Callable[[Curve], Mapping[str, float]] = lambda curve: {}
+
+    def missing(self) -> str:
+        return ""
+
+    def open(self, clip: ClipFacts) -> "FrameScorer":
+        return FrameScorer(self)
+
+
+class FrameScorer:
+    """Collects the curve; its mean is exact, so that it cannot depend on how the clip was cut into windows."""
+
+    def __init__(self, metric: FrameMetric) -> None:
+        self.metric = metric
+        self.curve: list[float | None] = []
+
+    def add(self, window: Window) -> None:
+        self.curve.extend(self.metric.measure(window))
+
+    def result(self) -> MetricResult:
+        value = mean(self.curve)
+        if value is None:
+            return unscored(self.metric.empty, self.curve)
+        return MetricResult(value, tuple(self.curve), parts=dict(self.metric.parts(self.curve)))
+
+
+def mean(curve: Curve) -> float | None:
+    """Mean of the numbers in a curve, the same whatever their order; None when it has none."""
+    values = [value for value in curve if value is not None]
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,113 @@
+"""What a metric is: facts about itself, and a scorer that takes one clip window by window.
+
+A metric is one file in `eval/metrics/` and one row in `METRICS` there. It never sees a whole video: clips stream
+past in windows of consecutive frames, so a two-hour file needs no more memory than a short one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from eval.windows import Window
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a metric says about itself; pages, charts and tables read it and know no metric by name.
+
+    `kind`: "vbench" computes a VBench dimension exactly, "weight-free" needs no network, "trained here" uses a
+    network of this repository. `higher_is_better` None: a description, neither good nor bad. `bounds` holds the
+    lowest and highest possible value, None where there is no limit. `needs` names, in words, what a clip must have.
+    """
+
+    name: str
+    title: str
+    group: str
+    kind: str
+    higher_is_better: bool | None
+    bounds: tuple[float | None, float | None]
+    says: str
+    blind_to: str
+    paper: str
+    unit: str = ""
+    needs: tuple[str, ...] = ()
+    cost: float = 1.0
+    """Rough milliseconds per 832x480 frame on one CPU core."""
+    curve_unit: str = ""
+    """What the curve holds, where it is not the value's own unit."""
+    version: str = "1"
+    """Changes when the same clip would get another number: a new formula, other weights."""
+
+
+GROUPS = ("temporal quality", "frame quality", "text alignment", "semantics", "consistency", "motion")
+KINDS = ("vbench", "weight-free", "trained here")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What metrics may use: the folder of published weights (None: where VBench keeps its own) and a torch device."""
+
+    weights: Path | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What is known of a clip before its frames: `frames` as the container tells it, or None.
+
+    `image` (H, W, 3) uint8 RGB is the picture an image-to-video clip was made from; `auxiliary` is VBench's
+    `auxiliary_info` of the prompt, such as the object that should be seen.
+    """
+
+    width: int
+    height: int
+    fps: float
+    frames: int | None = None
+    prompt: str = ""
+    image: np.ndarray | None = field(default=None, compare=False, repr=False)
+    auxiliary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """`value` None: not scored, `reason` says why in one sentence. `per_frame` has one entry per frame, None where
+    there is nothing to measure, or is empty for a metric without a curve. `parts` are named side results."""
+
+    value: float | None
+    per_frame: tuple[float | None, ...] = ()
+    reason: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != bool(self.reason):
+            raise ValueError("a result has either a value or a reason why there is none")
+
+
+def unscored(reason: str, per_frame: Sequence[float | None] = ()) -> MetricResult:
+    """A clip that could not be scored, and why."""
+    return MetricResult(None, tuple(per_frame), reason)
+
+
+class Scorer(Protocol):
+    """One metric on one clip."""
+
+    def add(self, window: Window) -> None:
+        """Take the next frames."""
+
+    def result(self) -> MetricResult:
+        """The value once all frames were given."""
+
+
+class Metric(Protocol):
+    """A row of `METRICS`. `open` starts a clip and may be called for many clips; networks are loaded once."""
+
+    facts: Facts
+
+    def missing(self) -> str:
+        """Why it cannot run here (which file, what size, where it is expected), or "" when it can."""
+
+    def open(self, clip: ClipFacts) -> Scorer:
+        """Start scoring a clip."""

@@ -1,0 +1,33 @@
+"""The metrics. Adding one is a file with `create(resources)` and a row in `METRICS`."""
+
+import difflib
+import importlib
+from collections.abc import Sequence
+
+from eval.metric import Metric, Resources
+
+# name: module with `create`, in page order; modules are imported when asked for, and load torch later than that
+METRICS: dict[str, str] = {
+    # temporal quality
+    "temporal_flickering": "eval.metrics.temporal_flickering",
+}
+
+
+def list_metrics() -> list[str]:
+    """Every name that `create_metric` knows, in page order."""
+    return list(METRICS)
+
+
+def create_metric(name: str, resources: Resources | None = None) -> Metric:
+    """The metric called `name`. Raises ValueError that lists what exists, nearest names first."""
+    if name not in METRICS:
+        near = difflib.get_close_matches(name, METRICS, n=3, cutoff=0.3)
+        known = ", ".join([*near, *(other for other in METRICS if other not in near)])
+        raise ValueError(f"metric {name!r} does not exist; choose from {known}")
+    return importlib.import_module(METRICS[name]).create(resources or Resources())
+
+
+def create_metrics(names: Sequence[str] | None = None, resources: Resources | None = None) -> list[Metric]:
+    """Several metrics, each once, in page order; None for all of them."""
+    metrics = {name: create_metric(name, resources) for name in (METRICS if names is None else names)}
+    return [metrics[name] for name in METRICS if name in metrics]
