@@ -1,5 +1,6 @@
 """Every recipe runs, small and for real: its weights move, nothing else does, a resumed run is the same run."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import Roles, training_rollout
 from models.training.loop import Run, StepSeed, train
+from models.training.peers import Peers
 from models.training.recipes import RECIPES
 from models.training.recipes.self_forcing import prefix_plan
 
@@ -78,6 +80,29 @@ def test_only_the_trained_roles_move(chain, folder, name):
     for part, module in recipe.modules.items():
         moved = [not torch.equal(a, b) for a, b in zip(before[part], module.parameters(), strict=True)]
         assert np.mean(moved) > 0.8, part
+
+
+def test_processes_that_train_together_end_with_one_set_of_weights_from_different_batches(chain, folder, tmp_path):
+    row, config = RECIPES["teacher"], smoke("teacher", folder)
+    runs = [
+        Run(tmp_path / str(rank), config.steps, peers=Peers(tmp_path / "meetings", rank, 2, every=4))
+        for rank in range(2)
+    ]
+    recipes = [row.build(config) for _ in runs]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(train, recipes, runs))
+    first, second = (recipe.averages["teacher"].values for recipe in recipes)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    losses = [(run.out / "log.jsonl").read_text() for run in runs]
+    assert losses[0] != losses[1]
+    assert StepSeed.at(3, 5).numpy.random() == StepSeed.at(3, 5, rank=0).numpy.random()
+
+
+def test_one_meeting_takes_the_mean(tmp_path):
+    peers = [Peers(tmp_path, rank, 3, every=1) for rank in range(3)]
+    with ThreadPoolExecutor() as pool:
+        means = list(pool.map(lambda p: p.mean({"m": {"w": torch.tensor([float(p.rank)])}}, 1), peers))
+    assert [float(mean["m"]["w"]) for mean in means] == pytest.approx([1.0] * 3)
 
 
 def test_critic_learns_five_times_for_one_generator_step():

@@ -9,11 +9,12 @@ import torch
 from diffusers import ModelMixin
 
 from models.autoencoder import ShapesAutoencoder
+from models.shapes_clip import ShapesClip
 from models.text_encoder import ShapesTextEncoder
 from models.transformer import CausalVideoTransformer
 
 CLASSES: dict[str, type[ModelMixin]] = {
-    cls.__name__: cls for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesTextEncoder)
+    cls.__name__: cls for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesClip, ShapesTextEncoder)
 }
 CURVE_POINTS = 80
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from models.training.peers import Peers
+
 log = logging.getLogger(__name__)
 
 
@@ -27,9 +29,11 @@ class StepSeed:
     numpy: np.random.Generator
 
     @classmethod
-    def at(cls, seed: int, step: int) -> "StepSeed":
-        mixed = int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
-        return cls(torch.Generator().manual_seed(mixed), np.random.default_rng([seed, step]))
+    def at(cls, seed: int, step: int, rank: int = 0) -> "StepSeed":
+        """`rank` tells processes that train together apart; rank 0 draws what a single process would."""
+        key = [seed, step, rank] if rank else [seed, step]
+        mixed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        return cls(torch.Generator().manual_seed(mixed), np.random.default_rng(key))
 
 
 class Recipe:
@@ -105,6 +109,7 @@ class Run:
     save_every: int = 200
     sample_every: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    peers: Peers | None = None
 
 
 def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]:
@@ -124,10 +129,12 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     began = time.monotonic()
     progress = tqdm(range(first, run.steps), initial=first, total=run.steps, desc=run.out.name, mininterval=5)
     for step in progress:
-        values = recipe.step(step, StepSeed.at(run.seed, step))
+        values = recipe.step(step, StepSeed.at(run.seed, step, run.peers.rank if run.peers else 0))
         for average in recipe.averages.values():
             average.update(step)
         done = step + 1
+        if run.peers and run.peers.due(done):
+            _meet(recipe, run.peers, done)
         history.add(values)
         if done % run.log_every == 0 or done == run.steps:
             latest = history.flush(done, seconds + time.monotonic() - began)
@@ -144,6 +151,19 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     writer.close()
     recipe.export(run.out / "export")
     return latest
+
+
+@torch.no_grad()
+def _meet(recipe: Recipe, peers: Peers, done: int) -> None:
+    parameters = {
+        f"module {name}": {key: p.detach() for key, p in module.named_parameters() if p.requires_grad}
+        for name, module in recipe.modules.items()
+    }
+    averages = {f"average {name}": average.values for name, average in recipe.averages.items()}
+    mean = peers.mean(parameters | averages, done)
+    for group, tensors in (parameters | averages).items():
+        for key, tensor in tensors.items():
+            tensor.copy_(mean[group][key])
 
 
 class _History:
@@ -226,10 +246,10 @@ def adamw(
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, foreach=True)
 
 
-def compile_layers(model: nn.Module) -> None:
+def compile_layers(layers: Iterable[nn.Module]) -> None:
     """Compile each transformer layer by itself: on a CPU a step takes a third less, and one layer's code serves
     all."""
-    for layer in model.blocks:
+    for layer in layers:
         layer.compile(dynamic=False)
 
 

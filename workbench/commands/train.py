@@ -2,6 +2,11 @@
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +29,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state in --out")
     parser.add_argument("--steps", type=int, metavar="N", help="train this many steps in all instead of the preset's")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="0 or more (default 0)")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="train N copies that average (default 1)"
+    )
+    parser.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="list recipes and presets")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
@@ -40,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     config = _configure(options, row)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
     _check_out(options, facts)
-    latest = train(row.build(config), _run_of(options, config, facts), resume=options.resume)
+    with _other_processes(options):
+        latest = train(row.build(config), _run_of(options, config, facts), resume=options.resume)
     if options.json:
         say_json({"out": options.out, "steps": config.steps, "last": latest})
     else:
@@ -50,8 +60,36 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any]) -> Any:
     from models.training.loop import Run  # noqa: PLC0415  (loads torch; --help should not)
+    from models.training.peers import Peers  # noqa: PLC0415
 
-    return Run(options.out, config.steps, options.seed, sample_every=SAMPLE_EVERY, facts=facts)
+    peers = Peers(options.out / "meetings", options.rank, options.processes)
+    sample_every = 0 if options.rank else SAMPLE_EVERY
+    out = options.out / f"rank{options.rank}" if options.rank else options.out
+    return Run(out, config.steps, options.seed, sample_every=sample_every, facts=facts, peers=peers)
+
+
+@contextmanager
+def _other_processes(options: argparse.Namespace) -> Iterator[None]:
+    """Start processes 1 .. N-1 with this one's arguments; each gets its share of the cores."""
+    if options.processes < 1:
+        raise RequestError(f"--processes {options.processes} trains nothing; give 1 or more")
+    if options.processes == 1 or options.rank:
+        yield
+        return
+    threads = max(1, (os.cpu_count() or 1) // options.processes)
+    import torch  # noqa: PLC0415  (--help should not load it)
+
+    torch.set_num_threads(threads)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "workbench", *sys.argv[1:]]
+    others = [subprocess.Popen([*command, "--rank", str(k)], env=environment) for k in range(1, options.processes)]
+    try:
+        yield
+        for other in others:
+            other.wait()
+    finally:
+        for other in others:
+            other.terminate()
 
 
 def _list(recipes: dict[str, Any], *, as_json: bool) -> None:
@@ -88,6 +126,8 @@ def _configure(options: argparse.Namespace, row: Any) -> Any:
 def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     if not options.out:
         raise RequestError(f"--out is missing; give a folder, for example --out runs/{options.recipe}")
+    if options.rank:  # checked by the process that started this one
+        return
     shown, record = f"--out {str(options.out)!r}", options.out / "run.json"
     if record.exists() and not options.resume:
         raise RequestError(f"{shown} already holds a run; give --resume or another folder")

@@ -10,6 +10,7 @@ from models.training.recipes.asd import ASDConfig, ASDRecipe
 from models.training.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
 from models.training.recipes.ode_init import OdeInitConfig, OdeInitRecipe
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
+from models.training.recipes.shapes_clip import ShapesClipConfig, ShapesClipRecipe
 from models.training.recipes.teacher import TINY, TeacherConfig, TeacherRecipe
 
 
@@ -72,5 +73,13 @@ RECIPES: dict[str, RecipeRow] = {
             "smoke": ASDConfig(prompts=8, critic_updates=2, head_warmup=1, taps=(0, 1), compile=False, **_FEW),
         },
         "Adversarial Self-Distillation (arXiv 2511.01419)",
+    ),
+    "shapes-clip": RecipeRow(
+        ShapesClipRecipe,
+        {
+            "shapes": ShapesClipConfig(),
+            "smoke": ShapesClipConfig(steps=6, batch=8, width=32, layers=1, compile=False),
+        },
+        "CLIP (arXiv 2103.00020)",
     ),
 }

@@ -51,7 +51,7 @@ class OdeInitRecipe(Recipe):
         self.teacher = load_role(config.roles.teacher, train=False)
         self.model = load_role(config.roles.teacher, train=True)
         if config.compile:
-            compile_layers(self.teacher)
+            compile_layers(self.teacher.blocks)
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
         self.sigmas = torch.tensor([*step_sigmas(4), 0.0])

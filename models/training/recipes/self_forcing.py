@@ -53,8 +53,8 @@ class SelfForcingRecipe(Recipe):
         self.generator = load_role(config.roles.generator, train=True)
         if config.compile:
             # the generator meets a new shape in every chunk, the scores always see whole clips
-            compile_layers(self.teacher)
-            compile_layers(self.fake_score)
+            compile_layers(self.teacher.blocks)
+            compile_layers(self.fake_score.blocks)
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.prompts, seed=31)
         self.replay = Replay(config.replay, [])

@@ -48,8 +48,8 @@ class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
     start: Path | None = None
-    steps: int = 4000
-    lr: float = 2e-3
+    steps: int = 9000
+    lr: float = 1.2e-3
     frame_batch: int = 128
     clip_batch: int = 8
     frames_only: float = 0.4
@@ -77,7 +77,7 @@ class TeacherRecipe(Recipe):
         if config.start:
             self._take_over(config.start)
         if config.compile:
-            compile_layers(self.model)
+            compile_layers(self.model.blocks)
         self.frames = latent_pool(self.codec, config.frame_pool, frames=1, seed=11, folder=config.pools)
         self.modules = {"teacher": self.model, "text_encoder": self.text}
         self.optimizers = {"teacher": adamw(self.modules.values(), lr=config.lr, betas=(0.9, 0.98))}
