@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from eval.metric import Metric, Resources
 
-# name: module with `create`, in page order; modules are imported when asked for, and load torch later than that
+# name: module, or module:function, that makes it; in page order; imported when asked for
 METRICS: dict[str, str] = {
     # temporal quality
     "temporal_flickering": "eval.metrics.temporal_flickering",
+    # text alignment
+    "shapes_clip_alignment": "eval.metrics.shapes_clip_alignment",
+    # consistency
+    "subject_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_subject",
+    "background_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_background",
 }
 
 
@@ -24,7 +29,8 @@ def create_metric(name: str, resources: Resources | None = None) -> Metric:
         near = difflib.get_close_matches(name, METRICS, n=3, cutoff=0.3)
         known = ", ".join([*near, *(other for other in METRICS if other not in near)])
         raise ValueError(f"metric {name!r} does not exist; choose from {known}")
-    return importlib.import_module(METRICS[name]).create(resources or Resources())
+    module, _, function = METRICS[name].partition(":")
+    return getattr(importlib.import_module(module), function or "create")(resources or Resources())
 
 
 def create_metrics(names: Sequence[str] | None = None, resources: Resources | None = None) -> list[Metric]:
