@@ -1,5 +1,6 @@
 """The one place that writes and reads videos and pictures: clips are (T, H, W, 3) uint8 RGB with `fps`."""
 
+import io
 import os
 import secrets
 import warnings
@@ -156,6 +157,13 @@ def write_png(path: Path, image: np.ndarray) -> None:
     """Write (H, W, 3) uint8 RGB without loss, whole or not at all."""
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG")
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB as a PNG file in memory."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
 
 
 def _reason(error: BaseException) -> str:

@@ -14,22 +14,25 @@ from fastapi.staticfiles import StaticFiles
 from workbench import __version__
 from workbench.charts import plotly_folder
 from workbench.generation import GenerationService
+from workbench.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.ui.context import Context
 from workbench.ui.endpoints import build_endpoints
+from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
 
 STATIC = Path(__file__).parent / "static"
-MAX_UPLOAD = "64mb"
+MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
 
 
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     """The whole application; serve it with any ASGI server."""
-    context = Context(service, settings)
+    evaluations = EvaluationService(settings.data_dir, settings.allow_folder)
+    context = Context(service, evaluations, settings)
     app = FastAPI(
         title="ASD Workbench", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
@@ -42,6 +45,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         return {"status": "ok", "version": __version__}
 
     app.include_router(media_router(context.media))
+    app.include_router(library_router(evaluations))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
     app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")
     app.mount("/ui", StaticFiles(directory=STATIC), name="ui")

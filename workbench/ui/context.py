@@ -9,6 +9,7 @@ from typing import Any
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.generation import GenerationService
+from workbench.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.ui.media import MediaTokens
 
@@ -27,16 +28,17 @@ MAX_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class Context:
-    """The service that makes clips, how this server was started, and the media it hands out."""
+    """The services that make and evaluate clips, how this server was started, and the media it hands out."""
 
     service: GenerationService
+    evaluations: EvaluationService
     settings: Settings
     media: MediaTokens = field(default_factory=MediaTokens)
 
     def check_writable(self) -> None:
         """Raises RequestError on a server that only shows results."""
         if self.settings.read_only:
-            raise RequestError("this server is read-only and makes no clips; start one without --read-only")
+            raise RequestError("this server is read-only and makes nothing; start one without --read-only")
 
 
 def model_choices() -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Settings as the query of an address, and back. A link that is wrong says so and changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,6 +47,30 @@ def read_compare(query: Mapping[str, str]) -> dict[str, Any]:
     if query.get("prompt"):
         found["prompt"] = query["prompt"]
     return found | _common(query)
+
+
+def evaluate_link(clips: Sequence[str]) -> str:
+    """The Evaluate page with these clips of the store chosen."""
+    return f"/evaluate?{urlencode({'clips': ','.join(clips)})}"
+
+
+def read_evaluate(query: Mapping[str, str]) -> dict[str, Any]:
+    """What an Evaluate link names: `clips` or `metrics` to choose, or a `run` to open with the clips to `show` and
+    the `axis`; raises RequestError."""
+    found: dict[str, Any] = {}
+    for name in ("clips", "metrics"):
+        if query.get(name):
+            found[name] = list(dict.fromkeys(query[name].split(",")))
+    if query.get("run"):
+        found["run"] = query["run"]
+    if query.get("show"):
+        advice = "numbers of clips joined by commas, as 0,1"
+        found["show"] = [whole(part, "show in this link", advice) for part in query["show"].split(",")]
+    if query.get("axis"):
+        if query["axis"] not in ("frames", "seconds"):
+            raise RequestError(f"axis {query['axis'][:40]!r} in this link is unknown; write frames or seconds")
+        found["axis"] = query["axis"]
+    return found
 
 
 def _common(query: Mapping[str, str]) -> dict[str, int]:

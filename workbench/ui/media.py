@@ -1,6 +1,5 @@
 """Media behind random tokens: an address tells nothing about the clip, its model or its file."""
 
-import io
 import secrets
 import threading
 from collections import OrderedDict
@@ -10,11 +9,18 @@ from pathlib import Path
 import numpy as np
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse, Response
-from PIL import Image
+
+from workbench.media import png_bytes
 
 MAX_TOKENS = 20_000
 MAX_BYTES = 256 * 2**20
-TYPES = {".mp4": "video/mp4", ".json": "application/json", ".png": "image/png"}
+TYPES = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/mp4",
+    ".json": "application/json",
+    ".png": "image/png",
+}
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,11 @@ class MediaTokens:
 
     def file(self, path: Path) -> str:
         """The address of a file; its name does not appear in it."""
-        return self._add(Medium(path, TYPES[path.suffix]))
+        return self._add(Medium(path, TYPES[path.suffix.lower()]))
 
     def sheet(self, frames: np.ndarray) -> str:
         """The address of (T, H, W, 3) uint8 RGB frames as one lossless picture, stacked from top to bottom."""
-        buffer = io.BytesIO()
-        Image.fromarray(frames.reshape(-1, *frames.shape[2:])).save(buffer, "PNG", compress_level=3)
-        return self._add(Medium(buffer.getvalue(), "image/png"))
+        return self._add(Medium(png_bytes(frames.reshape(-1, *frames.shape[2:])), "image/png"))
 
     def get(self, token: str) -> Medium | None:
         with self._lock:

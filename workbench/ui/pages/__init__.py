@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import compare, generate, models
+from workbench.ui.pages import compare, evaluate, generate, models
 
 
 @dataclass(frozen=True)
@@ -21,5 +21,6 @@ class Page:
 PAGES = (
     Page("Generate", "/", generate.build),
     Page("Compare", "/compare", compare.build),
+    Page("Evaluate", "/evaluate", evaluate.build),
     Page("Models", "/models", models.build),
 )

@@ -29,7 +29,7 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
-from workbench.ui.links import compare_query, generate_link, read_compare
+from workbench.ui.links import compare_query, evaluate_link, generate_link, read_compare
 from workbench.ui.pages.header import page_header
 
 FFE_CHOICES = [("off", 0), ("2 first steps", 2), ("3 first steps", 3), ("4 first steps", 4)]
@@ -320,6 +320,7 @@ def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
             "state": "done",
             "text": f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}.",
             "notices": notices,
+            "links": [{"label": "Evaluate these clips", "url": evaluate_link([clip.path.stem for clip in clips])}],
         },
         "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
         "recipes": recipe_table(clips),

@@ -30,7 +30,7 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
-from workbench.ui.links import compare_link, read_generate
+from workbench.ui.links import compare_link, evaluate_link, read_generate
 from workbench.ui.pages.header import page_header
 
 TEXT, PICTURE = "Text", "Picture and text"
@@ -214,9 +214,10 @@ def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedC
             {"label": "Manifest (JSON)", "url": context.media.file(clip.manifest_path), "name": f"{name}.json"},
         ],
     }
+    links = [{"label": "Evaluate this clip", "url": evaluate_link([clip.path.stem])}]
     if request.image is None:
-        status["links"] = [{"label": "Open in Compare", "url": _compare_address(side, request)}]
-    return status
+        links.insert(0, {"label": "Open in Compare", "url": _compare_address(side, request)})
+    return status | {"links": links}
 
 
 def _compare_address(side: Side, request: GenerationRequest) -> str:

@@ -1,5 +1,7 @@
 /**
- * Curves over frames under a player. Its value: {id, fps, data, layout} as Plotly takes them (charts.py builds it).
+ * Curves over frames under a player. Its value: {data, layout} as Plotly takes them (workbench.charts builds it).
+ * With `rates`, the frame rate behind every trace (null: not to be sought), a point's frame is the first of its custom
+ * data, and `seconds` tells that the axis is time.
  * A click anywhere seeks the player of the same bus; the playhead is an element on top of the chart, because
  * moving anything inside a Plotly figure every frame is slow and swallows clicks.
  */
@@ -11,14 +13,14 @@ export async function mount(element, { props, watch, trigger }) {
   const playhead = el("div", { class: "wb-playhead", hidden: true });
   const box = el("div", { class: "wb-chart", hidden: true }, plot, playhead);
   element.replaceChildren(box);
-  const chart = { frame: 0, plot, playhead };
+  const chart = { frame: 0, fps: null, plot, playhead };
   box.workbench = chart;
 
   function place() {
     const layout = plot._fullLayout;
     if (!layout?.xaxis) return;
     const { l, t, w, h } = layout._size;
-    const x = layout.xaxis.d2p(chart.frame);
+    const x = layout.xaxis.d2p(props.value?.seconds && chart.fps ? chart.frame / chart.fps : chart.frame);
     playhead.hidden = !(x >= -1 && x <= w + 1);
     playhead.style.cssText = `transform:translateX(${l + x - 1}px);top:${t}px;height:${h}px`;
   }
@@ -33,7 +35,7 @@ export async function mount(element, { props, watch, trigger }) {
       chart.wired = true;
       plot.on("plotly_afterplot", place);
       plot.on("plotly_click", ({ points }) => {
-        const detail = { bus, frame: Math.round(points[0].x) };
+        const detail = { bus, ...moment(points, chart.plot, chart.pointer, props.value.rates) };
         window.dispatchEvent(new CustomEvent("wb:seek", { detail }));
         trigger("select", { frame: detail.frame });
       });
@@ -41,15 +43,25 @@ export async function mount(element, { props, watch, trigger }) {
     place();
   }
 
+  plot.addEventListener("mousedown", (event) => (chart.pointer = event.clientX), true);
   const onFrame = ({ detail }) => {
     if (!box.isConnected) return window.removeEventListener("wb:frame", onFrame);
     if (detail.bus !== bus) return;
-    chart.frame = detail.frame;
+    Object.assign(chart, { frame: detail.frame, fps: detail.fps });
     place();
   };
   window.addEventListener("wb:frame", onFrame);
   watch("value", draw);
   await draw();
+}
+
+/** The frame of the point nearest to the pointer, and the rate that it counts in. */
+function moment(points, plot, pointer, rates) {
+  if (!rates) return { frame: Math.round(points[0].x) };
+  const at = (point) => plot.getBoundingClientRect().left + point.xaxis._offset + point.xaxis.d2p(point.x);
+  const distance = (point) => Math.abs(at(point) - pointer);
+  const nearest = points.reduce((best, point) => (distance(point) < distance(best) - 0.5 ? point : best));
+  return { frame: nearest.customdata[0], fps: rates[nearest.curveNumber] };
 }
 
 let loading = null;

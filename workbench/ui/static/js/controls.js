@@ -74,7 +74,7 @@ export class Controls {
     const last = Math.max(0, clock.total - 1);
     this.scrub.value = clock.frame;
     this.scrub.setAttribute("aria-valuetext", `frame ${clock.frame} of ${last}`);
-    this.readout.textContent = clock.total ? `frame ${clock.frame} / ${last} · ${(clock.frame / clock.fps).toFixed(2)} s` : "";
+    this.readout.textContent = clock.total ? readout(clock, stage, last) : "";
     if (this.loaded) this.loaded.style.setProperty("--to", last ? Math.max(0, clock.available - 1) / last : 0);
     if (this.span) {
       this.span.hidden = !clock.range;
@@ -95,6 +95,14 @@ export class Controls {
     this.gain.value = GAINS[(GAINS.indexOf(Number(this.gain.value)) + 1) % GAINS.length];
     this.player.setGain(Number(this.gain.value));
   }
+}
+
+/** Frame and time; of clips with different rates, the frame that each one shows. */
+function readout(clock, stage, last) {
+  const seconds = `${(clock.frame / clock.fps).toFixed(2)} s`;
+  const mixed = stage.clips.some((clip) => clip.fps && clip.fps !== clock.fps);
+  if (!mixed) return `frame ${clock.frame} / ${last} · ${seconds}`;
+  return `frames ${stage.clips.map((_, side) => stage.index(side)).join(" | ")} · ${seconds}`;
 }
 
 function keyHelp(compare) {

@@ -1,5 +1,7 @@
 /** Frames as ImageBitmaps: every frame of a clip is decoded once and kept, so showing frame k is a lookup. */
 
+import { el } from "./dom.js";
+
 const MEMORY_LIMIT = 256 * 2 ** 20; // bytes of decoded frames per clip; larger clips are shown smaller
 
 /** The frames of one sheet: a lossless picture with `frames` frames stacked from top to bottom. */
@@ -15,8 +17,7 @@ export async function framesFromSheet({ url, frames }) {
 }
 
 /** The first `count` frames of an mp4, decoded by the browser. */
-export async function framesFromVideo({ url, fps, count }, onProgress = () => {}) {
-  const video = await openVideo(url);
+export async function framesFromVideo(video, { fps, count }, onProgress = () => {}) {
   const shrink = Math.min(1, Math.sqrt(MEMORY_LIMIT / (count * video.videoWidth * video.videoHeight * 4)));
   const size = { resizeWidth: Math.round(video.videoWidth * shrink), resizeHeight: Math.round(video.videoHeight * shrink) };
   const bitmaps = [];
@@ -31,6 +32,77 @@ export async function framesFromVideo({ url, fps, count }, onProgress = () => {}
     video.load();
   }
   return bitmaps;
+}
+
+/**
+ * A clip too long to keep every frame of: the browser's own video, seeked to the frame while it stands, and held
+ * to the clock's time while it plays.
+ */
+export class LiveVideo {
+  /** `onPicture()` is called when another frame can be drawn. */
+  constructor(video, { fps, count }, onPicture) {
+    Object.assign(this, { video, fps, count, onPicture, playing: false, wanted: 0, seeking: false });
+    this.canvas = el("canvas", { width: video.videoWidth, height: video.videoHeight });
+    this.context = this.canvas.getContext("2d");
+    this.paint();
+  }
+
+  /** The canvas with frame `k`, or with the one before it until `k` has arrived. */
+  picture(k) {
+    this.wanted = k;
+    if (this.playing) this.follow();
+    else this.settle();
+    return this.canvas;
+  }
+
+  setPlaying(playing, speed = 1) {
+    Object.assign(this, { playing, speed });
+    if (!playing) {
+      this.video.pause();
+      this.settle();
+    }
+  }
+
+  /** While playing: small lags are made up by rate, large ones by a seek; the last frame is held. */
+  follow() {
+    const { video, fps } = this;
+    const ahead = (video.currentTime - (this.wanted + 0.5) / fps) * fps; // in frames
+    if (Math.abs(ahead) > 3 && !this.seeking) this.settle();
+    else if (video.paused && this.wanted < this.count - 1) video.play().catch(() => {});
+    video.playbackRate = this.speed * (Math.abs(ahead) > 0.5 ? 1 - 0.06 * Math.sign(ahead) : 1);
+    this.paint();
+  }
+
+  /** Seek until the frame on screen is the wanted one; asked again meanwhile, it goes on to the newest wish. */
+  async settle() {
+    if (this.seeking) return;
+    this.seeking = true;
+    while (this.shown !== this.wanted) {
+      const k = this.wanted;
+      await showFrame(this.video, k, this.fps);
+      this.shown = k;
+      if (this.playing) break;
+    }
+    this.seeking = false;
+    this.paint();
+    this.onPicture();
+  }
+
+  paint() {
+    if (this.playing) this.shown = null;
+    this.context.drawImage(this.video, 0, 0);
+  }
+
+  close() {
+    this.setPlaying(false);
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+}
+
+/** Whether decoding every frame ahead would take too long or too much memory. */
+export function tooLong(video, count) {
+  return count > 240 || count * video.videoWidth * video.videoHeight * 4 > MEMORY_LIMIT;
 }
 
 /** A muted video element with its first frame loaded. */

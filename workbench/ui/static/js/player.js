@@ -2,14 +2,16 @@
  * A player for one or more clips in step to the frame.
  *
  * Its value: {id, fps, total, ticks, clips: [clip], error, autoplay, link}, a clip is
- * {label, sheets: [{url, frames}] or video and count, done, note, facts: [[name, value]], downloads, links}.
+ * {label, sheets: [{url, frames}] or video and count, fps, done, note, facts: [[name, value]], downloads, links}.
  * A value with the id of the last one adds what is new (chunks as they are made); another id starts afresh.
- * It announces frames as window event "wb:frame" and obeys "wb:seek", both with {bus, frame}.
+ * Clips with an `fps` of their own are in step by time; `fps` and `total` of the value are then the fastest clip's.
+ * It announces frames as window event "wb:frame" with {bus, frame, fps}, and obeys "wb:seek" with {bus, frame}, where
+ * `frame` counts at the rate `fps`, which may be left out.
  */
 import { Clock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { el } from "./dom.js";
-import { framesFromSheet, framesFromVideo } from "./frames.js";
+import { LiveVideo, framesFromSheet, framesFromVideo, openVideo, tooLong } from "./frames.js";
 import { listen } from "./keyboard.js";
 import { readQuery, writeQuery } from "./link.js";
 import { MODES, Stage } from "./stage.js";
@@ -28,7 +30,7 @@ export class Player {
     if (keyboard) listen(this);
     const onSeek = (event) => {
       if (!root.isConnected) return window.removeEventListener("wb:seek", onSeek);
-      if (event.detail.bus === bus) this.scrub(event.detail.frame);
+      if (event.detail.bus === bus) this.scrub(this.clockFrame(event.detail));
     };
     window.addEventListener("wb:seek", onSeek);
   }
@@ -58,8 +60,9 @@ export class Player {
   reset(value) {
     this.clock.pause();
     Object.assign(this.clock, { fps: value.fps, total: value.total, available: 0, position: 0, range: null });
-    this.stage.frame = 0;
+    Object.assign(this.stage, { frame: 0, fps: value.fps });
     const old = this.stage.clips.flatMap((clip) => clip.frames);
+    for (const clip of this.stage.clips) clip.live?.close();
     this.stage.setClips(value.clips.map((clip) => ({ ...clip, frames: [], loaded: 0 })));
     for (const bitmap of old) bitmap.close(); // a browser frees them late by itself
     this.controls.setClips(value.clips.map((clip) => clip.label));
@@ -74,8 +77,11 @@ export class Player {
     const kept = this.stage.clips[side];
     Object.assign(kept, clip);
     if (clip.video && !kept.loaded) {
-      const source = { url: clip.video, fps: this.value.fps, count: clip.count };
-      kept.frames = await framesFromVideo(source, (k, n) => (this.message.textContent = `Decoding frame ${k} of ${n}`));
+      const source = { fps: clip.fps ?? this.value.fps, count: clip.count };
+      const video = await openVideo(clip.video);
+      const tell = (k, n) => (this.message.textContent = `Decoding frame ${k} of ${n}`);
+      if (tooLong(video, clip.count)) kept.live = new LiveVideo(video, source, () => this.stage.draw(this.clock.frame));
+      else kept.frames = await framesFromVideo(video, source, tell);
       kept.loaded = 1;
     }
     for (const sheet of (clip.sheets ?? []).slice(kept.loaded)) {
@@ -90,7 +96,7 @@ export class Player {
   grow() {
     const { clock, stage, value } = this;
     const reach = (clip) => (clip.done && clip.loaded >= (clip.sheets?.length ?? 1) ? clock.total : clip.frames.length);
-    const started = stage.clips.filter((clip) => clip.frames.length);
+    const started = stage.clips.filter((clip) => clip.live || clip.frames.length);
     const before = clock.available;
     clock.available = started.length ? Math.min(clock.total, ...started.map(reach)) : 0;
     if (!before && clock.available) {
@@ -137,6 +143,11 @@ export class Player {
     this.seek(frame);
   }
 
+  /** The first clock frame that shows frame `frame` of a clip with rate `fps`. */
+  clockFrame({ frame, fps }) {
+    return !fps || fps === this.clock.fps ? frame : Math.ceil((frame * this.clock.fps) / fps - 0.5 - 1e-6);
+  }
+
   restart() {
     this.clock.seek(0);
     this.clock.play();
@@ -150,6 +161,7 @@ export class Player {
 
   setSpeed(speed) {
     this.clock.speed = speed;
+    for (const clip of this.stage.clips) clip.live?.setPlaying(this.clock.playing, speed);
   }
 
   setLoop(loop) {
@@ -181,11 +193,14 @@ export class Player {
   onFrame() {
     this.stage.draw(this.clock.frame);
     this.controls.update();
-    window.dispatchEvent(new CustomEvent("wb:frame", { detail: { bus: this.bus, frame: this.clock.frame } }));
+    const { frame, fps } = this.clock;
+    window.dispatchEvent(new CustomEvent("wb:frame", { detail: { bus: this.bus, frame, fps } }));
     this.writeLink();
   }
 
   onState() {
+    for (const clip of this.stage.clips) clip.live?.setPlaying(this.clock.playing, this.clock.speed);
+    this.stage.draw(this.clock.frame);
     this.controls.update();
     this.writeLink();
   }

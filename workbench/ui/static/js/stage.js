@@ -7,8 +7,8 @@ const BLINK_MS = 500; // two changes a second: below the three flashes a second 
 export class Stage {
   constructor(root) {
     this.root = root;
-    this.clips = []; // {label, frames: [ImageBitmap], facts, downloads}
-    Object.assign(this, { mode: "side", pair: [0, 1], gain: 4, wipe: 0.5, blinkFirst: true, frame: 0 });
+    this.clips = []; // {label, frames: [ImageBitmap], live: LiveVideo, fps, facts, downloads}
+    Object.assign(this, { mode: "side", pair: [0, 1], gain: 4, wipe: 0.5, blinkFirst: true, frame: 0, fps: 12 });
     this.root.addEventListener("pointerdown", (event) => this.drag(event));
     this.root.addEventListener("pointermove", (event) => event.buttons & 1 && this.drag(event));
   }
@@ -67,10 +67,16 @@ export class Stage {
     }
   }
 
-  /** The picture of a side now; a clip that is shorter than the others stays on its last frame. */
+  /** The frame of a side now: clips of different rates are in step by time. A shorter clip stays on its last frame. */
+  index(side) {
+    const { fps, frames, live } = this.clips[side] ?? {};
+    const own = !fps || fps === this.fps ? this.frame : Math.floor(((this.frame + 0.5) * fps) / this.fps + 1e-6);
+    return Math.max(0, Math.min(own, (live?.count ?? frames?.length ?? 0) - 1));
+  }
+
   picture(side) {
-    const frames = this.clips[side]?.frames ?? [];
-    return frames[Math.min(this.frame, frames.length - 1)];
+    const { frames, live } = this.clips[side] ?? {};
+    return live ? live.picture(this.index(side)) : frames?.[this.index(side)];
   }
 
   /** Size the canvas for `side` and name what it shows; null while there is no picture. */
@@ -87,8 +93,8 @@ export class Stage {
     }
     // small pictures keep hard pixels, large ones are smoothed
     canvas.classList.toggle("wb-pixelated", picture.width < 256);
-    canvas.setAttribute("aria-label", `${label}, frame ${this.frame}`);
-    figure.picture.dataset.frame = this.frame;
+    canvas.setAttribute("aria-label", `${label}, frame ${this.index(side)}`);
+    figure.picture.dataset.frame = this.index(side);
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.globalCompositeOperation = "copy";
     return { context, picture, width: canvas.width, height: canvas.height };
