@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.codec import Codec
@@ -39,7 +39,7 @@ def random_scene(rng: np.random.Generator) -> Scene:
 
 def latent_pool(codec: Codec, count: int, *, frames: int = FRAMES, seed: int, folder: Path) -> LatentPool:
     """`count` training clips of `frames` frames as latents; built once for an autoencoder and kept in `folder`."""
-    path = folder / f"latents-{_fingerprint(codec)}-{count}x{frames}-{seed}.safetensors"
+    path = folder / f"latents-{fingerprint(codec.autoencoder)}-{count}x{frames}-{seed}.safetensors"
     if not path.exists():
         _build(codec, count, frames, seed, path)
     scenes = (random_scene(np.random.default_rng([seed, index])) for index in range(count))
@@ -58,9 +58,10 @@ def _build(codec: Codec, count: int, frames: int, seed: int, path: Path) -> None
     temporary.replace(path)
 
 
-def _fingerprint(codec: Codec) -> str:
+def fingerprint(module: nn.Module) -> str:
+    """Twelve digits that change with the weights: files made by a network carry them in their name."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(codec.autoencoder.state_dict().items()):
+    for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.float().numpy().tobytes())
     return digest.hexdigest()[:12]

@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     config = _configure(options, row)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
     _check_out(options, facts)
+    _check_inputs(config)
     with _other_processes(options):
         latest = train(row.build(config), _run_of(options, config, facts), resume=options.resume)
     if options.json:
@@ -121,6 +122,17 @@ def _configure(options: argparse.Namespace, row: Any) -> Any:
     if options.steps < 1:
         raise RequestError(f"--steps {options.steps} trains nothing; give 1 or more")
     return replace(config, steps=options.steps)
+
+
+def _check_inputs(config: Any) -> None:
+    """Weights that a recipe starts from must be there before anything is made."""
+    roles = vars(getattr(config, "roles", None) or argparse.Namespace())
+    given = {**vars(config), **roles}
+    for name, path in given.items():
+        if isinstance(path, Path) and name != "pools" and not path.exists():
+            raise RequestError(
+                f"{name} {str(path)!r} is not here; train that first, or run from the repository, as paths start there"
+            )
 
 
 def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from models.sampling import sample_flow
 from models.schedulers import step_sigmas, x0_from_flow
+from models.training.data import fingerprint
 from models.training.distillation import (
     CHUNKS,
     LATENT_SHAPE,
@@ -63,7 +64,8 @@ class OdeInitRecipe(Recipe):
     def _trajectories(self) -> Tensor:
         """(N, 5, T, C, h, w) float16: the states at sigmas 1, .9375, .8333, .625 and 0."""
         config = self.config
-        path = config.pools / f"trajectories-{config.trajectories}x{config.sampler_steps}.safetensors"
+        made_by = f"{fingerprint(self.teacher)}-{config.trajectories}x{config.sampler_steps}-{config.guidance_scale:g}"
+        path = config.pools / f"trajectories-{made_by}.safetensors"
         if not path.exists():
             stride = config.sampler_steps // 4
             states = []
