@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.metric import ClipFacts, Facts, MetricResult, unscored
+from eval.metric import ClipFacts, Facts, MetricResult, Scorer, unscored
 from eval.windows import Window
 
 Curve = Sequence[float | None]
@@ -15,30 +15,50 @@ NO_PAIR = "the clip has one frame, and this metric compares frames; give a clip 
 class FrameMetric:
     """`measure` gives one number a frame of the window, None where there is nothing to measure.
 
-    `parts` computes side results from the whole curve; `empty` is the reason when no frame has a number.
+    `parts` computes side results from the whole curve; `empty` is the reason when no frame has a number. `scorer`
+    is the class that collects, for a metric that keeps more than the curve. Clips with a side under `least_side` are
+    not scored, for the reason `too_small`.
     """
 
     facts: Facts
-    measure: Callable[[Window], Iterable[float | None]]
+    measure: Callable[[Window], Iterable[float | None]] = lambda window: ()
     empty: str = "no frame of the clip can be measured"
     parts: Callable[[Curve], Mapping[str, float]] = lambda curve: {}
+    scorer: "type[FrameScorer] | None" = None
+    least_side: int = 0
+    too_small: str = ""
 
     def missing(self) -> str:
         return ""
 
-    def open(self, clip: ClipFacts) -> "FrameScorer":
-        return FrameScorer(self)
+    def open(self, clip: ClipFacts) -> Scorer:
+        if min(clip.width, clip.height) < self.least_side:
+            return Unscored(self.too_small)
+        return (self.scorer or FrameScorer)(self, clip)
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """The scorer of a clip that cannot be scored, for a reason known before its frames."""
+
+    reason: str
+
+    def add(self, window: Window) -> None:
+        pass
+
+    def result(self) -> MetricResult:
+        return unscored(self.reason)
 
 
 class FrameScorer:
     """Collects the curve; its mean is exact, so that it cannot depend on how the clip was cut into windows."""
 
-    def __init__(self, metric: FrameMetric) -> None:
-        self.metric = metric
+    def __init__(self, metric: FrameMetric, clip: ClipFacts) -> None:
+        self.metric, self.clip = metric, clip
         self.curve: list[float | None] = []
 
     def add(self, window: Window) -> None:
-        self.curve.extend(self.metric.measure(window))
+        self.curve.extend(None if value is None else float(value) for value in self.metric.measure(window))
 
     def result(self) -> MetricResult:
         value = mean(self.curve)

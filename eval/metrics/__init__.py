@@ -10,11 +10,24 @@ from eval.metric import Metric, Resources
 METRICS: dict[str, str] = {
     # temporal quality
     "temporal_flickering": "eval.metrics.temporal_flickering",
+    "motion_smoothness_flow": "eval.metrics.motion_smoothness_flow",
+    "warping_error": "eval.metrics.warping_error",
+    "luma_flicker": "eval.metrics.luma_flicker",
+    # frame quality
+    "sharpness": "eval.metrics.sharpness",
+    "contrast": "eval.metrics.contrast",
+    "exposure": "eval.metrics.exposure",
+    "colorfulness": "eval.metrics.colorfulness",
+    "saturation": "eval.metrics.saturation",
+    "blockiness": "eval.metrics.blockiness",
     # text alignment
     "shapes_clip_alignment": "eval.metrics.shapes_clip_alignment",
     # consistency
     "subject_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_subject",
     "background_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_background",
+    # motion
+    "dynamic_degree_flow": "eval.metrics.dynamic_degree_flow",
+    "frame_difference": "eval.metrics.frame_difference",
 }
 
 

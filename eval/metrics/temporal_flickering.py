@@ -1,7 +1,6 @@
 """VBench temporal flickering: 1 - mean |f[t] - f[t-1]| / 255, in [0, 1], higher is steadier."""
 
 from eval.frame_curve import NO_PAIR, FrameMetric
-from eval.frame_metrics import mean_difference
 from eval.metric import Facts, Resources
 from eval.windows import Window
 
@@ -16,14 +15,13 @@ FACTS = Facts(
     blind_to="Motion counts as flicker, so a clip that stands still scores best; VBench keeps it to still scenes.",
     paper="VBench, arXiv:2311.17982",
     needs=("two frames",),
-    cost=0.1,
+    cost=0.2,
 )
 
 
 def measure(window: Window) -> list[float | None]:
     """One minus the difference to the previous frame as a share of the range; none for a clip's first frame."""
-    steadiness = [1.0 - mean_difference(a, b) / 255 for a, b in window.pairs]
-    return steadiness if window.before is not None else [None, *steadiness]
+    return [None if difference is None else 1.0 - difference / 255 for difference in window.differences]
 
 
 def create(resources: Resources) -> FrameMetric:
