@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,25 @@ def test_rows_of_a_model():
     assert [c.name for c in few] == ["shapes-asd 4", "shapes-asd 2", "shapes-asd 2*", "shapes-asd 1", "shapes-asd 1*"]
     assert len(many) == 1 and many[0].steps == get_spec("shapes-teacher").default_steps
     assert len({c.file for c in few + many}) == 6
+
+
+def test_rows_from_a_picture_give_the_first_frame_of_a_real_clip(tmp_path):
+    (cell,) = pf.cells(get_spec("shapes-asd"), [4], 1, image=True)
+    assert cell.name == "shapes-asd 4 from a picture" and cell.file != replace(cell, image=False).file
+    assert pf.cells(get_spec("shapes-teacher"), [4], 1, image=True) == []
+    given = []
+
+    def pipeline(request):
+        given.append(request.image)
+        return Renderer()(request)
+
+    prompts = pf.captions(2)
+    list(pf.run_cell(cell, prompts, pipeline, "w", folder=tmp_path, seed=5, frames=25))
+    scenes = [
+        world.sample_scene(world.parse_prompt(p), np.random.default_rng((5, i, pf.PICTURES)))
+        for i, p in enumerate(prompts)
+    ]
+    assert all(np.array_equal(image, world.render(s, 1)[0]) for image, s in zip(given, scenes, strict=True))
 
 
 def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path):

@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from eval.video import VideoFacts, decode_frames, inspect_video
+from eval.video import VideoFacts, inspect_video, stream_windows
 from workbench.media import encode_stream
 
 LOSSLESS_LIMIT = 48 * 2**20  # bytes of raw frames
@@ -40,8 +40,8 @@ def make_display(path: Path, digest: str, folder: Path) -> Display:
     """
     facts = inspect_video(path)
     if facts.frames * facts.width * facts.height * 3 <= LOSSLESS_LIMIT:
-        with closing(decode_frames(path, facts, _ignore)) as frames:
-            shown = np.stack(list(frames))
+        with closing(stream_windows(path, facts)) as windows:
+            shown = np.concatenate([window.frames for window in windows])
         return Display(facts.fps, len(shown), frames=shown)
     if _plays_as_it_is(path, facts):
         return Display(facts.fps, facts.frames, video=path)
@@ -57,12 +57,8 @@ def make_display(path: Path, digest: str, folder: Path) -> Display:
 def first_frame(path: Path) -> np.ndarray:
     """The first picture of a clip (H, W, 3) uint8 RGB. Raises eval.video.Unreadable."""
     facts = inspect_video(path)
-    with closing(decode_frames(path, facts, _ignore)) as frames:
-        return next(frames)
-
-
-def _ignore(notice: str) -> None:
-    """What is odd about a file was told when it was evaluated."""
+    with closing(stream_windows(path, facts)) as windows:
+        return next(windows).frames[0]
 
 
 def _plays_as_it_is(path: Path, facts: VideoFacts) -> bool:
@@ -84,7 +80,8 @@ def _encode_copy(path: Path, facts: VideoFacts, copy: Path) -> None:
     width, height = (max(2, round(side * shrink / 2) * 2) for side in (facts.width, facts.height))
 
     def fitted() -> Iterator[np.ndarray]:
-        with closing(decode_frames(path, facts, _ignore)) as frames:
+        with closing(stream_windows(path, facts)) as windows:
+            frames = (frame for window in windows for frame in window.frames)
             for frame in islice(frames, LONGEST_COPY):
                 yield cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
 

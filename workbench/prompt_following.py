@@ -21,27 +21,34 @@ from models.types import GenerationRequest, GenerationResult, RequestError
 
 FIRST_STEPS = 4
 REAL = "real clips"
+PICTURES = 2
+"""The draw of real clips whose first frames are given to image-to-video; 0 and 1 are what clips are compared with."""
 Pipeline = Callable[[GenerationRequest], GenerationResult]
 ATTRIBUTES = ("color", "shape", "direction", "background", "count")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table: a model at `steps`, with First-Frame Enhancement or without; `objects` per caption."""
+    """One row of the table: a model at `steps`, with First-Frame Enhancement or without; `objects` per caption.
+
+    `image`: image-to-video, from the first frame of a real clip of the caption.
+    """
 
     model: str
     steps: int
     ffe: bool
     objects: int
+    image: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.model} {self.steps}{'*' * self.ffe}" if self.steps else self.model
+        steps = f" {self.steps}{'*' * self.ffe}" if self.steps else ""
+        return self.model + steps + " from a picture" * self.image
 
     @property
     def file(self) -> str:
-        ffe = "-ffe" * self.ffe
-        return f"{self.model.replace(' ', '-')}-{self.steps}{ffe}-{self.objects}obj.jsonl"
+        ffe, image = "-ffe" * self.ffe, "-image" * self.image
+        return f"{self.model.replace(' ', '-')}-{self.steps}{ffe}{image}-{self.objects}obj.jsonl"
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,18 @@ def captions(count: int, objects: int = 1) -> list[str]:
     ]
 
 
-def cells(spec: ModelSpec, steps: list[int], objects: int) -> list[Cell]:
+def cells(spec: ModelSpec, steps: list[int], objects: int, *, image: bool = False) -> list[Cell]:
     """The rows of a model: its default many steps, or every few-step count without and with FFE.
 
-    FFE with as many first steps as steps is the same clip, so `4*` is not a row of its own.
+    FFE with as many first steps as steps is the same clip, so `4*` is not a row of its own. With `image` the rows
+    from a picture; none for a model that takes none.
     """
+    if image and "i2v" not in spec.tasks:
+        return []
     if not spec.causal:
-        return [Cell(spec.name, spec.default_steps, False, objects)]
-    return [Cell(spec.name, n, ffe, objects) for n in steps for ffe in (False, True) if not (ffe and n == FIRST_STEPS)]
+        return [Cell(spec.name, spec.default_steps, False, objects, image)]
+    ways = [(n, ffe) for n in steps for ffe in (False, True) if not (ffe and n == FIRST_STEPS)]
+    return [Cell(spec.name, n, ffe, objects, image) for n, ffe in ways]
 
 
 def run_cell(
@@ -99,7 +110,13 @@ def run_cell(
 
     def make(prompt: str, index: int) -> np.ndarray:
         request = GenerationRequest(
-            prompt, cell.steps, ffe=cell.ffe, first_steps=FIRST_STEPS, frames=frames, seed=seed + index
+            prompt,
+            cell.steps,
+            ffe=cell.ffe,
+            first_steps=FIRST_STEPS,
+            frames=frames,
+            seed=seed + index,
+            image=_real(prompt, 1, (seed, index, PICTURES))[0] if cell.image else None,
         )
         return pipeline(request).frames
 
@@ -111,10 +128,13 @@ def run_real(objects: int, prompts: list[str], *, draw: int, folder: Path, seed:
     cell = Cell(f"{REAL} {draw}", 0, False, objects)
 
     def make(prompt: str, index: int) -> np.ndarray:
-        generator = np.random.default_rng((seed, index, draw))
-        return world.render(world.sample_scene(world.parse_prompt(prompt), generator), frames)
+        return _real(prompt, frames, (seed, index, draw))
 
     return list(_resume(folder / cell.file, _identity(cell, prompts, "renderer", seed, frames), prompts, seed, make))
+
+
+def _real(prompt: str, frames: int, key: tuple[int, int, int]) -> np.ndarray:
+    return world.render(world.sample_scene(world.parse_prompt(prompt), np.random.default_rng(key)), frames)
 
 
 def _identity(cell: Cell, prompts: list[str], digest: str, seed: int, frames: int) -> dict:

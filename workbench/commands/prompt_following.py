@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,8 @@ NOTE = (
     "Intervals 95 %: Wilson for rates, bootstrap over captions for Fréchet distance (36 statistics of colour, detail "
     "and change per clip; lower is nearer). n* is n steps with First-Frame "
     "Enhancement ({first} steps in the first chunk); at {first} steps both are the same clip. Real clips are a second "
-    "rendering of the same captions: the best anyone can do."
+    "rendering of the same captions: the best anyone can do. From a picture: image-to-video from the first frame of a "
+    "real clip of the caption; all right then also says that the object moved on as asked."
 )
 
 
@@ -35,6 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--steps", nargs="+", type=int, default=[4, 2, 1], help="for few-step models (default 4 2 1)")
     parser.add_argument("--prompts", type=int, default=64, help="captions of one object (default 64)")
     parser.add_argument("--two-objects", type=int, default=0, metavar="N", help="captions of two objects (default 0)")
+    parser.add_argument("--images", type=int, default=0, metavar="N", help="captions with a first frame (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="caption i is made with seed + i (default 0)")
     parser.add_argument("--frames", type=int, default=49, help="frames per clip (default 49)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
@@ -47,11 +50,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     from models.registry import get_spec, unavailable, weights_digest  # noqa: PLC0415  (loads torch; --help should not)
 
-    for name, count in (("prompts", options.prompts), ("two-objects", options.two_objects)):
+    for name, count in (
+        ("prompts", options.prompts),
+        ("two-objects", options.two_objects),
+        ("images", options.images),
+    ):
         if count < 0:
             raise RequestError(f"{name} is {count}; give a number of captions, 0 for none")
-    if not options.prompts + options.two_objects:
-        raise RequestError("there are no captions to make; give --prompts or --two-objects above 0")
+    if not sum(counts.values()):
+        raise RequestError("there are no captions to make; give --prompts, --two-objects or --images above 0")
     specs = [get_spec(name) for name in options.models]
     for spec in specs:
         if reason := unavailable(spec):
@@ -83,21 +90,36 @@ def _measure(options: argparse.Namespace, specs: list, digests: dict[str, str]) 
 
     folder = options.out.with_suffix(".cells")
     settings = {"folder": folder, "seed": options.seed, "frames": options.frames}
-    prompts = {n: pf.captions(count, n) for n, count in ((1, options.prompts), (2, options.two_objects)) if count}
-    plan = [(spec, cell) for spec in specs for n in prompts for cell in pf.cells(spec, options.steps, n)]
-    real = {n: [pf.run_real(n, prompts[n], draw=draw, **settings) for draw in (0, 1)] for n in prompts}
+    counts = {(1, False): options.prompts, (2, False): options.two_objects, (1, True): options.images}
+    captions = {kind: pf.captions(count, kind[0]) for kind, count in counts.items() if count}
+    plan = [
+        (spec, cell)
+        for spec in specs
+        for objects, image in captions
+        for cell in pf.cells(spec, options.steps, objects, image=image)
+    ]
+    real = {
+        (objects, image): [
+            pf.run_real(objects, listed, draw=draw, **{**settings, "folder": folder / f"real-{len(listed)}"})
+            for draw in (0, 1)
+        ]
+        for (objects, image), listed in captions.items()
+    }
     done, pipeline, loaded = {}, None, None
-    with tqdm(total=sum(len(prompts[cell.objects]) for _, cell in plan), unit="clip") as bar:
+    with tqdm(total=sum(len(captions[cell.objects, cell.image]) for _, cell in plan), unit="clip") as bar:
         for spec, cell in plan:
             if loaded != spec.name:
                 pipeline, loaded = create_pipeline(spec.name, device=options.device), spec.name
             bar.set_description(cell.name)
             done[cell] = []
-            for result in pf.run_cell(cell, prompts[cell.objects], pipeline, digests[spec.name], **settings):
+            listed = captions[cell.objects, cell.image]
+            for result in pf.run_cell(cell, listed, pipeline, digests[spec.name], **settings):
                 done[cell].append(result)
                 bar.update()
-    rows = [pf.row(pf.Cell(pf.REAL, 0, False, n), real[n][1], real[n][0]) for n in prompts]
-    rows += [pf.row(cell, results, real[cell.objects][0]) for cell, results in done.items()]
+    rows = [
+        pf.row(pf.Cell(pf.REAL, 0, False, n), real[n, False][1], real[n, False][0]) for n, image in real if not image
+    ]
+    rows += [pf.row(cell, results, real[cell.objects, cell.image][0]) for cell, results in done.items()]
     return rows, _differences(done, real)
 
 
@@ -105,10 +127,11 @@ def _differences(done: dict, real: dict) -> list[dict]:
     """ASD minus baseline, for every row that both have."""
     found = []
     for cell, results in done.items():
-        twin = pf.Cell(BASELINE, cell.steps, cell.ffe, cell.objects)
+        twin = replace(cell, model=BASELINE)
         if cell.model == ASD and twin in done and len(results) > 1:
-            name = f"{cell.steps}{'*' * cell.ffe}, {cell.objects} object{'s' * (cell.objects > 1)}"
-            found.append(pf.difference(name, results, done[twin], real[cell.objects][0]))
+            objects = f"{cell.objects} object{'s' * (cell.objects > 1)}" + ", from a picture" * cell.image
+            name = f"{cell.steps}{'*' * cell.ffe}, {objects}"
+            found.append(pf.difference(name, results, done[twin], real[cell.objects, cell.image][0]))
     return found
 
 
