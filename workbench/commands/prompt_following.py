@@ -50,11 +50,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     from models.registry import get_spec, unavailable, weights_digest  # noqa: PLC0415  (loads torch; --help should not)
 
-    for name, count in (
-        ("prompts", options.prompts),
-        ("two-objects", options.two_objects),
-        ("images", options.images),
-    ):
+    counts = {"prompts": options.prompts, "two-objects": options.two_objects, "images": options.images}
+    for name, count in counts.items():
         if count < 0:
             raise RequestError(f"{name} is {count}; give a number of captions, 0 for none")
     if not sum(counts.values()):
