@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from eval.clip import check_frames
 from eval.metric import ClipFacts, Metric, MetricResult, Scorer, unscored
-from eval.video import Unreadable, VideoFacts, file_digest, inspect_video, stream_windows
+from eval.video import Unreadable, Video, VideoFacts, file_digest, open_video
 from eval.windows import Window, windows
 
 
@@ -148,59 +148,80 @@ def evaluate(
         yield _score(source, metrics, missing, done or {}, step)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A clip that is in memory already, seen as `Video` is."""
+
+    frames: np.ndarray
+    facts: VideoFacts
+
+    def windows(self, notify: Callable[[str], None]) -> Iterator[Window]:
+        return windows(self.frames)
+
+
 def _score(
     source: Source, metrics: Sequence[Metric], missing: Mapping[str, str], done: Done, step: Callable
 ) -> ClipScores:
     started = time.perf_counter()
     try:
-        digest, video = _inspect(source)
+        with _opened(source) as (digest, video):
+            scores = _score_open(source, digest, video, metrics, missing, done, step)
     except Unreadable as error:
-        return ClipScores(source.id, "", source.prompt, 0, 0.0, 0, 0, 0.0, skipped=str(error))
-    scores = ClipScores(
-        id=source.id,
-        digest=digest,
-        prompt=source.prompt,
-        frames=video.frames,
-        fps=video.fps,
-        width=video.width,
-        height=video.height,
-        seconds=0.0,
-        notices=video.notices,
-        times=video.times,
-    )
-    earlier = done.get(done_key(scores))
+        scores = ClipScores(source.id, "", source.prompt, 0, 0.0, 0, 0, 0.0, skipped=str(error))
+    return replace(scores, seconds=time.perf_counter() - started)
+
+
+def _score_open(
+    source: Source,
+    digest: str,
+    video: Video | _Held,
+    metrics: Sequence[Metric],
+    missing: Mapping[str, str],
+    done: Done,
+    step: Callable,
+) -> ClipScores:
+    facts = video.facts if source.fps is None else replace(video.facts, fps=source.fps)
+    earlier = done.get((digest, source.prompt))
     reused = _reusable(earlier, metrics) if earlier else {}
     absent = {name: unscored(reason) for name, reason in missing.items() if reason and name not in reused}
     run = [metric for metric in metrics if metric.facts.name not in reused | absent]
-    clip = ClipFacts(video.width, video.height, video.fps, video.frames, source.prompt, source.image, source.auxiliary)
-    computed = {}
+    clip = ClipFacts(facts.width, facts.height, facts.fps, facts.frames, source.prompt, source.image, source.auxiliary)
+    frames, notices, computed = facts.frames, facts.notices, {}
     if run:
-        try:
-            frames, notices, computed = _stream(source, video, [_Guarded(metric, clip) for metric in run], step)
-        except Unreadable as error:
-            return replace(scores, frames=0, seconds=time.perf_counter() - started, skipped=str(error))
-        scores = replace(scores, frames=frames, notices=(*video.notices, *notices))
+        frames, told, computed = _stream(video, [_Guarded(metric, clip) for metric in run], step)
+        notices += told
     elif earlier:
-        scores = replace(scores, frames=earlier.frames, notices=earlier.notices)
+        frames, notices = earlier.frames, earlier.notices
     found = reused | absent | computed
     failed = {name for name, result in computed.items() if result.reason.startswith(FAILED)}
-    return replace(
-        scores,
-        seconds=time.perf_counter() - started,
+    return ClipScores(
+        id=source.id,
+        digest=digest,
+        prompt=source.prompt,
+        frames=frames,
+        fps=facts.fps,
+        width=facts.width,
+        height=facts.height,
+        seconds=0.0,
+        notices=notices,
         results={m.facts.name: found[m.facts.name] for m in metrics},
         # without a version nothing is taken over next time: weights may have come, a fault may be gone
         versions={m.facts.name: m.facts.version for m in metrics if m.facts.name not in absent.keys() | failed},
+        times=facts.times,
     )
 
 
-def _inspect(source: Source) -> tuple[str, VideoFacts]:
+@contextmanager
+def _opened(source: Source) -> Iterator[tuple[str, Video | _Held]]:
+    """(digest, video)."""
     if source.path is not None:
-        facts = inspect_video(source.path)
-        return file_digest(source.path), replace(facts, fps=source.fps or facts.fps)
-    frames = source.frames
-    digest = hashlib.sha256("x".join(map(str, frames.shape)).encode())
-    digest.update(np.ascontiguousarray(frames).data)
-    return digest.hexdigest(), VideoFacts(frames.shape[2], frames.shape[1], float(source.fps), len(frames))
+        with open_video(source.path) as video:
+            yield file_digest(source.path), video
+    else:
+        count, height, width = source.frames.shape[:3]
+        digest = hashlib.sha256("x".join(map(str, source.frames.shape)).encode())
+        digest.update(np.ascontiguousarray(source.frames).data)
+        yield digest.hexdigest(), _Held(source.frames, VideoFacts(width, height, float(source.fps), count))
 
 
 def _reusable(earlier: ClipScores, metrics: Sequence[Metric]) -> dict[str, MetricResult]:
@@ -236,15 +257,15 @@ class _Guarded:
 
 
 def _stream(
-    source: Source, video: VideoFacts, scorers: Sequence[_Guarded], step: Callable
+    video: Video | _Held, scorers: Sequence[_Guarded], step: Callable
 ) -> tuple[int, tuple[str, ...], dict[str, MetricResult]]:
+    """(frames seen, notices, results)."""
     notices: list[str] = []
-    passing = windows(source.frames) if source.path is None else stream_windows(source.path, video, notices.append)
     count = 0
-    with closing(passing):
+    with closing(video.windows(notices.append)) as passing:
         for window in passing:
             for scorer in scorers:
                 scorer.add(window)
             count = window.first + len(window.frames)
-            step(count, video.frames)
+            step(count, video.facts.frames)
     return count, tuple(notices), {scorer.name: scorer.result() for scorer in scorers}

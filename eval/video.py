@@ -7,9 +7,10 @@ where it has none. `workbench.media.decode_mp4` follows the same tags but interp
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from eval.windows import Window
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
 WINDOW_FRAMES = 16
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
+PACKETS_BYTES = 64_000_000
 WINDOWS_AHEAD = 2  # the decoder may be this far ahead of the metrics
 UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
 
@@ -49,28 +51,114 @@ def file_digest(path: Path) -> str:
 
 
 def inspect_video(path: Path) -> VideoFacts:
-    """Size, rate and frame count; only the first frame is decoded, and packets are counted: headers may be wrong.
+    """Size, rate and frame count; only the first frame is decoded. Raises Unreadable."""
+    with open_video(path) as video:
+        return video.facts
 
-    Raises Unreadable for what is missing, empty, not a video, or without a frame that can be decoded.
-    """
-    stamps, shown = [], None
+
+def stream_windows(path: Path, facts: VideoFacts | None = None) -> Iterator[Window]:
+    """A file's windows, for who needs nothing else of it. Raises Unreadable."""
+    with open_video(path) as video:
+        yield from video.windows()
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator["Video"]:
+    """Raises Unreadable for what is missing, empty, not a video, or without a frame that can be decoded."""
     with _open(path) as (container, stream):
-        rate, base, told = stream.average_rate or stream.base_rate, float(stream.time_base or 0), stream.frames
+        # two frames at once: fastest on two cores, and more threads cost memory
+        stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", 2
+        video = Video(path, container, stream)
+        try:
+            yield video
+        finally:
+            video.close()
+
+
+class Video:
+    """An open file: what it tells, and its frames once, as windows."""
+
+    def __init__(self, path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        self.path = path
+        self.broken = 0
+        self.sizes: set[tuple[int, int]] = set()
+        # packets are counted, because headers may be wrong; those of a small file are kept and not read again
+        keep = path.stat().st_size <= PACKETS_BYTES
+        stamps, packets = [], []
         for packet in container.demux(stream):
-            if packet.size:
-                stamps.append(packet.pts)
-            if shown is None:
-                shown = next(iter(_decoded(packet)), None)
-    if shown is None:
-        raise Unreadable(f"{str(path)!r} holds no frame that can be decoded; {_WAY_OUT}")
+            stamps += [packet.pts] * bool(packet.size)
+            packets += [packet] * keep
+        self._decoder = self._decode(packets if keep else self._read_again())
+        first = next(self._decoder, None)
+        if first is None:
+            raise Unreadable(f"{str(path)!r} holds no frame that can be decoded; {_WAY_OUT}")
+        self._frames = chain([first], self._decoder)
+        self.facts = _facts(stream, stamps, first)
+
+    def _decode(self, packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:
+        for packet in packets:
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self.broken += 1
+                continue
+            for frame in frames:
+                self.sizes.add((frame.width, frame.height))
+                yield frame
+
+    def _read_again(self) -> Iterator[av.Packet]:
+        with _open(self.path) as (container, stream):
+            stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", 2
+            yield from container.demux(stream)
+
+    def windows(
+        self, notify: Callable[[str], None] = lambda text: None, frames: int = WINDOW_FRAMES
+    ) -> Iterator[Window]:
+        """The clip in windows of at most `frames` frames, decoded in a thread of its own while they are looked at.
+
+        What cannot be decoded is left out, and `notify` is told at the end. May be called once; close the iterator
+        to stop the decoder early.
+        """
+        size = max(1, min(frames, WINDOW_BYTES // (self.facts.width * self.facts.height * 3)))
+        with closing(_ahead(self._windows(size), f"decode {self.path.name}")) as windows:
+            count = 0
+            for window in windows:
+                count = window.first + len(window.frames)
+                yield window
+        if self.broken or count != self.facts.frames:
+            notify(f"{count} of {self.facts.frames} frames could be decoded")
+        if len(self.sizes) > 1:
+            notify("the picture size changes within the file; frames are scaled to the first size")
+
+    def _windows(self, size: int) -> Iterator[Window]:
+        first, before = 0, None
+        while True:
+            # into one array: a frame is copied once on its way out of the decoder
+            window = np.empty((size, self.facts.height, self.facts.width, 3), np.uint8)
+            count = 0
+            for slot, frame in zip(window, self._frames, strict=False):
+                _write_rgb(frame, slot)
+                count += 1
+            if count:
+                yield Window(window[:count], first, before)
+            if count < size:
+                return
+            first, before = first + size, window[-1].copy()
+
+    def close(self) -> None:
+        self._decoder.close()
+
+
+def _facts(stream: av.VideoStream, stamps: list[int | None], shown: av.VideoFrame) -> VideoFacts:
     width, height = (shown.height, shown.width) if shown.rotation % 180 else (shown.width, shown.height)
+    rate = stream.average_rate or stream.base_rate
+    fps = float(rate or 24)
     notices = []
-    if told > len(stamps):
-        notices.append(f"the file is cut short: {len(stamps)} of {told} frames are there")
+    if stream.frames > len(stamps):
+        notices.append(f"the file is cut short: {len(stamps)} of {stream.frames} frames are there")
     if not rate:
         notices.append("the file tells no frame rate; 24 frames a second are assumed")
-    fps = float(rate or 24)
-    times = _uneven_times(stamps, base)
+    times = _uneven_times(stamps, float(stream.time_base or 0))
     if times:
         gaps = np.diff(times) * 1000
         notices.append(f"frames are {gaps.min():.0f} to {gaps.max():.0f} ms apart; rates use {fps:.4g} a second")
@@ -90,96 +178,39 @@ def _uneven_times(stamps: list[int | None], base: float) -> tuple[float, ...]:
     return tuple(float(t) for t in (ticks - ticks[0]) * base)
 
 
-def stream_windows(
-    path: Path, video: VideoFacts, notify: Callable[[str], None] = lambda text: None, frames: int = WINDOW_FRAMES
-) -> Iterator[Window]:
-    """The clip in windows of at most `frames` frames, decoded in a thread of its own while they are looked at.
-
-    `notify` is told what is odd about the frames. Raises Unreadable when not one frame can be decoded; a file that
-    breaks off gives the frames before the break and a notice. Close the iterator to stop the decoder.
-    """
-    frames = max(1, min(frames, WINDOW_BYTES // (video.width * video.height * 3)))
-    ahead: queue.Queue = queue.Queue(WINDOWS_AHEAD)
+def _ahead(items: Generator[Window], name: str) -> Iterator[Window]:
+    """The same items, made in a thread of its own a little ahead of their use; what it raises is raised here."""
+    made: queue.Queue = queue.Queue(WINDOWS_AHEAD)
     stop = threading.Event()
 
-    def decode() -> None:
-        try:
-            with closing(_decode_windows(path, video, notify, frames)) as decoded:
-                for window in decoded:
-                    if not _put(ahead, window, stop):
-                        return
-            _put(ahead, None, stop)
-        except BaseException as error:  # it is raised where the windows are taken
-            _put(ahead, error, stop)
+    def put(item: object) -> None:
+        while not stop.is_set():
+            try:
+                return made.put(item, timeout=0.1)
+            except queue.Full:
+                continue
 
-    thread = threading.Thread(target=decode, name=f"decode {path.name}", daemon=True)
+    def make() -> None:
+        try:
+            with closing(items):
+                for item in items:
+                    put(item)
+                    if stop.is_set():
+                        return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=make, name=name, daemon=True)
     thread.start()
     try:
-        while (item := ahead.get()) is not None:
+        while (item := made.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
     finally:
         stop.set()
         thread.join()
-
-
-def _put(ahead: queue.Queue, item: object, stop: threading.Event) -> bool:
-    while not stop.is_set():
-        try:
-            ahead.put(item, timeout=0.1)
-            return True
-        except queue.Full:
-            continue
-    return False
-
-
-def _decode_windows(path: Path, video: VideoFacts, notify: Callable[[str], None], size: int) -> Iterator[Window]:
-    first, before = 0, None
-    frames = decode_frames(path, video, notify)
-    while True:
-        # into one array: a frame is copied once on its way out of the decoder
-        window = np.empty((size, video.height, video.width, 3), np.uint8)
-        count = 0
-        for slot, frame in zip(window, frames, strict=False):
-            _write_rgb(frame, slot)
-            count += 1
-            if count == size:
-                break
-        if count:
-            yield Window(window[:count], first, before)
-        if count < size:
-            return
-        first, before = first + size, window[-1].copy()
-
-
-def decode_frames(path: Path, video: VideoFacts, notify: Callable[[str], None]) -> Iterator[av.VideoFrame]:
-    """Every frame that can be decoded, as the decoder gives it; `notify` is told of those that cannot, at the end."""
-    broken, count, sizes = 0, 0, set()
-    with _open(path) as (container, stream):
-        # two frames at once: fastest on two cores, and more threads cost memory
-        stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", 2
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                broken += 1
-                continue
-            for frame in frames:
-                count += 1
-                sizes.add((frame.width, frame.height))
-                yield frame
-    if broken or count != video.frames:
-        notify(f"{count} of {video.frames} frames could be decoded")
-    if len(sizes) > 1:
-        notify("the picture size changes within the file; frames are scaled to the first size")
-
-
-def _decoded(packet: av.Packet) -> list[av.VideoFrame]:
-    try:
-        return packet.decode()
-    except av.FFmpegError:
-        return []
 
 
 def _write_rgb(frame: av.VideoFrame, out: np.ndarray) -> None:
