@@ -49,28 +49,34 @@ def _search() -> cv2.DISOpticalFlow:
     return search
 
 
+@lru_cache(maxsize=8)
+def pixels(height: int, width: int, every: int = 1) -> np.ndarray:
+    """(h, w, 2) float32: (x, y) of each pixel, or of every second, third ... in both directions."""
+    return np.dstack(np.meshgrid(np.arange(0, width, every), np.arange(0, height, every))).astype(np.float32)
+
+
+def read(image: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """`image` (H, W) or (H, W, c) at places (h, w, 2), bilinear; outside, its edge goes on."""
+    return cv2.remap(image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
 def warp(image: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """`image` (h, w) or (h, w, c) read at every pixel plus its step (h, w, 2), bilinear; outside, the edge goes on."""
-    return cv2.remap(image, _grid(*steps.shape[:2]) + steps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    """`image` (h, w) read at every pixel plus its step (h, w, 2)."""
+    return read(image, pixels(*steps.shape[:2]) + steps)
 
 
-@lru_cache(maxsize=4)
-def _grid(height: int, width: int) -> np.ndarray:
-    return np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
-
-
-def seen_in_both(forward: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """(h, w) bool: the pixel is neither covered up nor leaves the picture, because the flow back leads home again.
+def seen_in_both(target: np.ndarray, steps: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the pixel that took `steps` to `target` is neither covered up nor out of the picture, as `back`
+    (H, W, 2) leads home again.
 
     Criterion of Sundaram, Brox and Keutzer (ECCV 2010): |F + B|^2 < 0.01 (|F|^2 + |B|^2) + 0.5.
     """
-    height, width = forward.shape[:2]
-    home = warp(back, forward)
-    astray = _squared(forward + home) < 0.01 * (_squared(forward) + _squared(home)) + 0.5
-    x, y = cv2.split(_grid(height, width) + forward)
-    return astray & (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    home = read(back, target)
+    near = _squared(steps + home) < 0.01 * (_squared(steps) + _squared(home)) + 0.5
+    x, y = cv2.split(target)
+    return near & (x >= 0) & (x <= back.shape[1] - 1) & (y >= 0) & (y <= back.shape[0] - 1)
 
 
 def _squared(steps: np.ndarray) -> np.ndarray:
-    x, y = steps[..., 0], steps[..., 1]
+    x, y = cv2.split(steps)
     return x * x + y * y
