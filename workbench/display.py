@@ -1,6 +1,5 @@
 """Any video as browsers can show it: small clips without loss, others as H.264 that seeks to the frame."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -10,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from eval.video import VideoFacts, inspect_video, stream_windows
+from eval.video import VideoFacts, inspect_video, open_video
 from workbench.media import encode_stream
 
 LOSSLESS_LIMIT = 48 * 2**20  # bytes of raw frames
@@ -38,17 +37,17 @@ def make_display(path: Path, digest: str, folder: Path) -> Display:
 
     Raises eval.video.Unreadable for what is not a video.
     """
-    facts = inspect_video(path)
-    if facts.frames * facts.width * facts.height * 3 <= LOSSLESS_LIMIT:
-        with closing(stream_windows(path, facts)) as windows:
-            shown = np.concatenate([window.frames for window in windows])
-        return Display(facts.fps, len(shown), frames=shown)
+    with open_video(path) as video:
+        facts = video.facts
+        if facts.frames * facts.width * facts.height * 3 <= LOSSLESS_LIMIT:
+            shown = np.concatenate([window.frames for window in video.windows()])
+            return Display(facts.fps, len(shown), frames=shown)
     if _plays_as_it_is(path, facts):
         return Display(facts.fps, facts.frames, video=path)
     copy = folder / f"{digest}.mp4"
     if not copy.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _encode_copy(path, facts, copy)
+        _encode_copy(path, copy)
     made = inspect_video(copy)
     note = f"the player shows the first {made.frames} frames" if facts.frames > LONGEST_COPY else ""
     return replace(Display(made.fps, made.frames, video=copy), note=note)
@@ -56,8 +55,7 @@ def make_display(path: Path, digest: str, folder: Path) -> Display:
 
 def first_frame(path: Path) -> np.ndarray:
     """The first picture of a clip (H, W, 3) uint8 RGB. Raises eval.video.Unreadable."""
-    facts = inspect_video(path)
-    with closing(stream_windows(path, facts)) as windows:
+    with open_video(path) as video, closing(video.windows(frames=1)) as windows:
         return next(windows).frames[0]
 
 
@@ -75,14 +73,10 @@ def _plays_as_it_is(path: Path, facts: VideoFacts) -> bool:
         return False
 
 
-def _encode_copy(path: Path, facts: VideoFacts, copy: Path) -> None:
-    shrink = min(1.0, LARGEST_SIDE / max(facts.width, facts.height))
-    width, height = (max(2, round(side * shrink / 2) * 2) for side in (facts.width, facts.height))
-
-    def fitted() -> Iterator[np.ndarray]:
-        with closing(stream_windows(path, facts)) as windows:
-            frames = (frame for window in windows for frame in window.frames)
-            for frame in islice(frames, LONGEST_COPY):
-                yield cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-
-    encode_stream(fitted(), width, height, facts.fps, copy)
+def _encode_copy(path: Path, copy: Path) -> None:
+    with open_video(path) as video, closing(video.windows()) as windows:
+        shrink = min(1.0, LARGEST_SIDE / max(video.facts.width, video.facts.height))
+        width, height = (max(2, round(side * shrink / 2) * 2) for side in (video.facts.width, video.facts.height))
+        frames = islice((frame for window in windows for frame in window.frames), LONGEST_COPY)
+        fitted = (cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames)
+        encode_stream(fitted, width, height, video.facts.fps, copy)

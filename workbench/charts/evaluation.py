@@ -91,7 +91,8 @@ def spread_over_clips(clips: Sequence[ClipCurves], name: str, *, seconds: bool) 
 
 
 def windowed_mean(curve: Curve, fps: float) -> np.ndarray:
-    """The mean over half a second around each frame, of the frames that have a value; nan where none has."""
+    """The mean over half a second around each frame, of the frames that have a value; nan where none has, and before
+    the first and after the last of them."""
     values = np.array([np.nan if value is None else value for value in curve], float)
     reach = max(1, round(fps * WINDOW_SECONDS / 2))
     known = np.isfinite(values)
@@ -101,7 +102,8 @@ def windowed_mean(curve: Curve, fps: float) -> np.ndarray:
     after = np.minimum(np.arange(len(values)) + reach + 1, len(values))
     with np.errstate(invalid="ignore"):
         means = (sums[after] - sums[first]) / (counts[after] - counts[first])
-    return np.where(known, means, np.nan)
+    outside = (counts[1:] == 0) | (counts[:-1] == counts[-1])
+    return np.where(outside, np.nan, means)
 
 
 def _known(curve: Curve) -> bool:
@@ -122,7 +124,7 @@ def _add_clip(
     label, color = escape(clip.label), SIDE_COLORS[side % 4]
     smooth = windowed_mean(curve, clip.fps)
     unit = f" {escape(facts.curve_unit or facts.unit)}".rstrip()
-    kept = _thinned(curve)
+    kept = _drawn(curve)
     x = kept / clip.fps if seconds else kept
     moments = np.stack([kept, kept / clip.fps], axis=-1)
     hover = (
@@ -179,14 +181,18 @@ def _add_title(figure: Figure, row: int, facts: Facts) -> None:
     )
 
 
-def _thinned(curve: Curve) -> np.ndarray:
-    """The frames to draw: all of them, or of a long curve the lowest and the highest of every stretch."""
-    if len(curve) <= MOST_POINTS:
-        return np.arange(len(curve))
+def _drawn(curve: Curve) -> np.ndarray:
+    """The frames to draw, and the first one of every gap. A curve that has a value only every so many frames has gaps
+    where it misses more; of a long one the lowest and the highest of every stretch are drawn."""
     values = np.array([np.nan if value is None else value for value in curve], float)
-    kept = {0, len(curve) - 1}
-    for stretch in np.array_split(np.arange(len(curve)), MOST_POINTS // 2):
-        known = stretch[np.isfinite(values[stretch])]
-        if len(known):
-            kept |= {int(known[values[known].argmin()]), int(known[values[known].argmax()])}
-    return np.array(sorted(kept))
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return known
+    steps = np.diff(known)
+    breaks = known[:-1][steps > np.median(steps)] + 1 if len(steps) else known[:0]
+    if len(known) > MOST_POINTS:
+        stretches = np.array_split(known, MOST_POINTS // 2)
+        extremes = [index[pick(values[index])] for index in stretches for pick in (np.argmin, np.argmax)]
+        known = np.unique([known[0], known[-1], *extremes])
+        breaks = breaks[:: max(1, len(breaks) // MOST_POINTS)]
+    return np.union1d(known, breaks)

@@ -52,3 +52,10 @@ def uploaded_picture(**kwargs: Any) -> gr.Image:
     picture = gr.Image(type="filepath", **kwargs)
     picture.preprocess = lambda payload: payload.path if payload else None
     return picture
+
+
+def uploaded_files(**kwargs: Any) -> gr.File:
+    """An upload of any number of files that hands over their paths unread: bad ones are told in the result."""
+    files = gr.File(file_count="multiple", type="filepath", **kwargs)
+    files.preprocess = lambda payload: [file.path for file in payload or []]
+    return files

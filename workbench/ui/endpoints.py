@@ -1,4 +1,7 @@
-"""Named endpoints for `gradio_client`: /models, /generate, /compare. Bad input is a `gr.Error` with one sentence."""
+"""Named endpoints for `gradio_client`: /models, /generate, /compare and, in a file of its own, /evaluate.
+
+Bad input is a `gr.Error` with one sentence.
+"""
 
 import json
 from pathlib import Path
@@ -15,6 +18,7 @@ from workbench.manifest import Manifest
 from workbench.media import read_image
 from workbench.ui.comparison import LETTERS, sides_from_json
 from workbench.ui.context import MODEL_QUEUE, Context, frames_of, seed_of, whole
+from workbench.ui.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.pages.compare import Plan, check_sides
 
 
@@ -24,6 +28,7 @@ def build_endpoints(context: Context) -> None:
         _models_endpoint()
         _generate_endpoint(context)
         _compare_endpoint(context)
+        evaluate_endpoint(context)
 
 
 def _models_endpoint() -> None:

@@ -33,8 +33,16 @@ def checklist(context: Context) -> dict[str, Any]:
         {"name": name, "metrics": [_metric(facts, why) for facts, why in rows if facts.group == name]}
         for name in dict.fromkeys(names)
     ]
-    chosen = [facts.name for facts, why in rows if not why and facts.cost <= QUICK]
-    return {"groups": [group for group in groups if group["metrics"]], "chosen": chosen}
+    return {"groups": [group for group in groups if group["metrics"]], "chosen": _quick(rows)}
+
+
+def default_metrics(context: Context) -> list[str]:
+    """The names of the quick metrics that run here."""
+    return _quick(metric_rows(context.evaluations.resources))
+
+
+def _quick(rows: Sequence[tuple[Facts, str]]) -> list[str]:
+    return [facts.name for facts, why in rows if not why and facts.cost <= QUICK]
 
 
 def _metric(facts: Facts, why: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from models.types import RequestError
 from workbench.library import give_prompts
 from workbench.runs import Plan, Run
 from workbench.ui import evaluation_view as view
-from workbench.ui.component import NOT_STARTED, SEGMENTS, script_component
+from workbench.ui.component import NOT_STARTED, SEGMENTS, script_component, uploaded_files
 from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.links import read_evaluate
 from workbench.ui.pages.header import page_header
@@ -128,7 +128,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     ) -> AsyncIterator[Update]:
         try:
             context.check_writable()
-            names = (wanted or {}).get("chosen", [])
+            # before the list of metrics has reached the page, none can have been unchosen
+            names = wanted["chosen"] if wanted else view.default_metrics(context)
             ids = (chosen or {}).get("chosen", [])
             plan, notice = await asyncio.to_thread(make_plan, context, ids, files or [], place, texts, names)
             started = context.evaluations.start(plan)
@@ -236,10 +237,3 @@ def make_plan(
         )
     texts = [line.strip() for line in prompts.splitlines() if line.strip()]
     return Plan(tuple(give_prompts(clips, texts)), tuple(metrics)), notice
-
-
-def uploaded_files(**kwargs: Any) -> gr.File:
-    """An upload of any number of files that hands over their paths unread: bad ones are told in the result."""
-    files = gr.File(file_count="multiple", type="filepath", **kwargs)
-    files.preprocess = lambda payload: [file.path for file in payload or []]
-    return files
