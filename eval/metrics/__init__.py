@@ -10,10 +10,13 @@ from eval.metric import Metric, Resources
 METRICS: dict[str, str] = {
     # temporal quality
     "temporal_flickering": "eval.metrics.temporal_flickering",
+    "motion_smoothness": "eval.vbench.metrics.motion:motion_smoothness",
     "motion_smoothness_flow": "eval.metrics.motion_smoothness_flow",
     "warping_error": "eval.metrics.warping_error",
     "luma_flicker": "eval.metrics.luma_flicker",
     # frame quality
+    "aesthetic_quality": "eval.vbench.metrics.frame_quality:aesthetic_quality",
+    "imaging_quality": "eval.vbench.metrics.frame_quality:imaging_quality",
     "sharpness": "eval.metrics.sharpness",
     "contrast": "eval.metrics.contrast",
     "exposure": "eval.metrics.exposure",
@@ -21,11 +24,27 @@ METRICS: dict[str, str] = {
     "saturation": "eval.metrics.saturation",
     "blockiness": "eval.metrics.blockiness",
     # text alignment
+    "overall_consistency": "eval.vbench.metrics.text_alignment:overall_consistency",
+    "clip_score": "eval.vbench.metrics.text_alignment:clip_score",
     "shapes_clip_alignment": "eval.metrics.shapes_clip_alignment",
+    # semantics
+    "object_class": "eval.vbench.metrics.unavailable:object_class",
+    "multiple_objects": "eval.vbench.metrics.unavailable:multiple_objects",
+    "human_action": "eval.vbench.metrics.unavailable:human_action",
+    "color": "eval.vbench.metrics.unavailable:color",
+    "spatial_relationship": "eval.vbench.metrics.unavailable:spatial_relationship",
+    "scene": "eval.vbench.metrics.unavailable:scene",
+    "appearance_style": "eval.vbench.metrics.text_alignment:appearance_style",
+    "temporal_style": "eval.vbench.metrics.text_alignment:temporal_style",
     # consistency
+    "subject_consistency": "eval.vbench.metrics.consistency:subject_consistency",
+    "background_consistency": "eval.vbench.metrics.consistency:background_consistency",
+    "i2v_subject": "eval.vbench.metrics.consistency:i2v_subject",
+    "i2v_background": "eval.vbench.metrics.unavailable:i2v_background",
     "subject_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_subject",
     "background_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_background",
     # motion
+    "dynamic_degree": "eval.vbench.metrics.motion:dynamic_degree",
     "dynamic_degree_flow": "eval.metrics.dynamic_degree_flow",
     "frame_difference": "eval.metrics.frame_difference",
 }

@@ -109,6 +109,25 @@ class VisionTransformer(nn.Module):
         return torch.cat([self.positions[:1], resampled[0].flatten(1).T])
 
 
+class VideoTransformer(VisionTransformer):
+    """ViCLIP's image tower (arXiv:2307.06942): frames (b, t, 3, 224, 224) to one feature (b, features); every patch of
+    every frame attends to every other. `times` is the table of frame positions."""
+
+    def __init__(self, *, frames: int, **sizes: int) -> None:
+        super().__init__(**sizes, clip=True)
+        self.times = nn.Parameter(torch.zeros(frames, sizes["width"]))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        patches = self.embed(clips.flatten(0, 1)).flatten(2).transpose(1, 2).unflatten(0, clips.shape[:2])
+        patches = patches + self.positions[1:] + self.times[:, None]
+        cls = (self.cls + self.positions[0]).expand(len(clips), 1, -1)
+        # patch by patch, the frames of each together: the order of the published code, which sums depend on
+        x = self.before(torch.cat([cls, patches.transpose(1, 2).flatten(1, 2)], dim=1))
+        for block in self.blocks[:-1]:
+            x = block(x)
+        return self.after(self.blocks[-1].read_out(x)) @ self.projection
+
+
 class TextTransformer(nn.Module):
     """CLIP's text tower: token ids (b, context) to features (b, features), read at the end token, the highest id."""
 
@@ -168,18 +187,29 @@ def load_clip(state: Mapping[str, Tensor]) -> ClipNetworks:
     return ClipNetworks(_load_clip_image(state, "visual."), text, float(state["logit_scale"].float().exp()))
 
 
+def load_viclip(state: Mapping[str, Tensor]) -> ClipNetworks:
+    """ViCLIP from the published checkpoint (its weights under "model") or from the weights alone."""
+    state = dict(state.get("model", state))
+    state["vision_encoder.conv1.weight"] = state["vision_encoder.conv1.weight"].squeeze(2)
+    return ClipNetworks(_load_clip_image(state, "vision_encoder."), _load_text(state, "text_encoder."), 1.0)
+
+
 def _load_clip_image(state: Mapping[str, Tensor], prefix: str) -> VisionTransformer:
     width, _, patch, _ = state[f"{prefix}conv1.weight"].shape
-    network = _empty(
-        VisionTransformer,
-        side=round((len(state[f"{prefix}positional_embedding"]) - 1) ** 0.5) * patch,
-        patch=patch,
-        width=width,
-        layers=_layers(state, f"{prefix}transformer.resblocks"),
-        features=state[f"{prefix}proj"].shape[1],
-        clip=True,
-    )
-    own = {
+    sizes = {
+        "side": round((len(state[f"{prefix}positional_embedding"]) - 1) ** 0.5) * patch,
+        "patch": patch,
+        "width": width,
+        "layers": _layers(state, f"{prefix}transformer.resblocks"),
+        "features": state[f"{prefix}proj"].shape[1],
+    }
+    times = state.get(f"{prefix}temporal_positional_embedding")
+    if times is None:
+        network = _empty(VisionTransformer, **sizes, clip=True)
+    else:
+        network = _empty(VideoTransformer, **sizes, frames=times.shape[1])
+    own = {} if times is None else {"times": times[0]}
+    own |= {
         "embed.weight": state[f"{prefix}conv1.weight"],
         "cls": state[f"{prefix}class_embedding"],
         "positions": state[f"{prefix}positional_embedding"],

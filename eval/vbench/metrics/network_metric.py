@@ -1,0 +1,51 @@
+"""A dimension that needs weights: its facts, its files, and how a clip is started; and clips it has to refuse."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
+from eval.vbench import weights
+from eval.windows import Window
+
+VBENCH = "VBench, arXiv:2311.17982"
+VBENCH_I2V = "VBench++, arXiv:2411.13503"
+NO_PAIR = "the clip has one frame, and this metric compares frames; give a clip of two or more"
+
+
+class Refused:
+    """A scorer for a clip that the metric cannot judge; it looks at no frame."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def add(self, window: Window) -> None:
+        pass
+
+    def result(self) -> MetricResult:
+        return unscored(self.reason)
+
+
+@dataclass(frozen=True)
+class NetworkMetric:
+    """`start` gives the scorer of a clip; networks are loaded there, once a process."""
+
+    facts: Facts
+    files: tuple[str, ...]
+    resources: Resources
+    start: Callable[[ClipFacts, Resources], Scorer]
+
+    def missing(self) -> str:
+        return weights.missing(self.files, self.resources.weights)
+
+    def open(self, clip: ClipFacts) -> Scorer:
+        return self.start(clip, self.resources)
+
+
+def network_metric(
+    facts: Facts, files: tuple[str, ...], resources: Resources, start: Callable[[ClipFacts, Resources], Scorer]
+) -> NetworkMetric:
+    """The metric, whose version names the weight files that are there: other weights give other numbers."""
+    named = weights.fingerprint(files, resources.weights)
+    return NetworkMetric(
+        replace(facts, version=f"{facts.version}-{named}" if named else facts.version), files, resources, start
+    )
