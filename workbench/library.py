@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from eval.video import SUFFIXES
 from models.registry import list_models
 from models.types import RequestError
-from workbench.manifest import Manifest, manifest_path, read_manifest
+from workbench.manifest import Manifest, manifest_path, read_input, read_manifest
 from workbench.media import replacing
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
@@ -134,6 +136,15 @@ class Library:
             return self._read[path][1]
         except (OSError, RequestError):
             return None
+
+
+def conditioning_picture(clip: Path) -> np.ndarray | None:
+    """The picture (H, W, 3) uint8 RGB that a clip was made from, as its manifest says; None without one."""
+    try:
+        made_from = read_manifest(manifest_path(clip)).image
+        return read_input(manifest_path(clip), made_from) if made_from else None
+    except RequestError:
+        return None
 
 
 def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[ClipFile]:

@@ -1,58 +1,41 @@
-"""The results of a run as tables and files."""
+"""The results of a run as plain data and as files; the tables are those of the command line."""
 
 import io
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from eval.metric import Facts
-from eval.stats import bootstrap_mean
+from eval.report import Summary, clip_table, frame_table, json_pieces, summary
 from workbench.runs import Run
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A metric over all clips of a run; the interval is over prompts, and None with fewer than two."""
-
-    n: int
-    unscored: int
-    mean: float | None
-    low: float | None
-    high: float | None
-
-
 def summary_rows(run: Run) -> list[tuple[Facts, Summary]]:
-    return [(facts, _summary(run, facts.name)) for facts in run.facts]
+    """Every metric over the clips that are done, in page order."""
+    found = {row.metric: row for row in summary(run.rows)}
+    lost = {row.skipped: 1 for row in run.rows}
+    nothing = Summary("", 0, None, None, None, len(run.rows), lost)
+    return [(facts, found.get(facts.name, nothing)) for facts in run.facts]
 
 
-def _summary(run: Run, name: str) -> Summary:
-    scored = [(row.results[name].value, row.prompt or row.id) for row in run.rows if _value(row, name) is not None]
-    unscored = len(run.rows) - len(scored)
-    if not scored:
-        return Summary(0, unscored, None, None, None)
-    values, prompts = zip(*scored, strict=True)
-    if len(set(prompts)) < 2:
-        return Summary(len(values), unscored, sum(values) / len(values), None, None)
-    interval = bootstrap_mean(values, prompts)
-    return Summary(len(values), unscored, interval.value, interval.low, interval.high)
+def everything(run: Run) -> dict[str, Any]:
+    """The whole run as one JSON-ready object, curves included."""
+    return {
+        "evaluation": run.id,
+        "created": run.created,
+        "complete": run.complete,
+        "metrics": [asdict(facts) for facts in run.facts],
+        "summary": {facts.name: asdict(row) | {"metric": facts.name} for facts, row in summary_rows(run)},
+        "clips": [_clip(run, i) for i in range(len(run.rows))],
+    }
 
 
-def _value(row: Any, name: str) -> float | None:
-    return row.results[name].value if name in row.results else None
-
-
-def clip_results(run: Run, *, curves: bool) -> list[dict[str, Any]]:
-    """One JSON-ready row a clip: facts, `values` and `reasons` by metric, and `per_frame` when `curves`."""
-    return [_clip(run, i, curves=curves) for i in range(len(run.rows))]
-
-
-def _clip(run: Run, index: int, *, curves: bool) -> dict[str, Any]:
-    scores, clip = run.scores(index) if curves else run.rows[index], run.plan.clips[index]
+def _clip(run: Run, index: int) -> dict[str, Any]:
+    scores, clip = run.scores(index), run.plan.clips[index]
     known = {name: result for name, result in scores.results.items() if result.value is not None}
-    row = {
+    return {
         "clip": clip.name,
         "id": clip.id,
         "prompt": scores.prompt,
@@ -66,46 +49,15 @@ def _clip(run: Run, index: int, *, curves: bool) -> dict[str, Any]:
         "values": {name: result.value for name, result in known.items()},
         "parts": {name: result.parts for name, result in known.items() if result.parts},
         "reasons": {name: result.reason for name, result in scores.results.items() if name not in known},
-    }
-    return row | ({"per_frame": {n: list(r.per_frame) for n, r in scores.results.items()}} if curves else {})
-
-
-def everything(run: Run) -> dict[str, Any]:
-    """The whole run as one JSON-ready object."""
-    return {
-        "evaluation": run.id,
-        "created": run.created,
-        "complete": run.complete,
-        "metrics": [asdict(facts) for facts in run.facts],
-        "summary": {facts.name: asdict(summary) for facts, summary in summary_rows(run)},
-        "clips": clip_results(run, curves=True),
+        "per_frame": {name: list(result.per_frame) for name, result in scores.results.items()},
     }
 
 
-def clip_table(run: Run) -> pd.DataFrame:
-    """One row a clip and a column a metric; `reasons` tells in words what is empty."""
-    rows = []
-    for row in clip_results(run, curves=False):
-        facts = {name: row[name] for name in ("clip", "id", "prompt", "sha256", "frames", "fps", "width", "height")}
-        values = {each.name: row["values"].get(each.name) for each in run.facts}
-        reasons = "; ".join(f"{name}: {why}" for name, why in row["reasons"].items())
-        rows.append(facts | values | {"skipped": row["skipped"], "reasons": reasons})
-    return pd.DataFrame(rows)
-
-
-def frame_table(run: Run) -> pd.DataFrame:
-    """One row a clip and frame, and a column a metric that has curves."""
-    parts = []
-    for i, clip in enumerate(run.plan.clips[: len(run.rows)]):
-        scores = run.scores(i)
-        curves = {name: result.per_frame for name, result in scores.results.items() if result.per_frame}
-        if curves:
-            frame = pd.DataFrame({name: pd.Series(curve, dtype="float64") for name, curve in curves.items()})
-            frame.insert(0, "clip", f"{i + 1} {clip.name}")
-            frame.insert(1, "frame", range(len(frame)))
-            frame.insert(2, "seconds", frame["frame"] / scores.fps)
-            parts.append(frame)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["clip", "frame", "seconds"])
+def _values(run: Run) -> pd.DataFrame:
+    """The table of clips, with the id of those that lie in the store."""
+    table = clip_table(run.rows)
+    table.insert(1, "store_id", [clip.id for clip in run.plan.clips[: len(run.rows)]])
+    return table
 
 
 def _csv(table: pd.DataFrame) -> bytes:
@@ -118,11 +70,17 @@ def _parquet(table: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def _json(run: Run) -> bytes:
+    rows = [row for _, row in summary_rows(run) if row.metric]
+    return "".join(json_pieces(run.all_scores(), rows, f"Evaluate page, evaluation {run.id}")).encode()
+
+
+PARQUET = "application/vnd.apache.parquet"
 # file name: MIME type and what makes it
 EXPORTS: dict[str, tuple[str, Callable[[Run], bytes]]] = {
-    "clips.csv": ("text/csv", lambda run: _csv(clip_table(run))),
-    "frames.csv": ("text/csv", lambda run: _csv(frame_table(run))),
-    "clips.parquet": ("application/vnd.apache.parquet", lambda run: _parquet(clip_table(run))),
-    "frames.parquet": ("application/vnd.apache.parquet", lambda run: _parquet(frame_table(run))),
-    "scores.json": ("application/json", lambda run: json.dumps(everything(run), ensure_ascii=False).encode()),
+    "clips.csv": ("text/csv", lambda run: _csv(_values(run))),
+    "frames.csv": ("text/csv", lambda run: _csv(frame_table(run.all_scores()))),
+    "clips.parquet": (PARQUET, lambda run: _parquet(_values(run))),
+    "frames.parquet": (PARQUET, lambda run: _parquet(frame_table(run.all_scores()))),
+    "scores.json": ("application/json", _json),
 }

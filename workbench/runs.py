@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from eval.evaluator import Cancelled, ClipScores, Progress, Source, evaluate
 from eval.metric import Facts, Resources
 from models.types import RequestError
 from workbench.evaluation import create_metrics
-from workbench.library import ClipFile, Library
+from workbench.library import ClipFile, Library, conditioning_picture
 from workbench.media import write_bytes
 
 QUEUED, RUNNING, DONE, STOPPED, FAILED = "queued", "running", "done", "stopped", "failed"
@@ -69,8 +69,9 @@ class Run:
             file.seek(self.offsets[index])
             return ClipScores.from_json(file.readline().decode())
 
-    def all_scores(self) -> list[ClipScores]:
-        return [self.scores(i) for i in range(len(self.rows))]
+    def all_scores(self) -> Iterator[ClipScores]:
+        """The scores of every clip that is done, with curves, read one by one."""
+        return (self.scores(i) for i in range(len(self.rows)))
 
     def add(self, scores: ClipScores) -> None:
         """Keep the scores of the next clip, on disk before anybody is told."""
@@ -173,8 +174,9 @@ class EvaluationService:
         def report(progress: Progress) -> None:
             run.progress = progress
 
-        waiting = run.plan.clips[len(run.rows) :]
-        sources = [Source(clip.name, clip.path, prompt=clip.prompt) for clip in waiting]
+        first = len(run.rows)
+        waiting = run.plan.clips[first:]
+        sources = [_source(f"{first + i} · {clip.name}", clip) for i, clip in enumerate(waiting, start=1)]
         metrics = create_metrics(run.plan.metrics, self.resources)
         found = evaluate(sources, metrics, on_progress=report, cancelled=run.stop.is_set)
         with suppress(Cancelled):
@@ -196,6 +198,10 @@ class EvaluationService:
             raise RequestError(f"evaluation {identity!r} cannot be read back; start it again") from error
         run.state = DONE if run.complete else STOPPED
         return run
+
+
+def _source(identity: str, clip: ClipFile) -> Source:
+    return Source(identity, clip.path, prompt=clip.prompt, image=conditioning_picture(clip.path))
 
 
 def _without_path(scores: ClipScores, clip: ClipFile) -> ClipScores:

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from eval.evaluator import ClipScores
 from eval.metric import GROUPS, Facts, MetricResult
+from eval.report import drift_rows
 from eval.video import Unreadable
 from workbench.charts import ClipCurves, metric_curves, spread_over_clips
 from workbench.display import Display, make_display
@@ -140,16 +141,16 @@ def scores_table(run: Run) -> dict[str, Any]:
     return {
         "caption": "By clip",
         "columns": ["Clip", "Prompt", "Frames", "fps", *(facts.title for facts in run.facts)],
-        "rows": [_clip_row(run, i, clip.name, row) for i, (clip, row) in enumerate(pairs)],
+        "rows": [_clip_row(run, row) for _, row in pairs],
         "note": f"The first {len(pairs)} clips; the files hold {rest} more." if rest else "",
         "dense": True,
     }
 
 
-def _clip_row(run: Run, i: int, name: str, row: ClipScores) -> list[Any]:
+def _clip_row(run: Run, row: ClipScores) -> list[Any]:
     values = [_value(row.results.get(facts.name), row.skipped) for facts in run.facts]
     frames, fps = (str(row.frames), f"{row.fps:.4g}") if not row.skipped else ("—", "—")
-    return [f"{i + 1} · {name}", row.prompt or "—", frames, fps, *values]
+    return [row.id, row.prompt or "—", frames, fps, *values]
 
 
 def _value(result: MetricResult | None, skipped: str) -> Any:
@@ -178,7 +179,7 @@ def _names(names: Sequence[str]) -> str:
 
 def shown_choices(run: Run) -> list[tuple[str, int]]:
     """The clips that can be played, as choices of a dropdown."""
-    return [(f"{i + 1} · {clip.name}", i) for i, (clip, row) in enumerate(_pairs(run)) if not row.skipped]
+    return [(row.id, i) for i, row in enumerate(run.rows) if not row.skipped]
 
 
 def usual_axis(run: Run, shown: Sequence[int]) -> str:
@@ -232,6 +233,40 @@ def chart_value(run: Run, shown: Sequence[int], axis: str) -> dict[str, Any]:
         spreads = {facts.name: spread_over_clips(everyone, facts.name, seconds=seconds) for facts in run.facts}
         bands = {name: band for name, band in spreads.items() if band is not None}
     return metric_curves(run.facts, clips, seconds=seconds, bands=bands)
+
+
+def drift_table(run: Run, shown: Sequence[int]) -> dict[str, Any]:
+    """How the curves of the shown clips change over time; a change that is surely for the worse stands out."""
+    letters = LETTERS[: len(shown)]
+    clips = [{row["metric"]: row for row in drift_rows(run.scores(i))} for i in shown]
+    rows = [
+        [facts.title, *(cell for clip in clips for cell in _drift(facts, clip.get(facts.name)))]
+        for facts in run.facts
+        if any(facts.name in clip for clip in clips)
+    ]
+    if not rows:
+        return {}
+    names = ("change per second", "first to last quarter", "spread over time")
+    return {
+        "caption": "Over time",
+        "columns": ["Metric", *(f"{letter} · {name}" for letter in letters for name in names)],
+        "rows": rows,
+        "note": "Change per second: Theil-Sen slope of means over half a second, with its 95 % interval. "
+        "Spread: standard deviation of the means of five stretches (the drift score of AAD-1, arXiv:2606.03972).",
+        "dense": True,
+    }
+
+
+def _drift(facts: Facts, row: dict[str, Any] | None) -> list[Any]:
+    if row is None:
+        return ["—"] * 3
+    slope, low, high = (row[f"slope_{name}"] for name in ("per_second", "low", "high"))
+    shown: Any = "—" if slope is None else f"{slope:+.3g} ({low:+.3g} to {high:+.3g})"
+    sure = slope is not None and low * high > 0
+    if sure and facts.higher_is_better is not None:
+        shown = {"text": shown, "tone": "good" if (slope > 0) == facts.higher_is_better else "bad"}
+    change, spread = row["first_to_last"], row["drift_score"]
+    return [shown, *("—" if value is None else f"{value:{sign}.3g}" for value, sign in ((change, "+"), (spread, "")))]
 
 
 def _curves(run: Run, index: int, letter: str) -> ClipCurves:

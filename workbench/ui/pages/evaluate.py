@@ -78,6 +78,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             "player", options={"bus": "evaluate", "compare": True, "empty": EMPTY}, elem_id="player"
         )
         chart = script_component("chart", options={"bus": "evaluate"}, elem_id="chart")
+        drift = script_component("table", elem_id="drift")
     summary = script_component("table", elem_id="summary")
     scores = script_component("table", elem_id="scores")
     reasons = script_component("table", elem_id="reasons")
@@ -87,7 +88,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     quiet = {"show_progress": "hidden", **PRIVATE}
     parallel = {"concurrency_limit": None, **quiet}
     buttons = [run, again, stop]
-    outputs = [current, status, results, shown, axis, player, chart, summary, scores, reasons, *buttons]
+    outputs = [current, status, results, shown, axis, player, chart, drift, summary, scores, reasons, *buttons]
 
     def ready(found: Run | None = None) -> Update:
         unfinished = found is not None and not found.active and not found.complete
@@ -200,6 +201,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return {
             player: view.player_value(context, found, picked, unit),
             chart: view.chart_value(found, picked, unit),
+            drift: view.drift_table(found, picked),
         }
 
     def show_chart(identity: str, picked: Sequence[int], unit: str) -> Update:
@@ -218,7 +220,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     for event in (linked, making, resumed):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(cancel, current, stop, queue=False, **quiet)
-    shown.input(show, [current, shown, axis], [player, chart], **parallel)
+    shown.input(show, [current, shown, axis], [player, chart, drift], **parallel)
     axis.input(show_chart, [current, shown, axis], chart, **parallel)
 
 
