@@ -106,18 +106,43 @@ def done_key(scores: ClipScores) -> tuple[str, str]:
     return scores.digest, scores.prompt
 
 
-def read_done(path: Path) -> dict[tuple[str, str], ClipScores]:
-    """Scores of an earlier run, one JSON line a clip; a line that was cut by a crash is left out."""
-    done = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                scores = ClipScores.from_json(line)
-            except ValueError:
-                continue
-            if not scores.skipped:
-                done[done_key(scores)] = scores
-    return done
+class DoneFile(Mapping):
+    """Scores of an earlier run, one JSON line a clip; they stay in the file until asked for.
+
+    A line that was cut by a crash is left out, and so are skipped clips, which may be mended by now. Of several lines
+    of a clip the last one counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.places: dict[tuple[str, str], int] = {}
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            place = 0
+            for line in file:
+                scores = _read_line(line)
+                if scores and not scores.skipped:
+                    self.places[done_key(scores)] = place
+                place += len(line)
+
+    def __getitem__(self, key: tuple[str, str]) -> ClipScores:
+        with self.path.open("rb") as file:
+            file.seek(self.places[key])
+            return ClipScores.from_json(file.readline().decode())
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def _read_line(line: bytes) -> ClipScores | None:
+    try:
+        return ClipScores.from_json(line.decode())
+    except ValueError:
+        return None
 
 
 def evaluate(

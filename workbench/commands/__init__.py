@@ -14,6 +14,7 @@ COMMANDS: dict[str, Command] = {
     "app": Command("app", "serve the app in a browser"),
     "models": Command("models", "list the models"),
     "generate": Command("generate", "make clips from prompts"),
+    "evaluate": Command("evaluate", "score clips by metrics"),
     "train": Command("train", "train a model by a recipe"),
     "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),

@@ -1,0 +1,307 @@
+"""`evaluate`: metrics over clips, folders of clips or manifests."""
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from eval.evaluator import ClipScores, DoneFile, Progress, Source, evaluate
+from eval.metric import Metric, Resources
+from eval.report import Summary, clip_table, drift_rows, frame_table, json_pieces, summary, write_csv, write_parquet
+from eval.video import SUFFIXES
+from models.types import RequestError
+from workbench.console import notice, one_line, say
+from workbench.manifest import image_path, is_manifest, manifest_path, read_manifest
+from workbench.media import read_image, replacing
+
+FORMATS = (".json", ".csv", ".parquet")
+EXAMPLE = "python -m workbench evaluate clips/ --metrics temporal_flickering,sharpness --out scores.csv"
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="score clips by metrics",
+        description="Score video files, folders of them, or clips named by their manifests. A clip that cannot be "
+        "read, or cannot be scored by a metric, is in the result with the reason; the others are scored.",
+        epilog=f"example: {EXAMPLE}",
+    )
+    what = parser.add_argument_group("what to score")
+    what.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a video, a folder, or a clip's manifest")
+    what.add_argument(
+        "--metrics", metavar="A,B", help="names with commas between, or all (default: those without a network)"
+    )
+    what.add_argument("--list", action="store_true", help="list the metrics and whether they can run here")
+    what.add_argument("--prompt", help="the prompt of clips that have none by manifest or file")
+    what.add_argument("--prompt-file", type=Path, metavar="F", help='a JSON file {"clip.mp4": "its prompt", ...}')
+    what.add_argument(
+        "--prompt-from-name", action="store_true", help="the file name is the prompt, as VBench names clips"
+    )
+    what.add_argument("--weights", type=Path, metavar="DIR", help="published weights (default: where VBench has them)")
+    what.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    to = parser.add_argument_group("where to")
+    to.add_argument(
+        "--out", type=Path, metavar="F", help="F.json, or F.csv or F.parquet with F.frames.* and F.drift.* beside it"
+    )
+    to.add_argument("--vbench-out", type=Path, metavar="DIR", help="VBench's own result files, for its dimensions")
+    to.add_argument("--resume", action="store_true", help="go on with --out after an interruption, or add metrics")
+    to.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Refuse all that can be refused first, then score clip by clip."""
+    metrics = _metrics(options)
+    if options.list:
+        say(_listing(metrics))
+        return 0
+    _check_flags(options)
+    paths = find_clips(options.paths)
+    prompts = _prompt_file(options.prompt_file)
+    sources = Sources(paths, lambda path: _source(path, prompts, options))
+    with _journal(options) as journal:
+        rows = list(_score(sources, metrics, journal))
+        journal.finish()
+        _write(rows, journal, options)
+    # 1 only when nothing at all came out: single clips that were skipped are results, and told
+    return 0 if any(not row.skipped for row in rows) else 1
+
+
+class Sources(Sequence):
+    """Clips whose prompt and picture are read when their turn comes: ten thousand are listed at once."""
+
+    def __init__(self, paths: Sequence[Path], source: Callable[[Path], Source]) -> None:
+        self.paths, self.source = paths, source
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Source:
+        return self.source(self.paths[index])
+
+
+def find_clips(paths: Sequence[Path]) -> list[Path]:
+    """The video files that `paths` mean, each once: files as given, a folder's videos by name, a manifest's clip.
+
+    Raises RequestError for a path that does not exist, and for a folder without videos.
+    """
+    found = [clip for path in paths for clip in _clips_of(path)]
+    return list(dict.fromkeys(found))
+
+
+def _clips_of(path: Path) -> list[Path]:
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
+        if not names:
+            raise RequestError(f"{str(path)!r} holds no videos ({', '.join(SUFFIXES[:5])}, ...); give another folder")
+        return [path / name for name in names]
+    if not path.exists():
+        raise RequestError(f"{str(path)!r} does not exist; give a video, a folder of videos or a manifest")
+    if path.suffix.lower() == ".json":
+        read_manifest(path)
+        clip = path.with_suffix(".mp4")
+        if not clip.exists():
+            raise RequestError(f"{str(path)!r} is the manifest of {clip.name}, which is not beside it; put it there")
+        return [clip]
+    return [path]
+
+
+def _metrics(options: argparse.Namespace) -> list[Metric]:
+    from workbench.evaluation import create_metrics, list_metrics  # noqa: PLC0415  (--help should be quick)
+
+    resources = Resources(options.weights, options.device)
+    if options.weights and not options.weights.is_dir():
+        raise RequestError(f"--weights {str(options.weights)!r} is not a folder; give the one that holds the weights")
+    if options.metrics is None and not options.list:
+        # the oracle judges the shapes world only, and is asked for by name
+        everything = [metric for metric in create_metrics(list_metrics(), resources) if not metric.missing()]
+        wanted = [m for m in everything if m.facts.kind == "weight-free" or m.facts.name == "temporal_flickering"]
+        return [metric for metric in wanted if not metric.facts.name.startswith("oracle")]
+    names = list_metrics() if options.list or options.metrics == "all" else options.metrics.split(",")
+    return create_metrics([name.strip() for name in names if name.strip()], resources)
+
+
+def _listing(metrics: Sequence[Metric]) -> str:
+    width = max(len(metric.facts.name) for metric in metrics)
+    lines = []
+    for metric in metrics:
+        reason = metric.missing()
+        state = f"cannot run here: {reason}" if reason else "runs here"
+        lines.append(f"{metric.facts.name:{width}}  {metric.facts.kind:12}  {state}")
+    return "\n".join(lines)
+
+
+def _check_flags(options: argparse.Namespace) -> None:
+    if not options.paths:
+        raise RequestError(f"no clip is named; give videos, folders or manifests, for example: {EXAMPLE}")
+    given = [f for f in ("prompt", "prompt_file") if getattr(options, f) is not None]
+    given += ["prompt_from_name"] * options.prompt_from_name
+    if len(given) > 1:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise RequestError(f"{flags} all say what the prompt is; give one of them")
+    if options.out and options.out.suffix.lower() not in FORMATS:
+        raise RequestError(f"--out {str(options.out)!r} has no known ending; use {', '.join(FORMATS)}")
+    if options.resume and not options.out:
+        raise RequestError("--resume goes on with a file; give the same --out as before")
+
+
+def _prompt_file(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    from eval.vbench.suite import read_prompt_file  # noqa: PLC0415
+
+    try:
+        return read_prompt_file(path)
+    except OSError as error:
+        raise RequestError(
+            f"--prompt-file {str(path)!r} cannot be read ({error.strerror}); give a JSON file"
+        ) from error
+    except ValueError as error:
+        example = '{"clip.mp4": "its prompt"}'
+        raise RequestError(f"--prompt-file {str(path)!r} is not JSON like {example} ({error}); mend it") from error
+
+
+def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) -> Source:
+    from eval.vbench.suite import prompt_of  # noqa: PLC0415
+
+    beside = manifest_path(path)
+    made = read_manifest(beside) if beside.is_file() and is_manifest(beside) else None
+    prompt = prompts.get(path.name) or (made.prompt if made else "") or options.prompt or ""
+    if options.prompt_from_name:
+        prompt = prompt_of(path)
+    picture = image_path(path)
+    image = read_image(picture) if made and made.image and picture.is_file() else None
+    return Source(str(path), path, prompt=prompt, image=image)
+
+
+@contextmanager
+def _journal(options: argparse.Namespace) -> Iterator["Journal"]:
+    """It stays beside --out for --resume, and is nowhere without --out."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.out.with_suffix(".jsonl") if options.out else Path(folder) / "scores.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield Journal(path, resume=options.resume)
+
+
+class Journal:
+    """One JSON line a clip, written as soon as it is scored; curves are read from here again, not held in memory."""
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self.path = path
+        self.done = DoneFile(path) if resume else {}
+        self.file = path.open("ab" if resume else "wb")
+        self.start = self.file.tell()
+        if self.start:
+            self.start += self.file.write(b"\n")  # the last line may have been cut
+
+    def add(self, scores: ClipScores) -> None:
+        self.file.write(scores.to_json().encode() + b"\n")
+        self.file.flush()
+
+    def __iter__(self) -> Iterator[ClipScores]:
+        """The clips of this run."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            for line in file:
+                yield ClipScores.from_json(line.decode())
+
+    def finish(self) -> None:
+        """Drop what earlier runs wrote: this one holds all of it that was asked for."""
+        self.file.close()
+        if self.start:
+            with replacing(self.path) as whole, self.path.open("rb") as old, whole.open("wb") as new:
+                old.seek(self.start)
+                shutil.copyfileobj(old, new)
+            self.start = 0
+
+
+def _score(sources: "Sources", metrics: Sequence[Metric], journal: Journal) -> Iterator[ClipScores]:
+    """Scores without curves, which the journal keeps."""
+    with tqdm(total=len(sources), unit="clip", disable=len(sources) == 1) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.set_postfix_str(f"{Path(progress.id).name[-40:]} {progress.frame}", refresh=False)
+
+        for scores in evaluate(sources, metrics, done=journal.done, on_progress=show):
+            journal.add(scores)
+            if scores.skipped:
+                notice(f"skipped: {scores.skipped}")
+            for text in scores.notices:
+                notice(f"{scores.id}: {text}")
+            bar.update()
+            yield replace(scores, results={name: replace(r, per_frame=()) for name, r in scores.results.items()})
+
+
+def _write(rows: Sequence[ClipScores], journal: Journal, options: argparse.Namespace) -> None:
+    table = summary(rows)
+    command = f"python -m workbench {shlex.join(sys.argv[1:])}"
+    if options.out:
+        WRITERS[options.out.suffix.lower()](options.out, rows, journal, command)
+    if options.vbench_out:
+        _write_vbench(options.vbench_out, options.out.stem if options.out else "results", journal, command)
+    if options.json:
+        for piece in json_pieces(journal, table, command):
+            sys.stdout.write(piece)
+    else:
+        say(_table(table, rows))
+
+
+def _write_json(out: Path, rows: Sequence[ClipScores], journal: Journal, command: str) -> None:
+    with replacing(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(json_pieces(journal, summary(rows), command))
+
+
+def _write_tables(write: Callable) -> Callable:
+    def write_tables(out: Path, rows: Sequence[ClipScores], journal: Journal, command: str) -> None:
+        frames = out.with_suffix(f".frames{out.suffix}")
+        drift = out.with_suffix(f".drift{out.suffix}")
+        drifts = pd.DataFrame([row for each in journal for row in drift_rows(each)])
+        for table, path in ((clip_table(rows), out), (frame_table(journal), frames), (drifts, drift)):
+            with replacing(path) as temporary:
+                write(table, temporary)
+
+    return write_tables
+
+
+WRITERS = {".json": _write_json, ".csv": _write_tables(write_csv), ".parquet": _write_tables(write_parquet)}
+
+
+def _write_vbench(folder: Path, name: str, journal: Journal, command: str) -> None:
+    """VBench's two files for its own dimensions; what only carries a similar name is left out."""
+    from eval.metrics import create_metric  # noqa: PLC0415
+    from eval.vbench.constants import DIMENSIONS  # noqa: PLC0415
+    from eval.vbench.results import write_results  # noqa: PLC0415
+
+    clips: dict[str, list] = {}
+    info = []
+    for scores in journal:
+        # "results" of metrics that only follow VBench's idea must never pass for its own
+        exact = [n for n in scores.results if n in DIMENSIONS and create_metric(n).facts.kind == "vbench"]
+        for dimension in exact:
+            clips.setdefault(dimension, []).append((scores.id, scores.results[dimension]))
+        if not scores.skipped:
+            info.append({"prompt_en": scores.prompt, "dimension": exact, "video_list": [scores.id]})
+    write_results(folder, name, info, clips, {"command": command})
+
+
+def _table(table: Sequence[Summary], rows: Sequence[ClipScores]) -> str:
+    """The summary as Markdown; one clip shows its values, and reasons stand where there is no value."""
+    skipped = sum(bool(row.skipped) for row in rows)
+    head = f"{len(rows)} clip{'s' * (len(rows) != 1)}" + (f", {skipped} skipped" if skipped else "")
+    lines = [head, "", "| metric | n | mean | 95 % interval | not scored |", "|---|---|---|---|---|"]
+    for row in table:
+        mean = "" if row.mean is None else f"{row.mean:.6g}"
+        interval = "" if row.low is None else f"{row.low:.6g} to {row.high:.6g}"
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in row.reasons.items())
+        lines.append(f"| {row.metric} | {row.n} | {mean} | {interval} | {one_line(reasons, 300)} |")
+    return "\n".join(lines)
