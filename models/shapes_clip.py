@@ -61,7 +61,7 @@ class ShapesClip(ModelMixin, ConfigMixin):
     def embed_captions(self, captions: Sequence[str]) -> Tensor:
         """Captions to (N, embed_dim), unit length."""
         ids = tokenize(captions, self.config.vocabulary, self.config.context_length)
-        return self.clip.encode_text(ids, normalize=True)
+        return self.clip.encode_text(ids.to(self.clip.logit_scale.device), normalize=True)
 
 
 @cache
@@ -79,6 +79,6 @@ def grammar_vocabulary() -> list[int]:
 def tokenize(captions: Sequence[str], vocabulary: Sequence[int], context_length: int) -> Tensor:
     """Captions to rows of the small embedding table: (N, context_length) int64."""
     ids = _tokenizer()(list(captions), context_length=context_length)
-    table = torch.tensor(vocabulary)
+    table = torch.tensor(vocabulary, device="cpu")
     rows = torch.searchsorted(table, ids).clamp(max=len(table) - 1)
     return torch.where(table[rows] == ids, rows, 0)

@@ -50,10 +50,10 @@ class ShapesTextEncoder(ModelMixin, ConfigMixin):
 
     def tokenize(self, prompts: list[str]) -> Tensor:
         """(B, length) int64 word numbers; words past `length` are cut."""
-        ids = torch.zeros(len(prompts), self.config.length, dtype=torch.long)
+        ids = torch.zeros(len(prompts), self.config.length, dtype=torch.long, device="cpu")
         for row, prompt in enumerate(prompts):
             words = re.findall(r"[^\W_]+", prompt.lower())[: self.config.length]
-            ids[row, : len(words)] = torch.tensor([self.words.get(word, UNKNOWN) for word in words], dtype=torch.long)
+            ids[row, : len(words)] = torch.tensor([self.words.get(word, UNKNOWN) for word in words], device="cpu")
         return ids
 
     def forward(self, input_ids: Tensor) -> Tensor:

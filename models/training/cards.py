@@ -46,7 +46,7 @@ def make_card(run: Path, model: ModelMixin, remarks: str) -> dict[str, Any]:
         "seed": record["seed"],
         "steps": lines[-1]["step"],
         "seconds": lines[-1]["seconds"],
-        "hardware": f"CPU, {torch.get_num_threads()} threads",
+        "hardware": record.get("hardware") or f"CPU, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "date": datetime.now(UTC).date().isoformat(),
         "license": "Apache-2.0",

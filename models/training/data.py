@@ -27,9 +27,10 @@ class LatentPool:
     captions: list[str]
 
     def batch(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[str]]:
-        """`count` random entries: float32 latents and their prompts."""
+        """`count` random entries: float32 latents on the default device, and their prompts."""
         rows = rng.integers(len(self.captions), size=count)
-        return self.latents[torch.from_numpy(rows)].float(), [self.captions[i] for i in rows]
+        latents = self.latents[torch.from_numpy(rows)].to(torch.get_default_device())
+        return latents.float(), [self.captions[i] for i in rows]
 
 
 def random_scene(rng: np.random.Generator) -> Scene:
@@ -51,7 +52,7 @@ def _build(codec: Codec, count: int, frames: int, seed: int, path: Path) -> None
     latents = []
     for index in tqdm(range(count), desc="encoding clips", mininterval=5):
         scene = random_scene(np.random.default_rng([seed, index]))
-        latents.append(codec.encode(render(scene, frames)).half())
+        latents.append(codec.encode(render(scene, frames)).half().cpu())
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file({"latents": torch.cat(latents)}, temporary)
@@ -63,5 +64,5 @@ def fingerprint(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.float().numpy().tobytes())
+        digest.update(tensor.float().cpu().numpy().tobytes())
     return digest.hexdigest()[:12]

@@ -51,7 +51,7 @@ class Prompts:
         )
 
     def batch(self, rng: np.random.Generator, count: int) -> Tensor:
-        return self.embeddings[torch.from_numpy(rng.integers(len(self.captions), size=count))]
+        return self.embeddings[torch.tensor(rng.integers(len(self.captions), size=count))]
 
 
 def load_role(folder: Path, *, train: bool) -> CausalVideoTransformer:
@@ -133,7 +133,7 @@ class Replay:
 
     def batch(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
         clips, text = (torch.cat(part) for part in zip(*self.clips, strict=True))
-        rows = torch.from_numpy(rng.integers(len(clips), size=count))
+        rows = torch.tensor(rng.integers(len(clips), size=count))
         return clips[rows], text[rows]
 
 

@@ -33,7 +33,8 @@ class StepSeed:
         """`rank` tells processes that train together apart; rank 0 draws what a single process would."""
         key = [seed, step, rank] if rank else [seed, step]
         mixed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
-        return cls(torch.Generator().manual_seed(mixed), np.random.default_rng(key))
+        generator = torch.Generator(torch.get_default_device()).manual_seed(mixed)
+        return cls(generator, np.random.default_rng(key))
 
 
 class Recipe:
@@ -208,7 +209,7 @@ def _load(recipe: Recipe, out: Path) -> tuple[int, float]:
     if not path.exists():
         log.info("nothing to resume in %s: starting at step 0", out)
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location=torch.get_default_device(), weights_only=True)
     for name, module in recipe.modules.items():
         module.load_state_dict(state["modules"][name])
     for name, optimizer in recipe.optimizers.items():

@@ -29,6 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state in --out")
     parser.add_argument("--steps", type=int, metavar="N", help="train this many steps in all instead of the preset's")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="0 or more (default 0)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="train N copies that average (default 1)"
     )
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     row = _choose("recipe", options.recipe, RECIPES)
     config = _configure(options, row)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
+    facts["hardware"] = _use(options.device)
     _check_out(options, facts)
     _check_inputs(config)
     with _other_processes(options):
@@ -57,6 +59,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         say(str(options.out))
     return 0
+
+
+def _use(device: str) -> str:
+    """Make `device` the one on which tensors are made from now on; returns what it is, for the card."""
+    import torch  # noqa: PLC0415  (--help should not load it)
+
+    if device not in ("cpu", "cuda"):
+        raise RequestError(f"--device {device!r} is not known; give cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda needs a GPU, and none is seen here; leave it out to train on the CPU")
+    torch.set_default_device(device)
+    return torch.cuda.get_device_name() if device == "cuda" else f"CPU, {os.cpu_count()} cores"
 
 
 def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any]) -> Any:

@@ -37,7 +37,8 @@ def sample_groups(rng: np.random.Generator, count: int) -> Tensor:
             scene = still(scene)
         frames = render(scene, GROUP, start=int(rng.integers(FRAMES - GROUP)))
         groups.append(frames)
-    return torch.from_numpy(np.stack(groups)).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+    pixels = torch.from_numpy(np.stack(groups)).to(torch.get_default_device())
+    return pixels.permute(0, 1, 4, 2, 3).float() / 127.5 - 1
 
 
 class AutoencoderRecipe(Recipe):
@@ -74,7 +75,7 @@ class AutoencoderRecipe(Recipe):
         video = sample_groups(np.random.default_rng(1), 12)
         output = self.model.decode_groups(self.model.encode_groups(video)).clamp(-1, 1)
         both = torch.cat([video, output], 1).permute(0, 1, 3, 4, 2)
-        return contact_sheet(((both + 1) * 127.5).round().byte().numpy(), lambda n: (0, 3, 4, 7))
+        return contact_sheet(((both + 1) * 127.5).round().byte().cpu().numpy(), lambda n: (0, 3, 4, 7))
 
     @torch.no_grad()
     def export(self, folder: Path) -> None:

@@ -79,16 +79,16 @@ class OdeInitRecipe(Recipe):
                         self.teacher, step_sigmas(config.sampler_steps), words, none, noise, config.guidance_scale
                     ),
                 ]
-                states.append(torch.stack(path_states[::stride], 1).half())
+                states.append(torch.stack(path_states[::stride], 1).half().cpu())
             config.pools.mkdir(parents=True, exist_ok=True)
             save_file({"states": torch.cat(states)}, path)
-        return load_file(path)["states"]
+        return load_file(path, device=str(torch.get_default_device()))["states"]
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config
-        rows = torch.from_numpy(seed.numpy.integers(config.trajectories, size=config.batch))
+        rows = torch.tensor(seed.numpy.integers(config.trajectories, size=config.batch))
         states = self.trajectories[rows].float()
-        level = torch.from_numpy(seed.numpy.integers(5, size=(config.batch, len(CHUNKS))))
+        level = torch.tensor(seed.numpy.integers(5, size=(config.batch, len(CHUNKS))))
         level = level.repeat_interleave(torch.tensor(CHUNKS), 1)
         noisy = states[torch.arange(config.batch)[:, None], level, torch.arange(LATENT_SHAPE[0])[None]]
         sigma = self.sigmas[level]

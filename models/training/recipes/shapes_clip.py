@@ -23,7 +23,7 @@ MAX_LOGIT_SCALE = np.log(100)
 
 @dataclass(frozen=True)
 class ShapesClipConfig:
-    steps: int = 1400
+    steps: int = 500
     batch: int = 96
     lr: float = 1.5e-3
     ema: float = 0.99
@@ -75,7 +75,7 @@ class ShapesClipRecipe(Recipe):
 
     def sample_sheet(self) -> np.ndarray:
         """The similarity of 64 held-out pictures (rows) to their 64 captions (columns), black -1 to white 1."""
-        gray = ((self._held_out_similarity(np.random.default_rng(0)) + 1) * 127.5).byte().numpy()
+        gray = ((self._held_out_similarity(np.random.default_rng(0)) + 1) * 127.5).byte().cpu().numpy()
         return np.stack([gray.repeat(6, 0).repeat(6, 1)] * 3, axis=-1)
 
     @torch.no_grad()
@@ -100,7 +100,8 @@ def diptychs(scenes: list[Scene], gap: int, rng: np.random.Generator) -> Tensor:
         start = int(rng.integers(FRAMES - gap))
         pair = [render(scene, 1, start=s)[0] for s in (start, start + gap)]
         pictures.append(np.concatenate(pair, axis=1))
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    pixels = torch.from_numpy(np.stack(pictures)).to(torch.get_default_device())
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _worn(pictures: Tensor, seed: StepSeed) -> Tensor:
