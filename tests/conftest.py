@@ -1,8 +1,10 @@
 """Shared fixtures: a tiny pipeline of the real classes, a service on a temporary folder, a rendered clip."""
 
 import os
+import secrets
 import struct
 import zlib
+from collections.abc import Iterator
 
 # before torch loads; inherited by the processes tests start, so that all of them split sums alike
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -15,7 +17,10 @@ import torch
 
 from models.pipeline import VideoPipeline, tiny_pipeline
 from models.world import Caption, Combination, render, sample_scene
+from tests.postgresql_server import PostgresqlServer, find_postgresql
 from workbench.generation import GenerationService
+from workbench.settings import Settings
+from workbench.store import Store, open_store
 
 PROMPT = "a red circle moving right on a black background"
 
@@ -52,3 +57,32 @@ def png_that_says(width: int, height: int) -> bytes:
 
     header = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + part(b"IDAT", zlib.compress(bytes(64))) + part(b"IEND", b"")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A running PostgreSQL server; tests that need it are skipped where it is not installed."""
+    if find_postgresql() is None:
+        pytest.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+    server = PostgresqlServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_settings(request, tmp_path) -> Settings:
+    """Settings with a fresh, empty database of each kind."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").new_database(f"test_{secrets.token_hex(6)}")
+    return Settings(data_dir=tmp_path / "data", database_url=url)
+
+
+@pytest.fixture
+def store(store_settings) -> Iterator[Store]:
+    opened = open_store(store_settings)
+    yield opened
+    opened.close()

@@ -1,0 +1,68 @@
+"""A real PostgreSQL server on a temporary folder, for tests; it has no password and listens on a socket only."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+START_SECONDS = 60
+PROGRAMS = ("initdb", "postgres", "pg_isready", "createdb")
+
+
+def find_postgresql() -> Path | None:
+    """The folder with PostgreSQL's programs, the newest version; None when it is not installed."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parts[4]), reverse=True)
+    on_path = [Path(program).parent for program in [shutil.which("postgres")] if program]
+    return next((folder for folder in debian + on_path if all((folder / name).exists() for name in PROGRAMS)), None)
+
+
+class PostgresqlServer:
+    """One server with one folder; as root it runs as the user that Debian's package makes, for it refuses root."""
+
+    def __init__(self) -> None:
+        self.programs = find_postgresql()
+        self.process: subprocess.Popen | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path may have 107 characters
+        self.user = "postgres" if os.geteuid() == 0 else None
+        if self.user:
+            shutil.chown(self.folder, self.user, self.user)
+        self._run("initdb", "-D", self.folder / "data", "-U", "tester", "--auth=trust", "--encoding=UTF8")
+
+    def start(self) -> None:
+        command = [self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder]
+        command += ["-c", "listen_addresses=", "-c", "max_connections=200"]
+        end = time.monotonic() + START_SECONDS
+        self.process = None
+        while self._fails("pg_isready", "-h", self.folder, "-q"):
+            if time.monotonic() > end:
+                raise RuntimeError("PostgreSQL did not start")
+            if self.process is None or self.process.poll() is not None:  # the one before may still be letting go
+                self.process = subprocess.Popen(command, **self._quietly())
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop now, whoever is connected."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(START_SECONDS)
+
+    def remove(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_database(self, name: str) -> str:
+        """Make an empty database and return its URL."""
+        self._run("createdb", "-h", self.folder, "-U", "tester", name)
+        return f"postgresql://tester@/{name}?host={self.folder}"
+
+    def _run(self, program: str, *arguments: object) -> None:
+        subprocess.run([self.programs / program, *map(str, arguments)], check=True, **self._quietly())
+
+    def _fails(self, program: str, *arguments: object) -> bool:
+        return subprocess.run([self.programs / program, *map(str, arguments)], **self._quietly()).returncode != 0
+
+    def _quietly(self) -> dict:
+        return {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": self.folder, "user": self.user}

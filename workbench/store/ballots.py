@@ -1,0 +1,249 @@
+"""Assignments and votes. A vote is written once, whatever is sent twice; an undo is one more row."""
+
+from dataclasses import asdict, fields
+
+from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from workbench.store import schema
+from workbench.store.database import Database
+from workbench.store.records import AlreadyVoted, Assignment, Ballot, Clip, KeyReused, Person, StudyRecord, new_id, now
+
+BODY_LIMIT = 2000  # characters kept of what was refused
+CLIP = [field.name for field in fields(Clip)]
+
+
+class Ballots:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def assignment(self, identity: str) -> Assignment | None:
+        with self._database.read() as connection:
+            return _assignment(connection, schema.assignment.c.id == identity)
+
+    def open_assignment(self, person: Person, study: StudyRecord) -> Assignment | None:
+        """The oldest assignment of this person that has no vote that counts."""
+        with self._database.read() as connection:
+            return _assignment(connection, _of(person, study), unvoted=True)
+
+    def progress(self, person: Person, study: StudyRecord) -> tuple[int, set[str]]:
+        """How many votes of this person count, and the pairs that were ever handed to them."""
+        table, (vote, undo) = schema.assignment, _live_votes()
+        query = (
+            select(table.c.pair, vote.c.id, undo.c.vote)
+            .join(vote, vote.c.assignment == table.c.id, isouter=True)
+            .join(undo, undo.c.vote == vote.c.id, isouter=True)
+            .where(_of(person, study))
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return sum(1 for _, voted, undone in rows if voted and not undone), {pair for pair, _, _ in rows}
+
+    def assign(
+        self,
+        person: Person,
+        study: StudyRecord,
+        pair: str,
+        *,
+        swapped: bool,
+        propensity: float,
+    ) -> Assignment:
+        """Hand a pair to a person. Where they have an open assignment already, a second request at once say, it is
+        that one they get."""
+        table = schema.assignment
+        identity = new_id()
+        with self._database.write() as connection:
+            # one person's requests take turns; SQLite has one writer anyway
+            connection.execute(
+                select(schema.annotator.c.id).where(schema.annotator.c.id == person.id).with_for_update()
+            )
+            found = _assignment(connection, _of(person, study), unvoted=True)
+            if found:
+                return found
+            values = {"id": identity, "study": study.id, "version": study.version}
+            values |= {"protocol_hash": study.protocol_hash}
+            more = {"annotator": person.id, "pair": pair, "swapped": int(swapped), "propensity": propensity}
+            tokens = {"left_token": new_token(), "right_token": new_token(), "issued_at": now()}
+            connection.execute(table.insert().values(**values, **more, **tokens))
+            counted = schema.pair.c.issued + 1
+            connection.execute(update(schema.pair).where(schema.pair.c.id == pair).values(issued=counted))
+            return _assignment(connection, table.c.id == identity)
+
+    def media(self, token: str) -> str | None:
+        """The file, below the data folder, that a media token stands for."""
+        table, pair, clip = schema.assignment, schema.pair, schema.clip
+        with self._database.read() as connection:
+            for column, plain, swapped in (
+                (table.c.left_token, pair.c.first_clip, pair.c.second_clip),
+                (table.c.right_token, pair.c.second_clip, pair.c.first_clip),
+            ):
+                query = select(table.c.swapped, plain, swapped).join(pair, pair.c.id == table.c.pair)
+                row = connection.execute(query.where(column == token)).first()
+                if row:
+                    return connection.execute(select(clip.c.file).where(clip.c.id == row[1 + row[0]])).scalar()
+        return None
+
+    def record(self, ballot: Ballot) -> str:
+        """Write a vote and return its id once it is safe. The same key on the same assignment is the same vote.
+
+        Raises KeyReused for a key of another assignment, AlreadyVoted when a vote counts already, StoreUnavailable
+        when nothing could be written.
+        """
+        try:
+            return self._record(ballot)
+        except IntegrityError:
+            # on PostgreSQL a twin of this request may have committed between our look and our write
+            return self._record(ballot)
+
+    def _record(self, ballot: Ballot) -> str:
+        vote = schema.vote
+        with self._database.write() as connection:
+            # first the lock, then the look: votes on one assignment take turns
+            connection.execute(
+                select(schema.assignment.c.id).where(schema.assignment.c.id == ballot.assignment).with_for_update()
+            )
+            twin = connection.execute(select(vote.c.id, vote.c.assignment).where(vote.c.key == ballot.key)).first()
+            if twin and twin.assignment != ballot.assignment:
+                raise KeyReused
+            if twin:
+                return twin.id
+            voted, undone = _counts(connection, ballot.assignment)
+            if voted > undone:
+                raise AlreadyVoted
+            return _insert(connection, ballot, attempt=voted)
+
+    def undo(self, assignment: str) -> str | None:
+        """Take back the vote that counts, by a record of its own; its id, or None when there is none."""
+        vote = schema.vote
+        with self._database.write() as connection:
+            connection.execute(
+                select(schema.assignment.c.id).where(schema.assignment.c.id == assignment).with_for_update()
+            )
+            voted, undone = _counts(connection, assignment)
+            if voted == undone:
+                return None
+            last = select(vote.c.id).where(vote.c.assignment == assignment).order_by(vote.c.attempt.desc()).limit(1)
+            identity = connection.execute(last).scalar_one()
+            connection.execute(schema.undo.insert().values(vote=identity, created_at=now()))
+        return identity
+
+    def refuse(self, annotator: str | None, assignment: str | None, reason: str, sentence: str, body: str) -> None:
+        """Keep what was refused and why; long bodies are cut."""
+        kept = body.replace("\0", "")[:BODY_LIMIT]
+        values = {"id": new_id(), "created_at": now(), "annotator": annotator, "reason": reason, "sentence": sentence}
+        with self._database.write() as connection:
+            named = (assignment or "").replace("\0", "")[:80] or None
+            connection.execute(schema.refusal.insert().values(**values, assignment=named, body=kept))
+
+    def recent_votes(self, person: Person, since: str) -> int:
+        """How many votes this person has cast after a moment, undone ones included."""
+        vote, table = schema.vote, schema.assignment
+        query = (
+            select(func.count())
+            .select_from(vote)
+            .join(table, table.c.id == vote.c.assignment)
+            .where(table.c.annotator == person.id, vote.c.created_at > since)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def tallies(self, study: StudyRecord, question: str) -> list[tuple[str, str, str, int]]:
+        """(system on the left, on the right, answer, how often) over the votes that count, checks left out."""
+        table, pair, answer, (vote, undo) = schema.assignment, schema.pair, schema.answer, _live_votes()
+        first, second = schema.clip.alias("first"), schema.clip.alias("second")
+        query = (
+            select(first.c.system, second.c.system, table.c.swapped, answer.c.answer, func.count())
+            .select_from(vote)
+            .join(undo, undo.c.vote == vote.c.id, isouter=True)
+            .join(answer, and_(answer.c.vote == vote.c.id, answer.c.question == question))
+            .join(table, table.c.id == vote.c.assignment)
+            .join(pair, pair.c.id == table.c.pair)
+            .join(first, first.c.id == pair.c.first_clip)
+            .join(second, second.c.id == pair.c.second_clip)
+            .where(table.c.study == study.id, table.c.version == study.version)
+            .where(pair.c.check_kind == "", undo.c.vote.is_(None))
+            .group_by(first.c.system, second.c.system, table.c.swapped, answer.c.answer)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [(b, a, given, n) if swapped else (a, b, given, n) for a, b, swapped, given, n in rows]
+
+
+def _of(person: Person, study: StudyRecord):
+    table = schema.assignment
+    return and_(table.c.annotator == person.id, table.c.study == study.id, table.c.version == study.version)
+
+
+def new_token() -> str:
+    """Twice as long as an id: it opens a clip to whoever has it."""
+    return new_id() + new_id()
+
+
+def _live_votes():
+    return schema.vote, schema.undo
+
+
+def _counts(connection: Connection, assignment: str) -> tuple[int, int]:
+    vote, undo = schema.vote, schema.undo
+    query = (
+        select(func.count(vote.c.id), func.count(undo.c.vote))
+        .join(undo, undo.c.vote == vote.c.id, isouter=True)
+        .where(vote.c.assignment == assignment)
+    )
+    voted, undone = connection.execute(query).one()
+    return voted, undone
+
+
+def _insert(connection: Connection, ballot: Ballot, *, attempt: int) -> str:
+    identity = new_id()
+    values = {"id": identity, "assignment": ballot.assignment, "key": ballot.key, "attempt": attempt}
+    more = {"watched_seconds": ballot.watched_seconds, "seconds": ballot.seconds, "app_version": ballot.app_version}
+    connection.execute(schema.vote.insert().values(**values, **more, created_at=now()))
+    answers = [{"vote": identity, "question": question, "answer": given} for question, given in ballot.answers]
+    connection.execute(schema.answer.insert(), answers)
+    if ballot.flags:
+        rows = [{"vote": identity, "position": i, **asdict(flag)} for i, flag in enumerate(ballot.flags)]
+        connection.execute(schema.flag.insert(), rows)
+    return identity
+
+
+def _assignment(connection: Connection, where, *, unvoted: bool = False) -> Assignment | None:
+    """The oldest assignment for which `where` holds; with `unvoted`, the oldest that has no vote that counts."""
+    table, pair, (vote, undo) = schema.assignment, schema.pair, _live_votes()
+    first, second = schema.clip.alias("first"), schema.clip.alias("second")
+    live = (
+        select(vote.c.id)
+        .join(undo, undo.c.vote == vote.c.id, isouter=True)
+        .where(vote.c.assignment == table.c.id, undo.c.vote.is_(None))
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            table,
+            pair.c.check_kind,
+            pair.c.prompt,
+            pair.c.seed,
+            live.label("live"),
+            *(first.c[name].label(f"first_{name}") for name in CLIP),
+            *(second.c[name].label(f"second_{name}") for name in CLIP),
+        )
+        .join(pair, pair.c.id == table.c.pair)
+        .join(first, first.c.id == pair.c.first_clip)
+        .join(second, second.c.id == pair.c.second_clip)
+        .where(where)
+        .order_by(table.c.issued_at)
+        .limit(1)
+    )
+    if unvoted:
+        query = query.where(live.is_(None))
+    row = connection.execute(query).first()
+    return _from_row(row) if row else None
+
+
+def _from_row(row: Row) -> Assignment:
+    values = row._mapping
+    sides = [Clip(**{name: values[f"{which}_{name}"] for name in CLIP}) for which in ("first", "second")]
+    left, right = reversed(sides) if row.swapped else sides
+    kept = {field.name: values[field.name] for field in fields(Assignment) if field.name in values}
+    return Assignment(**kept, left=left, right=right, vote=row.live)

@@ -1,0 +1,138 @@
+"""What the store hands out and takes in, as plain values."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+ROLES = ("researcher", "reviewer", "annotator")
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study at one version; `definition` is JSON. `frozen_at` is None while the protocol may still be changed."""
+
+    id: str
+    version: int
+    title: str
+    definition: str
+    protocol_hash: str
+    state: str
+    created_at: str
+    frozen_at: str | None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A display copy: `file` lies below the data folder, `origin` is the clip of the store it shows ("" for none)."""
+
+    id: str
+    study: str
+    system: str
+    prompt: str
+    seed: int
+    file: str
+    frames: int
+    fps: float
+    width: int
+    height: int
+    bytes: int
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two clips by id; `check_kind` is "", "degraded" (the second clip is) or "identical"."""
+
+    id: str
+    study: str
+    version: int
+    prompt: str
+    seed: int
+    first_clip: str
+    second_clip: str
+    check_kind: str = ""
+
+
+@dataclass(frozen=True)
+class PairState:
+    """A pair as sampling sees it: its systems, and how often it was handed out."""
+
+    id: str
+    prompt: str
+    first_system: str
+    second_system: str
+    check_kind: str
+    issued: int
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a role. Locally a name is enough to be one."""
+
+    id: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A pair handed to an annotator, with what decides how it is shown and judged.
+
+    `votes` counts its votes, undone ones included; `vote` is the id of the one that counts, None when there is none.
+    """
+
+    id: str
+    study: str
+    version: int
+    annotator: str
+    pair: str
+    check_kind: str
+    prompt: str
+    seed: int
+    left: Clip
+    right: Clip
+    left_token: str
+    right_token: str
+    issued_at: str
+    vote: str | None
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A moment that an annotator marked on one side."""
+
+    side: str
+    time_seconds: float
+    kind: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A vote to be recorded: `answers` are (question, answer) pairs."""
+
+    assignment: str
+    key: str
+    answers: tuple[tuple[str, str], ...]
+    watched_seconds: float
+    seconds: float
+    app_version: str
+    flags: tuple[Flag, ...] = ()
+
+
+class KeyReused(Exception):
+    """The vote's key belongs to a vote on another assignment."""
+
+
+class AlreadyVoted(Exception):
+    """The assignment has a vote that counts."""
+
+
+def new_id() -> str:
+    """Random and meaningless: an identity that nobody can guess or sort by."""
+    return secrets.token_urlsafe(12)
+
+
+def now() -> str:
+    """This moment as UTC ISO 8601 with microseconds, which sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
