@@ -118,20 +118,32 @@ def coded_page(open_page, kind: str = "sheets"):
 
 
 @pytest.mark.parametrize(
-    "path, selector", [("/", "#generate"), ("/compare", "#compare"), ("/models", "#models-table table")]
+    "path, selector",
+    [
+        ("/", "#generate"),
+        ("/compare", "#compare"),
+        ("/evaluate", ".wb-metric"),
+        ("/models", "#models-table table"),
+    ],
 )
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_open_without_errors(open_page, path, selector, scheme):
     page = open_page(path, selector, color_scheme=scheme)
     page.wait_for_timeout(800)
     assert page.title() == "ASD Workbench"
-    assert page.locator("nav, .nav-holder").first.inner_text().split() == ["Generate", "Compare", "Models"]
+    assert page.locator("nav, .nav-holder").first.inner_text().split() == [
+        "Generate",
+        "Compare",
+        "Evaluate",
+        "Models",
+    ]
 
 
 def test_a_phone_shows_everything_without_sideways_scrolling(open_page):
     for path, selector in (
         ("/", "#generate"),
         (LINK.format(sides=SIDES), f"{PLAYER}[data-state=ready]"),
+        ("/evaluate", ".wb-metric"),
         ("/models", "table"),
     ):
         page = open_page(path, selector, viewport={"width": 390, "height": 800})

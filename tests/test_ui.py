@@ -74,11 +74,12 @@ def test_health_and_openapi(url):
 def test_pages_have_no_footer_and_keep_no_history(url):
     config = httpx.get(f"{url}/config").json()
     assert config["footer_links"] == [] and not config.get("run_history") and not config["analytics_enabled"]
-    assert [page[1] for page in config["pages"]][1:] == ["Compare", "Models"]
+    assert [page[1] for page in config["pages"]][1:] == ["Compare", "Evaluate", "Models"]
 
 
 def test_only_the_workbench_endpoints_are_public(client):
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/models", "/generate", "/compare"}
+    named = set(client.view_api(return_format="dict")["named_endpoints"])
+    assert named == {"/models", "/generate", "/compare", "/evaluate"}
 
 
 def test_another_site_gets_no_access(url):

@@ -30,12 +30,13 @@ COMPARE = (
     "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=7&frame=30"
     "&sides=shapes-self-forcing:1:0,shapes-asd:1:0,shapes-asd:1:4"
 )
+EVALUATED = ["temporal_flickering", "warping_error", "sharpness", "oracle_shape_error", "oracle_color_error"]
 MINUTES = 10 * 60_000
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
-        "screenshots", help="picture the pages", description="Save generate.png and compare.png."
+        "screenshots", help="picture the pages", description="Save generate.png, compare.png and evaluate.png."
     )
     parser.add_argument(
         "--out", type=Path, default=Path("docs/images"), metavar="DIR", help="folder (default docs/images)"
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             open_browser() as browser,
         ):
             page = browser.new_page(viewport=SIZE)
-            for name, shoot in (("generate", picture_generate), ("compare", picture_compare)):
+            for name, shoot in PICTURES.items():
                 shoot(page, url)
                 page.screenshot(path=options.out / f"{name}.png", full_page=True)
                 say(str(options.out / f"{name}.png"))
@@ -99,6 +100,22 @@ def picture_compare(page: "Page", url: str) -> None:
     wait_until_done(page)
     page.wait_for_selector(".wb-plot .main-svg")
     pause_at(page, 30)
+
+
+def picture_evaluate(page: "Page", url: str) -> None:
+    page.click("#status a:has-text('Evaluate these clips')")  # those of the comparison just pictured
+    page.wait_for_selector("#metrics .wb-metric")
+    page.wait_for_function("() => document.querySelector('#picker .wb-count').innerText === '3 chosen'")
+    page.click("#metrics button:has-text('None')")
+    for name in EVALUATED:
+        page.check(f"#metrics input[value={name}]")
+    page.click("#run")
+    wait_until_done(page)
+    page.wait_for_selector(".wb-plot .main-svg")
+    pause_at(page, 30)
+
+
+PICTURES = {"generate": picture_generate, "compare": picture_compare, "evaluate": picture_evaluate}
 
 
 def wait_until_done(page: "Page") -> None:

@@ -74,7 +74,11 @@ def status(run: Run) -> dict[str, Any]:
         text = f"This failed on the server ({run.error}) after {done}; press “Go on” to try again."
         return {"state": "error", "text": text}
     if not run.complete:
-        return common | {"state": "idle", "text": f"Cancelled: {done} are done.", **_files(run)}
+        return common | {
+            "state": "idle",
+            "text": f"Stopped: {done} are done. “Go on” takes up the rest.",
+            **_files(run),
+        }
     seconds = sum(row.seconds for row in run.rows)
     text = f"Done: {_count(total, 'clip')}, {_count(len(run.facts), 'metric')}, {seconds:.1f} s of computing."
     return common | {"state": "done", "text": text, **_files(run)}
