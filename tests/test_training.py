@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,19 @@ def test_only_the_trained_roles_move(chain, folder, name):
 
 def test_processes_that_train_together_end_with_one_set_of_weights_from_different_batches(chain, folder, tmp_path):
     row, config = RECIPES["teacher"], smoke("teacher", folder)
-    runs = [
-        Run(tmp_path / str(rank), config.steps, peers=Peers(tmp_path / "meetings", rank, 2, every=4))
-        for rank in range(2)
-    ]
-    recipes = [row.build(config) for _ in runs]
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(train, recipes, runs))
+
+    def together(steps: int, *, resume: bool) -> tuple[list, list[Run]]:
+        runs = [
+            Run(tmp_path / name, steps, peers=Peers(tmp_path / "first", rank, 2, every=2))
+            for rank, name in enumerate(["first", "second"])
+        ]
+        recipes = [row.build(config) for _ in runs]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(partial(train, resume=resume), recipes, runs))
+        return recipes, runs
+
+    together(config.steps // 2, resume=False)
+    recipes, runs = together(config.steps, resume=True)
     first, second = (recipe.averages["teacher"].values for recipe in recipes)
     assert all(torch.equal(first[name], second[name]) for name in first)
     losses = [(run.out / "log.jsonl").read_text() for run in runs]

@@ -123,7 +123,8 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     (run.out / "run.json").write_text(
         json.dumps({"steps": run.steps, "seed": run.seed, **run.facts}, indent=2, default=str) + "\n"
     )
-    first, seconds = _load(recipe, run.out) if resume else (0, 0.0)
+    # processes that train together go on from the first one's state: theirs may be a save ahead or behind
+    first, seconds = _load(recipe, run.peers.home if run.peers else run.out) if resume else (0, 0.0)
     writer = SummaryWriter(str(run.out / "tensorboard"), purge_step=first)
     history = _History(run.out / "log.jsonl", first)
     latest: dict[str, float] = {}
@@ -147,7 +148,7 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
             if sheet is not None:
                 writer.add_image("samples", sheet, done, dataformats="HWC")
                 _write_png(run.out / "samples.png", sheet)
-        if done % run.save_every == 0 or done == run.steps:
+        if (done % run.save_every == 0 or done == run.steps) and not (run.peers and run.peers.rank):
             _save(recipe, run.out, done, seconds + time.monotonic() - began)
     writer.close()
     recipe.export(run.out / "export")

@@ -17,9 +17,9 @@ Weights = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Peers:
-    """This process is number `rank` (from 0) of `count`; they meet in `folder`."""
+    """This process is number `rank` (from 0) of `count`; they meet in `home`, where the first one keeps its run."""
 
-    folder: Path
+    home: Path
     rank: int = 0
     count: int = 1
     every: int = 50
@@ -33,7 +33,7 @@ class Peers:
 
         Raises ChildProcessError when the process that started this one is gone.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         mine = self._file(done, self.rank)
         torch.save(weights, mine.with_suffix(".tmp"))
         mine.with_suffix(".tmp").replace(mine)
@@ -57,4 +57,4 @@ class Peers:
         return torch.load(path, weights_only=True)
 
     def _file(self, done: int, rank: int) -> Path:
-        return self.folder / f"{done}-{rank}.pt"
+        return self.home / f"meeting-{done}-{rank}.pt"

@@ -77,7 +77,7 @@ def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any]) -> 
     from models.training.loop import Run  # noqa: PLC0415  (loads torch; --help should not)
     from models.training.peers import Peers  # noqa: PLC0415
 
-    peers = Peers(options.out / "meetings", options.rank, options.processes)
+    peers = Peers(options.out, options.rank, options.processes)
     sample_every = 0 if options.rank else SAMPLE_EVERY
     out = options.out / f"rank{options.rank}" if options.rank else options.out
     return Run(out, config.steps, options.seed, sample_every=sample_every, facts=facts, peers=peers)

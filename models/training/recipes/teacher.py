@@ -48,8 +48,8 @@ class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
     start: Path | None = None
-    steps: int = 7200
-    lr: float = 2e-3
+    steps: int = 6700
+    lr: float = 2.5e-3
     frame_batch: int = 128
     clip_batch: int = 8
     frames_only: float = 0.4
