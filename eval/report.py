@@ -122,6 +122,12 @@ def _summary(name: str, scores: Sequence[ClipScores]) -> Summary:
     )
 
 
+def _reason(scores: ClipScores, name: str) -> str:
+    if name in scores.results:
+        return scores.results[name].reason
+    return "skipped" if scores.skipped else "not asked for"
+
+
 def summary_table(rows: Sequence[Summary]) -> pd.DataFrame:
     """`summary` as a table without the reasons."""
     return pd.DataFrame([{k: v for k, v in asdict(row).items() if k != "reasons"} for row in rows])

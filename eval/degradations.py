@@ -1,0 +1,181 @@
+"""Clips degraded on purpose from a known frame, to see which metric moves, which way, and when.
+
+All of it is drawn by code from a fixed seed: a textured pan with a disc that moves across it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from eval.evaluator import Source, evaluate
+from eval.metric import Metric
+
+FRAMES = 32
+BREAK = 16
+HEIGHT, WIDTH = 160, 240
+SPEED = 1.5  # pixels a frame
+
+
+def clean_clip(seed: int = 0) -> np.ndarray:
+    """(32, 160, 240, 3) uint8 RGB: a coloured texture that pans, and a disc that crosses it."""
+    return render(np.arange(FRAMES), seed)
+
+
+def render(moments: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The clip at any moments, counted in frames; fractions of a pixel are interpolated."""
+    rng = np.random.default_rng(seed)
+    rough = rng.integers(0, 256, (HEIGHT + 32, WIDTH + 128, 3)).astype(np.float32)
+    texture = sum(w * _unit(cv2.GaussianBlur(rough, (0, 0), s)) for s, w in ((12, 34), (3, 20), (1.2, 18)))
+    texture += np.float32([150, 110, 90])
+    return np.stack([_frame(texture, float(moment)) for moment in moments])
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    return (image - image.mean((0, 1))) / image.std((0, 1))
+
+
+def _frame(texture: np.ndarray, moment: float) -> np.ndarray:
+    shift = np.float32([[1, 0, -8 - SPEED * moment], [0, 1, -8]])
+    frame = cv2.warpAffine(texture, shift, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    centre = (round((60 + 3 * moment) * 16), 80 * 16)
+    cv2.circle(frame, centre, 22 * 16, (215, 60, 50), -1, cv2.LINE_AA, shift=4)
+    return frame.clip(0, 255).round().astype(np.uint8)
+
+
+Degrade = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """`apply` gives a clip that is the clean one before `BREAK`. `moves`: the metrics it is for, and their direction.
+
+    `may_move` names metrics that see it too, by what they are.
+    """
+
+    title: str
+    apply: Degrade
+    moves: Mapping[str, int]
+    may_move: Sequence[str] = field(default_factory=tuple)
+
+
+def _each(change: Callable[[np.ndarray, int], np.ndarray]) -> Degrade:
+    """Change every frame from `BREAK` on; `change` takes a float frame and its index."""
+
+    def apply(clip: np.ndarray) -> np.ndarray:
+        changed = [change(clip[t].astype(np.float32), t) for t in range(BREAK, len(clip))]
+        return np.concatenate([clip[:BREAK], np.stack(changed).clip(0, 255).round().astype(np.uint8)])
+
+    return apply
+
+
+def _noise(frame: np.ndarray, t: int) -> np.ndarray:
+    return frame + np.random.default_rng(t).normal(0, 6, frame.shape)
+
+
+def _gray(frame: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
+
+
+def _jpeg(frame: np.ndarray, t: int) -> np.ndarray:
+    packed = cv2.imencode(".jpg", frame.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 8])[1]
+    return cv2.imdecode(packed, cv2.IMREAD_COLOR)
+
+
+def _freeze(clip: np.ndarray) -> np.ndarray:
+    return np.concatenate([clip[:BREAK], np.repeat(clip[BREAK - 1 : BREAK], len(clip) - BREAK, 0)])
+
+
+def _judder(clip: np.ndarray) -> np.ndarray:
+    """Every second frame is shown where it would be one frame and a half later."""
+    late = np.arange(BREAK, len(clip))
+    return np.concatenate([clip[:BREAK], render(late + 1.5 * (late % 2))])
+
+
+PAIRS = ("temporal_flickering", "frame_difference")
+DEGRADATIONS: dict[str, Degradation] = {
+    "blur": Degradation(
+        "Blur", _each(lambda f, t: cv2.GaussianBlur(f, (0, 0), 2)), {"sharpness": -1}, ("contrast", *PAIRS)
+    ),
+    "noise": Degradation(
+        "Noise",
+        _each(_noise),
+        {"sharpness": 1, "warping_error": 1, "motion_smoothness_flow": -1, "temporal_flickering": -1},
+        ("frame_difference",),
+    ),
+    "flicker": Degradation(
+        "Flicker",
+        _each(lambda f, t: f + (6 if t % 2 else -6)),
+        {"luma_flicker": 1, "warping_error": 1, "temporal_flickering": -1, "motion_smoothness_flow": -1},
+        ("frame_difference",),
+    ),
+    "freeze": Degradation(
+        "Freeze", _freeze, {"dynamic_degree_flow": -1, "frame_difference": -1, "temporal_flickering": 1}
+    ),
+    "judder": Degradation(
+        "Judder",
+        _judder,
+        {"motion_smoothness_flow": -1},
+        ("dynamic_degree_flow", "warping_error", *PAIRS),
+    ),
+    "gray": Degradation(
+        "Loss of colour",
+        _each(lambda f, t: _gray(f) + 0.35 * (f - _gray(f))),
+        {"saturation": -1, "colorfulness": -1},
+        PAIRS,
+    ),
+    "colour_shift": Degradation(
+        "Colour shift",
+        _each(lambda f, t: f + np.float32([45, 0, -45])),
+        {"saturation": 1, "colorfulness": 1},
+        ("exposure",),
+    ),
+    "darker": Degradation("Darker", _each(lambda f, t: f - 35), {"exposure": -1}, ("saturation",)),
+    "flatter": Degradation(
+        "Less contrast",
+        _each(lambda f, t: f.mean((0, 1)) + 0.5 * (f - f.mean((0, 1)))),
+        {"contrast": -1, "sharpness": -1},
+        ("saturation", "colorfulness", *PAIRS),
+    ),
+    "jpeg": Degradation(
+        "Compression",
+        _each(_jpeg),
+        {"blockiness": 1},
+        ("warping_error", "motion_smoothness_flow", "sharpness", "saturation", "colorfulness", *PAIRS),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Response:
+    """How a curve changes: mean `change` from `BREAK` on, largest absolute change `before`, `first` frame that moves.
+
+    A curve that compares a frame with the next one may move one frame earlier, and is given that frame.
+    """
+
+    change: float
+    before: float
+    first: int | None
+
+
+def responses(metrics: Sequence[Metric], fps: float = 16.0) -> dict[str, dict[str, Response]]:
+    """{degradation: {metric: response}}, changes as a share of the metric's strongest response to any of them."""
+    clean = clean_clip()
+    clips = {"": clean} | {name: row.apply(clean) for name, row in DEGRADATIONS.items()}
+    scores = evaluate([Source(name, frames=frames, fps=fps) for name, frames in clips.items()], metrics)
+    curves = {s.id: {name: np.array(r.per_frame, float) for name, r in s.results.items()} for s in scores}
+    found = {name: {m: _response(curves[name][m], curves[""][m]) for m in curves[""]} for name in DEGRADATIONS}
+    strongest = {m: max(abs(row[m].change) for row in found.values()) or 1.0 for m in curves[""]}
+    return {
+        name: {m: Response(r.change / strongest[m], r.before, r.first) for m, r in row.items()}
+        for name, row in found.items()
+    }
+
+
+def _response(curve: np.ndarray, clean: np.ndarray) -> Response:
+    difference = np.nan_to_num(curve - clean)
+    known = ~np.isnan(clean[BREAK:])
+    moved = np.flatnonzero(np.abs(difference) > 0.05 * np.abs(difference).max())
+    first = int(moved[0]) if len(moved) else None
+    return Response(float(difference[BREAK:][known].mean()), float(np.abs(difference[: BREAK - 1]).max()), first)
