@@ -12,10 +12,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 
 from workbench import __version__
+from workbench.accounts import Accounts
 from workbench.charts import plotly_folder
 from workbench.generation import GenerationService
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
+from workbench.store import open_store
+from workbench.study_clips import StudyClips
+from workbench.study_maker import registry_maker
 from workbench.ui.context import Context
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.library import library_router
@@ -23,6 +27,8 @@ from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
+from workbench.ui.voting_api import voting_router
+from workbench.voting import VotingService
 
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
@@ -32,7 +38,10 @@ QUEUE_SIZE = 64
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     """The whole application; serve it with any ASGI server."""
     evaluations = EvaluationService(settings.data_dir, settings.allow_folder)
-    context = Context(service, evaluations, settings)
+    store = open_store(settings)
+    voting = VotingService(store, settings, StudyClips(store, settings.data_dir, registry_maker(service)))
+    context = Context(service, evaluations, settings, voting)
+    accounts = Accounts(settings.auth) if settings.auth else None
     app = FastAPI(
         title="ASD Workbench", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
@@ -44,7 +53,9 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         """Answers once the server takes requests."""
         return {"status": "ok", "version": __version__}
 
-    app.include_router(media_router(context.media))
+    app.state.voting = voting
+    app.include_router(voting_router(voting, accounts))
+    app.include_router(media_router(context.media, voting.media))
     app.include_router(library_router(evaluations))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
     app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")

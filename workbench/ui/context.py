@@ -12,6 +12,7 @@ from workbench.generation import GenerationService
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.ui.media import MediaTokens
+from workbench.voting import VotingService
 
 # every handler that touches a network shares this queue, so two never run at once
 MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
@@ -28,11 +29,12 @@ MAX_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class Context:
-    """The services that make and evaluate clips, how this server was started, and the media it hands out."""
+    """The services that make, evaluate and vote on clips, how this server was started, the media it hands out."""
 
     service: GenerationService
     evaluations: EvaluationService
     settings: Settings
+    voting: VotingService
     media: MediaTokens = field(default_factory=MediaTokens)
 
     def check_writable(self) -> None:

@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,15 +68,15 @@ class MediaTokens:
         return f"/media/{token}"
 
 
-def media_router(media: MediaTokens) -> APIRouter:
-    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests."""
+def media_router(media: MediaTokens, find: Callable[[str], Path | None] = lambda token: None) -> APIRouter:
+    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests. `find` knows tokens kept elsewhere."""
     router = APIRouter(tags=["media"])
 
     @router.get("/media/{token}")
     @router.get("/api/v1/media/{token}")
     def read(token: str) -> Response:
         """A clip, a manifest or a sheet of frames."""
-        medium = media.get(token)
+        medium = media.get(token) or _found(find(token))
         if medium is None or (isinstance(medium.content, Path) and not medium.content.is_file()):
             raise HTTPException(404, "this medium is no longer on the server; make the clip again")
         # a tag of its own and a fixed date: neither tells when the file was made
@@ -90,3 +91,7 @@ def media_router(media: MediaTokens) -> APIRouter:
         return FileResponse(medium.content, media_type=medium.mime, headers=headers)
 
     return router
+
+
+def _found(path: Path | None) -> Medium | None:
+    return Medium(path, TYPES[path.suffix.lower()]) if path else None

@@ -125,14 +125,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             yield update
 
     async def start(
-        chosen: dict | None, files: list[str] | None, place: str, texts: str, wanted: dict | None
+        chosen: dict | None, files: list[str] | None, place: str | None, texts: str | None, wanted: dict | None
     ) -> AsyncIterator[Update]:
         try:
             context.check_writable()
             # before the list of metrics has reached the page, none can have been unchosen
             names = wanted["chosen"] if wanted else view.default_metrics(context)
             ids = (chosen or {}).get("chosen", [])
-            plan, notice = await asyncio.to_thread(make_plan, context, ids, files or [], place, texts, names)
+            plan, notice = await asyncio.to_thread(
+                make_plan, context, ids, files or [], place or "", texts or "", names
+            )
             started = context.evaluations.start(plan)
         except Exception as error:
             yield {status: {"state": "error", "text": sentence(error, *(files or []))}, **ready()}
