@@ -1,0 +1,69 @@
+"""Which pair tells most: votes go where they narrow the ratings."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from eval.preferences import davidson
+from eval.preferences.davidson import Design
+
+Pair = tuple[str, str]
+# a few imagined votes a pair, so that the first votes are spread and nothing is certain
+IMAGINED = 0.5
+EXPLORE = 0.2
+
+
+def pair_values(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, float]]) -> dict[Pair, float]:
+    """How much one more vote on each pair (a before b in `systems`) would lower the sum of the squared standard errors
+    of all gaps between systems, in squared log strengths (the A-criterion of optimal design).
+
+    `counts[a, b]` are wins of a, wins of b and ties (with both bad) so far; pairs without votes may be missing.
+    """
+    design, table = _tally(systems, counts)
+    coefficients = davidson.fit(design, table + IMAGINED)
+    covariance = _covariance(design, table, coefficients)
+    single = davidson.information_per_vote(design, coefficients)
+    contrasts = _contrasts(design)
+    weight = contrasts.T @ contrasts
+    values = {}
+    for (a, b), gain in zip(design.groups, single, strict=True):
+        # of rank two at most; inverse of I + gain keeps it exact
+        after = covariance - covariance @ gain @ np.linalg.solve(np.eye(design.size) + covariance @ gain, covariance)
+        values[systems[a], systems[b]] = float(np.trace(weight @ (covariance - after)))
+    return values
+
+
+def choose_pair(
+    values: Mapping[Pair, float], generator: np.random.Generator, *, explore: float = EXPLORE
+) -> tuple[str, str, float]:
+    """A pair and the probability with which it was chosen: the most telling one, or with `explore` any."""
+    pairs = list(values)
+    best = max(pairs, key=lambda pair: values[pair])
+    chosen = pairs[int(generator.integers(len(pairs)))] if generator.random() < explore else best
+    return *chosen, explore / len(pairs) + (1 - explore) * (chosen == best)
+
+
+def widest(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, float]], z: float = 1.96) -> float:
+    """Width of the widest 95 % interval of a gap between two systems, in log strengths, were votes independent."""
+    design, table = _tally(systems, counts)
+    covariance = _covariance(design, table, davidson.fit(design, table + IMAGINED))
+    contrasts = _contrasts(design)
+    return float(2 * z * np.sqrt(np.einsum("cd,de,ce->c", contrasts, covariance, contrasts).max()))
+
+
+def _tally(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, float]]) -> tuple[Design, np.ndarray]:
+    pairs = tuple((a, b) for a in range(len(systems)) for b in range(a + 1, len(systems)))
+    table = np.array([counts.get((systems[a], systems[b]), (0, 0, 0)) for a, b in pairs], float)
+    return Design(len(systems), pairs, side=False, ties=True), table.reshape(-1, 3)
+
+
+def _covariance(design: Design, table: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    return np.linalg.inv(davidson.information(design, table + IMAGINED / 3, coefficients, davidson.PRIOR_SD))
+
+
+def _contrasts(design: Design) -> np.ndarray:
+    """All gaps between two systems, (pairs, size)."""
+    rows = np.zeros((len(design.groups), design.size))
+    for row, (a, b) in zip(rows, design.groups, strict=True):
+        row[: design.systems - 1] = design.basis[a] - design.basis[b]
+    return rows
