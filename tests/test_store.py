@@ -110,7 +110,11 @@ def test_a_vote_comes_back_as_a_row(store, study, ann):
     assert (row["left_system"], row["right_system"]) == (SYSTEMS[1], SYSTEMS[0])
     assert (row["prompt"], row["watched_seconds"], row["undone"]) == ("prompt 0", 4.0, False)
     (flag,) = store.flags().to_dict("records")
-    assert tuple(flag) == FLAG_COLUMNS and flag["comment"] == "<b>here</b>" and flag["vote_id"] == vote
+    assert (
+        tuple(flag) == FLAG_COLUMNS
+        and flag["comment"] == "<b>here</b>"
+        and (flag["vote_id"], flag["side"]) == (vote, "left")
+    )
 
 
 def test_an_empty_store_gives_empty_tables_with_their_columns(store):
@@ -235,8 +239,11 @@ def test_an_invitation_ends(store):
     assert store.people.invited(store.people.invite("Bea", None, days=0)) is None
 
 
-def test_a_name_is_one_person_and_keeps_its_role(store, ann):
-    assert store.people.named("Ann", "researcher") == ann
+def test_a_name_is_one_person(store, ann):
+    assert store.people.named("Ann") == ann
+    assert store.people.named("Ann", "researcher") == replace(ann, role="researcher") == store.people.named("Ann")
+    with pytest.raises(RequestError, match="is a researcher here"):
+        store.people.invite("Ann", None)
 
 
 def test_consent_is_given_once(store, ann):

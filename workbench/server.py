@@ -24,8 +24,16 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` is called when requests are answered."""
     service = GenerationService(settings.data_dir, settings.device)
-    config = uvicorn.Config(build_app(service, settings), log_level="warning", timeout_graceful_shutdown=3)
+    app = build_app(service, settings)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+
+    def ready() -> None:
+        on_ready()
+        app.state.voting.prepare()
+
     try:
-        _Server(config, on_ready).run(sockets=[listener])
+        _Server(config, ready).run(sockets=[listener])
     except KeyboardInterrupt:
         return  # Ctrl-C is how a server ends; uvicorn has shut down by now
+    finally:
+        app.state.voting.clips.stop()

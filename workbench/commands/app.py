@@ -6,8 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.console import notice, say
+from workbench.accounts import read_accounts
+from workbench.console import say
 from workbench.settings import Settings
+from workbench.store import open_store
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -53,17 +55,16 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--port {settings.port} is not a port; give 1 to 65535, or 0 for any free one")
     if not 0 <= settings.min_watch <= 1:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
-    if settings.auth:  # refused rather than ignored: an open server must not look like a closed one
-        raise RequestError(f"--auth {str(settings.auth)!r} asks for accounts, which come with voting; leave it out")
+    if settings.auth:
+        read_accounts(settings.auth)
     if settings.allow_folder and not settings.allow_folder.is_dir():
         raise RequestError(f"--allow-folder {str(settings.allow_folder)!r} is not a folder; give one that exists")
-    if settings.database_url:
-        notice("--database-url does nothing yet: clips are files in --data-dir, and there are no votes to store")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         where = f"--data-dir {str(settings.data_dir)!r}"
         raise RequestError(f"{where} cannot be made ({error.strerror}); choose another") from error
+    open_store(settings).close()  # a database that cannot be reached is told before anything slow
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -61,7 +61,7 @@ class Ballots:
             if found:
                 return found
             values = {"id": identity, "study": study.id, "version": study.version}
-            values |= {"protocol_hash": study.protocol_hash}
+            values |= {"protocol_hash": study.protocol_hash if study.frozen_at else ""}
             more = {"annotator": person.id, "pair": pair, "swapped": int(swapped), "propensity": propensity}
             tokens = {"left_token": new_token(), "right_token": new_token(), "issued_at": now()}
             connection.execute(table.insert().values(**values, **more, **tokens))

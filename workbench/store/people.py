@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from models.types import RequestError
 from workbench.store import schema
 from workbench.store.database import Database
 from workbench.store.records import Person, new_id, now
@@ -19,13 +20,16 @@ class People:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def named(self, name: str, role: str = "annotator") -> Person:
-        """The person of this name, made when there is none; an existing one keeps the role of the first time."""
+    def named(self, name: str, role: str | None = None) -> Person:
+        """The person of this name, made when there is none. A `role` is given to them; else they keep theirs, which
+        is annotator at first."""
         table = schema.annotator
-        values = {"id": new_id(), "name": name, "role": role, "created_at": now()}
+        values = {"id": new_id(), "name": name, "role": role or "annotator", "created_at": now()}
         insert = (sqlite if self._database.is_sqlite else postgresql).insert(table)
         with self._database.write() as connection:
             connection.execute(insert.values(**values).on_conflict_do_nothing(index_elements=["name"]))
+            if role:
+                connection.execute(table.update().where(table.c.name == name).values(role=role))
             row = connection.execute(select(table).where(table.c.name == name)).one()
         return Person(row.id, row.name, row.role)
 
@@ -68,8 +72,11 @@ class People:
             return connection.execute(query).first() is not None
 
     def invite(self, name: str, study: str | None, days: int = INVITATION_DAYS) -> str:
-        """A secret by which its holder is the annotator `name`, until it is over."""
+        """A secret by which its holder is the annotator `name`, until it is over. Raises RequestError for a name that
+        belongs to somebody who may do more."""
         person = self.named(name)
+        if person.role != "annotator":
+            raise RequestError(f"{name!r} is a {person.role} here; invite annotators by another name")
         secret = secrets.token_urlsafe(24)
         with self._database.write() as connection:
             values = {"digest": digest(secret), "annotator": person.id, "study": study}

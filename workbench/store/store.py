@@ -47,6 +47,8 @@ TYPES = {
     "watched_seconds": "float64",
     "seconds": "float64",
 }
+SIDES = {"a": "left", "b": "right"}
+BY_LETTER = {side: letter for letter, side in SIDES.items()}
 WINNERS = {"a": "left", "b": "right", "tie": "tie", "bad": "bad"}
 
 
@@ -71,7 +73,8 @@ class Store:
         return pd.DataFrame(rows, columns=list(VOTE_COLUMNS)).astype(TYPES)
 
     def flags(self, study: str | None = None) -> pd.DataFrame:
-        """The moments that annotators marked, with `FLAG_COLUMNS`; those of undone votes are among them."""
+        """The moments that annotators marked, with `FLAG_COLUMNS`, `side` left or right; undone votes' are among
+        them."""
         flag, vote, table = schema.flag, schema.vote, schema.assignment
         own = select(flag.c.vote, flag.c.side, flag.c.time_seconds, flag.c.kind, flag.c.comment)
         own = own.join(vote, vote.c.id == flag.c.vote).join(table, table.c.id == vote.c.assignment)
@@ -83,7 +86,8 @@ class Store:
             others = others.where(imported.c.vote_id.in_(known))
         with self.database.read() as connection:
             rows = [*connection.execute(own.order_by(flag.c.vote, flag.c.position)), *connection.execute(others)]
-        return pd.DataFrame([tuple(row) for row in rows], columns=list(FLAG_COLUMNS))
+        table = pd.DataFrame([tuple(row) for row in rows], columns=list(FLAG_COLUMNS))
+        return table.replace({"side": SIDES})
 
     def import_votes(self, frame: pd.DataFrame) -> int:
         """Add votes of a table as `votes` gives it and return how many rows were new; known ones stay as they are.
@@ -107,7 +111,8 @@ class Store:
         for row in frame[list(FLAG_COLUMNS)].to_dict("records"):
             position = seen[row["vote_id"]] = seen.get(row["vote_id"], -1) + 1
             comment = row["comment"] if isinstance(row["comment"], str) else ""
-            rows.append(row | {"position": position, "comment": comment})
+            side = BY_LETTER.get(row["side"], row["side"])
+            rows.append(row | {"position": position, "comment": comment, "side": side})
         with self.database.write() as connection:
             known = {row[0] for row in connection.execute(select(schema.vote.c.id))}
             return self._add(connection, schema.imported_flag, [row for row in rows if row["vote_id"] not in known])

@@ -1,0 +1,204 @@
+"""The clips of a study as annotators get them: made ahead, encoded alike, of one size, named by chance."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from models.types import RequestError
+from workbench.leak_check import Finding, leak_check
+from workbench.media import decode_mp4, encode_mp4, replacing
+from workbench.store import Store, StoreUnavailable
+from workbench.store.records import Clip, Pair, StudyRecord, new_id
+from workbench.studies import Study, System, parse_system, study_from_json
+
+FOLDER = "studies"
+DEGRADED = "/degraded"  # ends the system's name of a copy that was spoilt on purpose
+HELD, COARSE = 6, 8  # frames that a spoilt copy stands still, pixels that it merges
+CHECK_EVERY = 4  # of so many prompts one has a check of each kind
+
+
+@dataclass(frozen=True)
+class Made:
+    """Frames (T, H, W, 3) uint8 RGB, and the clip of the store they are ("" for none)."""
+
+    frames: np.ndarray
+    fps: float
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many of a study's clips there are; `error` tells why no more are coming."""
+
+    ready: int
+    planned: int
+    error: str = ""
+
+
+Maker = Callable[[System, str, int, int], Made]
+
+
+class StudyClips:
+    """Makes studies' clips below `data_dir`, prompt by prompt, so that voting can begin with the first pairs.
+
+    `make(system, prompt, seed, frames)` makes one clip; without it only studies of ready clips can be prepared.
+    """
+
+    def __init__(self, store: Store, data_dir: Path, make: Maker | None = None) -> None:
+        self.store, self.data_dir, self.make = store, data_dir, make
+        self._running: dict[tuple[str, int], threading.Thread] = {}
+        self._errors: dict[tuple[str, int], str] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def start(self, record: StudyRecord) -> None:
+        """Prepare in the background; what is under way or done is left alone."""
+        name = record.id, record.version
+        with self._lock:
+            if name in self._running:
+                return
+            thread = threading.Thread(target=self._work, args=(record,), name=f"study {record.id}", daemon=True)
+            self._running[name] = thread
+        thread.start()
+
+    def stop(self) -> None:
+        """Make no more clips; what is begun is finished."""
+        self._stop.set()
+
+    def progress(self, record: StudyRecord) -> Progress:
+        study = study_from_json(record.definition)
+        error = self._errors.get((record.id, record.version), "")
+        ready = sum(1 for clip in self.store.studies.clips(record.id) if not clip.system.endswith(DEGRADED))
+        planned = len(study.items()) * len(study.labels())
+        return Progress(min(ready, planned), planned, error)
+
+    def prepare(self, record: StudyRecord) -> None:
+        """Make what the study lacks, until it is complete or `stop` is called."""
+        study = study_from_json(record.definition)
+        kept = {(clip.system, clip.prompt, clip.seed): clip for clip in self.store.studies.clips(record.id)}
+        for index, (prompt, seed) in enumerate(study.items()):
+            if self._stop.is_set():
+                return
+            labels = [*study.labels(), *_degraded_labels(study, index)]
+            there = {label: kept[label, prompt, seed] for label in labels if (label, prompt, seed) in kept}
+            new = self._group(study, prompt, seed, [label for label in labels if label not in there])
+            equalise([self.data_dir / clip.file for clip in [*there.values(), *new.values()]])
+            new = {label: self._measured(clip) for label, clip in new.items()}
+            self.store.studies.add(list(new.values()), _pairs(study, record, index, there | new))
+
+    def leaks(self, record: StudyRecord) -> dict[tuple[str, str], list[Finding]]:
+        """For every two systems that meet, every channel by which their files could or could not be told apart.
+
+        Raises RequestError while clips are missing.
+        """
+        study = study_from_json(record.definition)
+        kept = {(clip.system, clip.prompt, clip.seed): clip for clip in self.store.studies.clips(record.id)}
+        missing = [label for label in study.labels() for item in study.items() if (label, *item) not in kept]
+        if missing:
+            raise RequestError(f"study {record.id!r} lacks {len(missing)} clips; wait until all are made")
+        files = {
+            label: [self.data_dir / kept[label, *item].file for item in study.items()] for label in study.labels()
+        }
+        return {pair: leak_check(files[pair[0]], files[pair[1]]) for pair in study.opponents()}
+
+    def _work(self, record: StudyRecord) -> None:
+        name = record.id, record.version
+        self._errors.pop(name, None)
+        try:
+            self.prepare(record)
+        except (RequestError, StoreUnavailable) as error:
+            self._errors[name] = str(error)
+        except Exception as error:  # told to whoever looks at the study; the server goes on
+            logging.getLogger(__name__).error("the clips of study %s failed", record.id, exc_info=error)
+            self._errors[name] = f"{type(error).__name__}: {error}"
+        finally:
+            if self._errors.get(name):
+                with self._lock:
+                    self._running.pop(name)  # it may be tried again
+
+    def _group(self, study: Study, prompt: str, seed: int, labels: list[str]) -> dict[str, Clip]:
+        """Display copies of the same prompt and seed by each of `labels`."""
+        clips: dict[str, Clip] = {}
+        frames: dict[str, Made] = {}
+        for label in labels:
+            base = label.removesuffix(DEGRADED)
+            if base not in frames:
+                frames[base] = self._frames(study, base, prompt, seed)
+            made = frames[base] if base == label else replace(frames[base], frames=degrade(frames[base].frames))
+            clips[label] = self._write(study.id, label, prompt, seed, made)
+        return clips
+
+    def _frames(self, study: Study, label: str, prompt: str, seed: int) -> Made:
+        if study.clips:
+            row = next(row for row in study.clips if (row.system, row.prompt, row.seed) == (label, prompt, seed))
+            frames, fps = decode_mp4(Path(row.path))
+            return Made(frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2], fps)
+        if self.make is None:
+            raise RequestError(f"study {study.id!r} needs clips, and nothing here makes them; open it in the app")
+        return self.make(parse_system(label), prompt, seed, study.frames)
+
+    def _write(self, study: str, label: str, prompt: str, seed: int, made: Made) -> Clip:
+        identity = new_id()
+        file = f"{FOLDER}/{identity}.mp4"
+        path = self.data_dir / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encode_mp4(made.frames, made.fps, path)
+        count, height, width, _ = made.frames.shape
+        return Clip(identity, study, label, prompt, seed, file, count, made.fps, width, height, 0, made.origin)
+
+    def _measured(self, clip: Clip) -> Clip:
+        return replace(clip, bytes=(self.data_dir / clip.file).stat().st_size)
+
+
+def degrade(frames: np.ndarray) -> np.ndarray:
+    """A copy (T, H, W, 3) that anybody sees is worse: coarse pixels, and motion that stands still and jumps."""
+    count, height, width, _ = frames.shape
+    held = frames[np.arange(count) // HELD * HELD]
+    rows, columns = np.arange(height) // COARSE * COARSE, np.arange(width) // COARSE * COARSE
+    return np.ascontiguousarray(held[:, rows][:, :, columns])
+
+
+def equalise(paths: list[Path]) -> None:
+    """Give mp4 files one size by an empty box at the end of each, so that the length of an answer tells nothing."""
+    sizes = {path: path.stat().st_size for path in paths}
+    if len(set(sizes.values())) <= 1:
+        return
+    target = max(sizes.values()) + 8  # a box has a head of eight bytes, and every file shall have one
+    for path, size in sizes.items():
+        content = path.read_bytes()
+        with replacing(path) as temporary:
+            temporary.write_bytes(content + (target - size).to_bytes(4) + b"free" + bytes(target - size - 8))
+
+
+def _degraded_labels(study: Study, index: int) -> list[str]:
+    """The spoilt copy that a prompt has for the attention checks, if it has one: systems take turns."""
+    return [_checked_system(study, index) + DEGRADED] if study.degraded and _has_checks(study, index) else []
+
+
+def _checked_system(study: Study, index: int) -> str:
+    labels = study.labels()
+    return labels[index // CHECK_EVERY % len(labels)]
+
+
+def _has_checks(study: Study, index: int) -> bool:
+    """Enough prompts have checks that no annotator needs one twice."""
+    return index % CHECK_EVERY == 0 or index < max(study.degraded, study.identical)
+
+
+def _pairs(study: Study, record: StudyRecord, index: int, clips: dict[str, Clip]) -> list[Pair]:
+    pairs = [(clips[first], clips[second], "") for first, second in study.opponents()]
+    if _has_checks(study, index):
+        base = clips[_checked_system(study, index)]
+        if study.degraded:
+            pairs.append((base, clips[base.system + DEGRADED], "degraded"))
+        if study.identical:
+            pairs.append((base, base, "identical"))
+    prompt, seed = study.items()[index]
+    return [
+        Pair(new_id(), record.id, record.version, prompt, seed, first.id, second.id, kind)
+        for first, second, kind in pairs
+    ]

@@ -1,0 +1,387 @@
+"""Voting as a service: who may vote on what, what counts as a vote, and what is refused and why.
+
+It knows no web and no SQL: routes call it, and it calls the store.
+"""
+
+import logging
+import math
+import random
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from models.specs import MODELS
+from models.types import RequestError
+from workbench import __version__
+from workbench.pair_choice import choose_pair
+from workbench.questions import ANSWERS, FLAG_KINDS
+from workbench.settings import Settings
+from workbench.store import Store, StoreUnavailable
+from workbench.store.records import AlreadyVoted, Assignment, Ballot, Flag, KeyReused, Person, StudyRecord
+from workbench.studies import DEFAULT_STUDY, Study, default_study, parse_system, study_from_json
+from workbench.study_clips import StudyClips
+
+NAME_LENGTH, KEY_LENGTH, COMMENT_LENGTH = 80, 100, 500
+MOST_FLAGS = 50
+VOTES_A_MINUTE = 40
+REFUSALS_A_MINUTE = 60
+LONGEST = 1e6  # seconds
+FRESH_SECONDS = 2.0  # how long counts that only steer sampling may be old
+
+
+class Refused(Exception):
+    """A request that is not granted: an HTTP status, a short reason for the record, one sentence for the person."""
+
+    def __init__(self, status: int, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.reason, self.sentence = status, reason, sentence
+
+
+@dataclass(frozen=True)
+class NextPair:
+    """What an annotator does next; without an `assignment` they are done, or, with `waiting`, clips are being made."""
+
+    study: Study
+    assignment: Assignment | None
+    done: int
+    wanted: int
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A vote that is safe, and what may be told about the clips now."""
+
+    vote: str
+    reveal: dict[str, Any] | None
+
+
+class VotingService:
+    """Hands out pairs and takes votes. `min_watch` of the settings is the share of a clip to be watched first."""
+
+    def __init__(self, store: Store, settings: Settings, clips: StudyClips, seed: int | None = None) -> None:
+        self.store, self.settings, self.clips = store, settings, clips
+        self._rng = random.Random(seed) if seed is not None else random.SystemRandom()
+        self._people: OrderedDict[str, Person] = OrderedDict()
+        self._files: OrderedDict[str, Path] = OrderedDict()
+        self._definitions: dict[tuple[str, int], Study] = {}
+        self._kept: dict[tuple, tuple[float, Any]] = {}
+        self._refusals: dict[str, tuple[int, int]] = {}
+        self._lock = threading.Lock()
+
+    # people
+
+    def named(self, name: Any) -> Person:
+        """The person who goes by this name. Raises Refused for what is not a name."""
+        if not isinstance(name, str) or not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
+            raise Refused(422, "name", f"a name has 1 to {NAME_LENGTH} letters; give yours")
+        return self.store.people.named(" ".join(name.split()))
+
+    def person(self, secret: str | None) -> Person:
+        """Whose cookie this is. Raises Refused when it is nobody's."""
+        known = self._people.get(secret or "")
+        if known is None and secret:
+            known = self.store.people.of_session(secret)
+            if known:
+                _remember(self._people, secret, known, 10_000)
+        if known is None:
+            raise Refused(401, "no-session", "you have no session here; give your name on the Vote page first")
+        return known
+
+    # studies
+
+    def study(self, identity: Any = None) -> StudyRecord:
+        """The newest version of a study, the default one when None. Raises Refused for one that does not exist."""
+        identity = DEFAULT_STUDY if identity is None else identity
+        if not isinstance(identity, str) or "\0" in identity:
+            raise Refused(422, "unknown-study", "study is not a name; give the id of a study")
+        record = self._fresh(("study", identity), lambda: self.store.studies.get(identity))
+        if record is None and identity == DEFAULT_STUDY and not self.settings.read_only:
+            record = self.add_study(default_study())
+        if record is None:
+            raise Refused(
+                404, "unknown-study", f"study {identity[:60]!r} does not exist; ask who sent you for the link"
+            )
+        return record
+
+    def prepare(self) -> None:
+        """Begin to make the default study's clips, so that voting works when somebody comes."""
+        if not self.settings.read_only:
+            self.clips.start(self.study())
+
+    def add_study(self, study: Study) -> StudyRecord:
+        """Keep a study, as a new version where its protocol has changed, and begin to make its clips."""
+        record = self.store.studies.save(study.id, study.title, study.to_json(), study.protocol_hash())
+        self._forget(("study", study.id))
+        self.clips.start(record)
+        return record
+
+    def freeze(self, identity: str) -> StudyRecord:
+        """Fix a study's protocol. Raises RequestError when a channel tells the systems' files apart."""
+        record = self.study(identity)
+        leaks = [
+            f"{finding.channel} ({first} against {second}: {finding.says})"
+            for (first, second), findings in self.clips.leaks(record).items()
+            for finding in findings
+            if finding.leaks
+        ]
+        if leaks:
+            raise RequestError(f"study {identity!r} cannot be frozen, its clips leak by {leaks[0]}; make them alike")
+        frozen = self.store.studies.freeze(record.id, record.version)
+        self._forget(("study", identity))
+        return frozen
+
+    def definition(self, identity: str, version: int) -> Study:
+        """What was asked at a version, which never changes but in wording."""
+        if (identity, version) not in self._definitions:
+            record = self.store.studies.get(identity, version)
+            self._definitions[identity, version] = study_from_json(record.definition)
+        return self._definitions[identity, version]
+
+    # voting
+
+    def next_pair(self, person: Person, identity: Any = None) -> NextPair:
+        """The pair this person left open, else a new one, side by the toss of a coin. Raises Refused."""
+        self._check_writable()
+        record = self.study(identity)
+        if record.state != "open":
+            raise Refused(403, "closed", f"study {record.title!r} is closed; thank you for your votes")
+        study = self.definition(record.id, record.version)
+        open_one = self.store.ballots.open_assignment(person, record)
+        done, seen = self.store.ballots.progress(person, record)
+        pairs = self._fresh(("pairs", record.id, record.version), lambda: self._pairs(record))
+        wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
+        if open_one:
+            return NextPair(study, open_one, done, wanted)
+        tallies = self._fresh(("tallies", record.id, record.version), lambda: self._tallies(record, study))
+        choice = choose_pair(study, pairs, seen, person.id, tallies, self._rng)
+        if choice is None:
+            return NextPair(study, None, done, wanted, waiting=self._more_to_come(record, pairs))
+        swapped = self._rng.random() < 0.5
+        given = self.store.ballots.assign(
+            person, record, choice.pair.id, swapped=swapped, propensity=choice.propensity
+        )
+        return NextPair(study, given, done, wanted)
+
+    def vote(self, person: Person, body: Mapping[str, Any]) -> Saved:
+        """Take a vote. It is safe when this returns; Refused, or StoreUnavailable, mean that it was not saved."""
+        self._check_writable()
+        given = self._own(person, body.get("assignment"))
+        study = self.definition(given.study, given.version)
+        key = _text(body, "key", KEY_LENGTH, empty="the vote has no key; send a new random one with each vote")
+        ballot = Ballot(
+            assignment=given.id,
+            key=key,
+            answers=_answers(study, body.get("answers")),
+            watched_seconds=round(self._watched(given, body) * _duration(given), 3),
+            seconds=round(_number(body, "seconds", 0.0), 3),
+            app_version=__version__,
+            flags=_flags(body.get("flags"), _duration(given)),
+        )
+        self._check_pace(person)
+        try:
+            vote = self.store.ballots.record(ballot)
+        except KeyReused as error:
+            raise Refused(
+                409, "reused-key", "this key belongs to another vote; send a new one with each vote"
+            ) from error
+        except AlreadyVoted as error:
+            raise Refused(409, "already-voted", "you have voted on this pair; undo that vote first") from error
+        return Saved(vote, self._reveal(given) if study.reveal else None)
+
+    def undo(self, person: Person, assignment: Any) -> str:
+        """Take a vote back by a record of its own; returns the vote's id. Raises Refused."""
+        self._check_writable()
+        given = self._own(person, assignment)
+        if self.definition(given.study, given.version).reveal:
+            raise Refused(409, "revealed", "you have seen what made these clips, so this vote stays")
+        vote = self.store.ballots.undo(given.id)
+        if vote is None:
+            raise Refused(409, "nothing-to-undo", "there is no vote on this pair to undo")
+        return vote
+
+    def media(self, token: str) -> Path | None:
+        """The file behind a media token of an assignment; None when there is none."""
+        if token not in self._files:
+            file = self.store.ballots.media(token)
+            if file is None:
+                return None
+            _remember(self._files, token, self.settings.data_dir / file, 20_000)
+        return self._files[token]
+
+    def record_refusal(self, person: Person | None, refused: Refused, body: str, assignment: Any = None) -> None:
+        """Keep what was refused; a flood of it is cut, and nothing else suffers when it cannot be kept."""
+        who = person.id if person else ""
+        minute = int(time.time() // 60)
+        with self._lock:
+            last, count = self._refusals.get(who, (minute, 0))
+            count = count + 1 if last == minute else 1
+            self._refusals[who] = minute, count
+        if count > REFUSALS_A_MINUTE or self.settings.read_only:
+            return
+        named = assignment if isinstance(assignment, str) else None
+        try:
+            self.store.ballots.refuse(who or None, named, refused.reason, refused.sentence, body)
+        except StoreUnavailable:
+            logging.getLogger(__name__).warning("a refusal could not be recorded: %s", refused.reason)
+
+    # parts
+
+    def _check_writable(self) -> None:
+        if self.settings.read_only:
+            raise Refused(
+                403, "read-only", "this server is read-only and takes no votes; start one without --read-only"
+            )
+
+    def _own(self, person: Person, identity: Any) -> Assignment:
+        usable = isinstance(identity, str) and 0 < len(identity) <= 80 and "\0" not in identity
+        given = self.store.ballots.assignment(identity) if usable else None
+        if given is None:
+            raise Refused(404, "unknown-pair", "this pair does not exist; ask for the next one")
+        if given.annotator != person.id:
+            raise Refused(403, "not-yours", "this pair was given to somebody else; ask for the next one")
+        return given
+
+    def _watched(self, given: Assignment, body: Mapping[str, Any]) -> float:
+        """How often the clips were watched, 1 is once through; refused when it is too little, or cannot be true."""
+        watched, least = _number(body, "watched", 0.0), self.settings.min_watch
+        if watched < least:
+            raise Refused(422, "not-watched", f"watch {least:.0%} of both clips before you vote")
+        since = datetime.now(UTC) - datetime.fromisoformat(given.issued_at)
+        if since.total_seconds() < least * _duration(given):
+            raise Refused(422, "too-fast", f"this vote came sooner than {least:.0%} of the clips can be watched")
+        return watched
+
+    def _check_pace(self, person: Person) -> None:
+        """Off with the viewing rule, for load tests."""
+        if not self.settings.min_watch:
+            return
+        since = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="microseconds")
+        if self.store.ballots.recent_votes(person, since) >= VOTES_A_MINUTE:
+            raise Refused(
+                429, "too-many", f"more than {VOTES_A_MINUTE} votes in a minute are not counted; take a break"
+            )
+
+    def _pairs(self, record: StudyRecord):
+        return self.store.studies.pairs(record.id, record.version)
+
+    def _tallies(self, record: StudyRecord, study: Study):
+        return self.store.ballots.tallies(record, study.questions[0]) if study.sampling == "uncertainty" else ()
+
+    def _more_to_come(self, record: StudyRecord, pairs) -> bool:
+        """Whether clips are still being made; Refused when that has failed."""
+        progress = self.clips.progress(record)
+        if progress.ready >= progress.planned and pairs:
+            return False
+        if progress.error:
+            self.clips.start(record)  # what was wrong may be mended
+            raise Refused(503, "no-clips", "this study's clips could not be made; tell whoever sent you here")
+        self.clips.start(record)
+        return True
+
+    def _reveal(self, given: Assignment) -> dict[str, Any]:
+        """What made the two clips, and where to look at them again."""
+        sides = {"a": given.left.system, "b": given.right.system}
+        told = {side: {"system": system, "title": describe_system(system)} for side, system in sides.items()}
+        return told | {"seed": given.seed, "compare": compare_address(given)}
+
+    def _fresh(self, name: tuple, read: Callable[[], Any]) -> Any:
+        """`read()` as it was at most FRESH_SECONDS ago."""
+        kept = self._kept.get(name)
+        if kept is None or kept[1] is None or time.monotonic() - kept[0] > FRESH_SECONDS:
+            kept = self._kept[name] = time.monotonic(), read()
+        return kept[1]
+
+    def _forget(self, name: tuple) -> None:
+        self._kept.pop(name, None)
+
+
+def describe_system(system: str) -> str:
+    """A system in words; labels that are not the registry's are themselves."""
+    base = system.removesuffix("/degraded")
+    try:
+        found = parse_system(base)
+    except RequestError:
+        return system
+    steps = f"{found.steps} step{'s' * (found.steps != 1)}"
+    extra = f" + FFE {found.first_steps}" if found.first_steps else ""
+    return f"{MODELS[found.model].title} · {steps}{extra}" + " (spoilt on purpose)" * (base != system)
+
+
+def compare_address(given: Assignment) -> str | None:
+    """The Compare page with both clips; None when the registry cannot make them."""
+    try:
+        sides = [str(parse_system(clip.system)) for clip in (given.left, given.right)]
+    except RequestError:
+        return None
+    query = {"prompt": given.prompt, "seed": given.seed, "frames": given.left.frames, "sides": ",".join(sides)}
+    return f"/compare?{urlencode(query)}"
+
+
+def _duration(given: Assignment) -> float:
+    """Seconds of the longer clip."""
+    return max(clip.frames / clip.fps for clip in (given.left, given.right))
+
+
+def _answers(study: Study, answers: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(answers, Mapping) or not answers:
+        raise Refused(422, "no-answers", f"the vote has no answers; answer {', '.join(study.questions)}")
+    unknown = next((question for question in answers if question not in study.questions), None)
+    if unknown is not None:
+        asked = ", ".join(study.questions)
+        raise Refused(422, "unknown-question", f"question {str(unknown)[:40]!r} is not asked here; answer {asked}")
+    missing = next((question for question in study.questions if question not in answers), None)
+    if missing is not None:
+        raise Refused(422, "unanswered", f"question {missing!r} is not answered; answer it with a, b, tie or bad")
+    wrong = next((given for given in answers.values() if given not in tuple(ANSWERS)), None)
+    if wrong is not None or None in answers.values():
+        raise Refused(422, "unknown-answer", f"answer {str(wrong)[:40]!r} is none; give a, b, tie or bad")
+    return tuple((question, answers[question]) for question in study.questions)
+
+
+def _flags(flags: Any, duration: float) -> tuple[Flag, ...]:
+    if flags is None:
+        return ()
+    if not isinstance(flags, list) or len(flags) > MOST_FLAGS:
+        raise Refused(422, "flags", f"flags are a list of at most {MOST_FLAGS}; leave some out")
+    return tuple(_flag(flag, duration) for flag in flags)
+
+
+def _flag(flag: Any, duration: float) -> Flag:
+    if not isinstance(flag, Mapping) or flag.get("side") not in ("a", "b") or flag.get("kind") not in FLAG_KINDS:
+        kinds = ", ".join(FLAG_KINDS)
+        raise Refused(422, "flags", f"a flag has a side, a or b, and a kind, one of {kinds}; mend it")
+    comment = flag.get("comment") or ""
+    if not isinstance(comment, str) or len(comment) > COMMENT_LENGTH:
+        size = f"{len(comment):,} letters" if isinstance(comment, str) else "no text"
+        raise Refused(422, "comment", f"the comment has {size}; write at most {COMMENT_LENGTH}")
+    seconds = _number(flag, "time_seconds", 0.0)
+    return Flag(flag["side"], round(min(seconds, duration), 3), flag["kind"], comment.replace("\0", ""))
+
+
+def _number(body: Mapping[str, Any], name: str, default: float) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST or math.isnan(value):
+        raise Refused(422, "number", f"{name} is {str(value)[:40]!r}; give a number from 0 to {LONGEST:,.0f}")
+    return float(value)
+
+
+def _text(body: Mapping[str, Any], name: str, longest: int, empty: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise Refused(422, name, empty)
+    if len(value) > longest:
+        raise Refused(422, name, f"{name} has {len(value):,} letters; give at most {longest}")
+    return value
+
+
+def _remember(kept: OrderedDict, name: str, value: Any, limit: int) -> None:
+    kept[name] = value
+    while len(kept) > limit:
+        kept.popitem(last=False)
