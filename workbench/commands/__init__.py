@@ -18,6 +18,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command("train", "train a model by a recipe"),
     "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),
+    "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
     "screenshots": Command("screenshots", "picture the pages in a real browser"),
 }
