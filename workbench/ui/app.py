@@ -25,6 +25,7 @@ from workbench.ui.endpoints import build_endpoints
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
+from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
 from workbench.ui.voting_api import voting_router
@@ -33,6 +34,7 @@ from workbench.voting import VotingService
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
+LINKS = [("Vote", PATH)]  # pages of our own, which the bar shows after the others
 
 
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
@@ -55,6 +57,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
 
     app.state.voting = voting
     app.include_router(voting_router(voting, accounts))
+    app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))
     app.include_router(library_router(evaluations))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
@@ -79,11 +82,11 @@ def build_blocks(context: Context) -> gr.Blocks:
     """All pages in one `gr.Blocks`, each at its own address."""
     main, *others = PAGES
     with gr.Blocks(title="ASD Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
-        gr.Navbar(main_page_name=main.title)
+        gr.Navbar(LINKS, main_page_name=main.title)
         main.build(blocks, context)
         build_endpoints(context)
     for page in others:
         with blocks.route(page.title, page.path):
-            gr.Navbar(main_page_name=main.title)  # each page has a bar of its own
+            gr.Navbar(LINKS, main_page_name=main.title)  # each page has a bar of its own
             page.build(blocks, context)
     return blocks.queue(max_size=QUEUE_SIZE)

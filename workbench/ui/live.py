@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from workbench.generation import GenerationService
 from workbench.settings import Settings
@@ -18,10 +19,15 @@ PATIENCE = 60.0
 @contextmanager
 def live_app(service: GenerationService, settings: Settings) -> Iterator[str]:
     """Yield the address of the running app; it stops when the block ends."""
+    with listening(build_app(service, settings)) as address:
+        yield address
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[str]:
+    """Yield the address at which `app` answers until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(
-            uvicorn.Config(build_app(service, settings), log_level="error", timeout_graceful_shutdown=1)
-        )
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

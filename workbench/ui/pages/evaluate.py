@@ -156,15 +156,10 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         found: Run, wanted: Sequence[int] | None = None, unit: str | None = None, notice: str = ""
     ) -> AsyncIterator[Update]:
         """Follow a run to its end. It does not need us: who closes the tab may come back by the link."""
-        yield {
-            current: found.id,
-            results: gr.update(visible=False),
-            run: gr.update(interactive=not found.active),
-            stop: gr.update(interactive=found.active),
-            again: gr.update(visible=False),
-            status: view.status(found),
-            **tables(found),
-        }
+        yield {current: found.id, status: view.status(found), **tables(found)}
+        if found.active:  # hiding what the next update shows again may end with it hidden
+            hidden = {results: gr.update(visible=False), again: gr.update(visible=False)}
+            yield hidden | {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
         told, waited = len(found.rows), 0.0
         while found.active:
             await asyncio.sleep(POLL_SECONDS)
