@@ -1,15 +1,20 @@
 """VBench's network dimensions on small random networks: laws, refusals, sharing, and second implementations."""
 
+import json
+
 import numpy as np
+import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from eval.evaluator import Source, evaluate
 from eval.metric import Resources
 from eval.metrics import create_metric, create_metrics, list_metrics
 from eval.vbench import backbones, weights
 from eval.vbench.constants import DIMENSIONS
+from eval.vbench.metrics.open_clip_score import OpenClipScore
 from eval.vbench.networks.vision_transformer import load_clip, load_dino
 from eval.vbench.preprocessing import middle_frames
 from tests.vbench_weights import save, save_all, small_clip, small_dino
@@ -183,3 +188,26 @@ def test_dino_matches_timm_on_its_own_grid():
 
 def _clip(frames):
     return backbones.FRAME_FEATURES["clip_b32"][1](frames)
+
+
+def test_any_open_clip_model_scores_text(tmp_path):
+    config = {
+        "embed_dim": 64,
+        "vision_cfg": {"image_size": 64, "layers": 1, "width": 64, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+    }
+    (tmp_path / "small-test-clip.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / "small-test-clip.json")
+    model, _, preprocess = open_clip.create_model_and_transforms("small-test-clip", pretrained=None)
+    model.eval()
+    metric = OpenClipScore("small-test-clip", tmp_path / "small.pt", Resources())
+    assert f"expected at {tmp_path / 'small.pt'}" in metric.missing()
+    assert "no architecture" in OpenClipScore("ViT-Q", tmp_path / "small.pt", Resources()).missing()
+    torch.save(model.state_dict(), tmp_path / "small.pt")
+    frames = clip(3)
+    (found,) = evaluate([Source("c", frames=frames, fps=8.0, prompt="a cat")], [metric])
+    result = found.results["clip_score_small-test-clip"]
+    with torch.inference_mode():
+        images = model.encode_image(torch.stack([preprocess(Image.fromarray(frame)) for frame in frames]))
+        text = model.encode_text(open_clip.tokenize(["a cat"]))
+    assert result.per_frame == pytest.approx(F.cosine_similarity(images, text).tolist(), abs=1e-5)
