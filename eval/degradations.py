@@ -101,14 +101,14 @@ DEGRADATIONS: dict[str, Degradation] = {
     "noise": Degradation(
         "Noise",
         _each(_noise),
-        {"sharpness": 1, "warping_error": 1, "motion_smoothness_flow": -1, "temporal_flickering": -1},
-        ("frame_difference",),
+        {"sharpness": 1, "warping_error": 1},
+        ("motion_smoothness_flow", *PAIRS),
     ),
     "flicker": Degradation(
         "Flicker",
         _each(lambda f, t: f + (6 if t % 2 else -6)),
-        {"luma_flicker": 1, "warping_error": 1, "temporal_flickering": -1, "motion_smoothness_flow": -1},
-        ("frame_difference",),
+        {"luma_flicker": 1, "warping_error": 1, "motion_smoothness_flow": -1},
+        PAIRS,
     ),
     "freeze": Degradation(
         "Freeze", _freeze, {"dynamic_degree_flow": -1, "frame_difference": -1, "temporal_flickering": 1}
@@ -128,8 +128,8 @@ DEGRADATIONS: dict[str, Degradation] = {
     "colour_shift": Degradation(
         "Colour shift",
         _each(lambda f, t: f + np.float32([45, 0, -45])),
-        {"saturation": 1, "colorfulness": 1},
-        ("exposure",),
+        {"saturation": 1},
+        ("colorfulness", "exposure"),
     ),
     "darker": Degradation("Darker", _each(lambda f, t: f - 35), {"exposure": -1}, ("saturation",)),
     "flatter": Degradation(
@@ -142,7 +142,7 @@ DEGRADATIONS: dict[str, Degradation] = {
         "Compression",
         _each(_jpeg),
         {"blockiness": 1},
-        ("warping_error", "motion_smoothness_flow", "sharpness", "saturation", "colorfulness", *PAIRS),
+        ("warping_error", "motion_smoothness_flow", "dynamic_degree_flow", "sharpness", *PAIRS),
     ),
 }
 

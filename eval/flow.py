@@ -34,10 +34,10 @@ def small_luma(frame: np.ndarray) -> np.ndarray:
 
 def flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(h, w, 2) float32: where each pixel of `first` (h, w) uint8 luma lies in `second`, as (x, y) steps in pixels."""
+    # a new one each time: after frames under 48 pixels a search keeps other settings, and threads must not share one
     return _search().calc(first, second, None)
 
 
-@lru_cache(maxsize=1)
 def _search() -> cv2.DISOpticalFlow:
     # OpenCV's own presets stop at a quarter of the size and miss a moving edge by 10 %; searching to half the size on
     # fewer patches takes less time than its FAST and leaves a fifth of the residual on a moving disc (0.18 against
