@@ -63,9 +63,14 @@ def test_dimensions_that_cannot_run_say_so(name, resources):
     assert "not computed here" in create_metric(name, resources).missing()
 
 
-def test_every_dimension_gives_a_value_and_a_curve(resources):
-    frames = clip()
-    found = scores(RUNS, resources, frames, prompt="a red square")
+@pytest.fixture(scope="module")
+def scored(resources):
+    """A clip of 18 frames, which come in windows of 16 and 2, and its scores."""
+    return clip(18), scores(RUNS, resources, clip(18), prompt="a red square")
+
+
+def test_every_dimension_gives_a_value_and_a_curve(scored):
+    frames, found = scored
     for name in RUNS:
         result = found[name]
         assert result.value is not None, result.reason
@@ -73,12 +78,11 @@ def test_every_dimension_gives_a_value_and_a_curve(resources):
     assert found["subject_consistency"].per_frame[0] is None
 
 
-def test_windows_do_not_matter(resources):
-    """20 frames come in windows of 16 and 4; the first 16 alone in one."""
-    frames = clip()
-    whole, first = (scores(RUNS, resources, f, prompt="a red square") for f in (frames, frames[:16]))
+def test_windows_do_not_matter(resources, scored):
+    frames, found = scored
+    last = scores(RUNS, resources, np.concatenate([frames[:1], frames[14:]]), prompt="a red square")
     for name in RUNS:
-        assert whole[name].per_frame[1:16] == pytest.approx(first[name].per_frame[1:], abs=1e-5)
+        assert found[name].per_frame[15:] == pytest.approx(last[name].per_frame[2:], abs=1e-5)
 
 
 def test_a_still_clip_is_perfectly_consistent(resources):
