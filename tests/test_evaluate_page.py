@@ -481,7 +481,7 @@ def test_cancel_keeps_what_is_done_and_a_link_reopens_it(page, url, data, browse
     page.wait_for_selector(f"{PLAYER}[data-state=ready]")
     page.wait_for_function("() => /run=[0-9a-f]{16}/.test(location.search)")
     assert page.is_enabled("#run")
-    page.goto(page.url)
+    page.goto(page.evaluate("() => location.href"))
     page.wait_for_selector("#go-on")
     page.click("#go-on")
     page.wait_for_selector("#status [data-state=done]")
