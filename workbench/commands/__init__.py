@@ -16,9 +16,13 @@ COMMANDS: dict[str, Command] = {
     "generate": Command("generate", "make clips from prompts"),
     "evaluate": Command("evaluate", "score clips by metrics"),
     "train": Command("train", "train a model by a recipe"),
+    "accounts": Command("accounts", "people, roles and invitations"),
+    "vote-torture": Command("vote_torture", "kill the app while people vote; no vote may be lost"),
+    "vote-load": Command("vote_load", "many annotators voting at once, timed"),
     "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
+    "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
     "screenshots": Command("screenshots", "picture the pages in a real browser"),
 }
