@@ -104,8 +104,8 @@ class Attention:
 
 
 def attention(votes: pd.DataFrame) -> list[Attention]:
-    """Every annotator of the table (undone votes left out), sorted by name. The same clip twice passes as no difference
-    or both bad; a spoilt clip passes when the other one won, and counts where the table says which was spoilt."""
+    """Every annotator of the table (undone votes left out), sorted by name. The same clip twice passes as no
+    difference or both bad; a spoilt clip passes when the other one won, and counts where the table says which was."""
     votes = votes[~votes["undone"].astype(bool)]
     verdict = check_verdicts(votes)
     found = []

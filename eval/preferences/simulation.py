@@ -8,6 +8,7 @@ import pandas as pd
 
 from eval.preferences import davidson
 from eval.preferences.davidson import Design
+from eval.preferences.pairing import choose_pair, pair_values, widest
 from eval.preferences.ratings import rate
 from eval.preferences.table import ANSWERS, COLUMNS
 
@@ -137,18 +138,10 @@ def recovery(
     return Recovery(runs, int(whole), float(np.mean(inside)), float(np.median(widths)))
 
 
-@dataclass(frozen=True)
-class PairingRun:
-    """Votes that one simulated study took until its interval was as narrow as asked, by either way to choose pairs."""
-
-    uniform: int
-    driven: int
-
-
 def votes_until(
     world: World, generator: np.random.Generator, *, driven: bool, width: float, batch: int = 10, most: int = 20_000
 ) -> int:
-    """Votes until the widest interval of a gap between two systems is at most `width`, looked at every `batch` votes.
+    """Votes until the widest interval of a win rate between two systems is at most `width`, seen every `batch` votes.
 
     `driven`: the most telling pair each time (`pairing.choose_pair`), else every pair alike.
     """
