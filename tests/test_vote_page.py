@@ -122,8 +122,8 @@ def test_nothing_before_a_vote_tells_the_clips_apart(browser, url, settings):
     for k in range(6):
         page = enter(browser, url, "keys", f"watched {k}")
         told = []
-        page.on("response", lambda response, told=told: told.append(response))
         page.wait_for_selector("[data-state=ready]")
+        page.on("response", lambda response, told=told: told.append(response))
         page.reload()  # from the first byte on, as somebody who comes back sees it
         page.wait_for_selector("[data-state=ready]")
         media = {}

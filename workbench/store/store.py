@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.types import RequestError
@@ -122,6 +122,15 @@ class Store:
         with self.database.read() as connection:
             rows = connection.execute(select(schema.refusal).order_by(schema.refusal.c.created_at.desc()).limit(limit))
             return pd.DataFrame([tuple(row) for row in rows], columns=[column.name for column in schema.refusal.c])
+
+    def problems(self) -> list[str]:
+        """What the database itself finds damaged; empty when it is well. PostgreSQL checks its pages as it reads."""
+        if not self.database.is_sqlite:
+            return []
+        with self.database.read() as connection:
+            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+            found += [f"broken reference in {row[0]}" for row in connection.execute(text("PRAGMA foreign_key_check"))]
+        return [line for line in found if line != "ok"]
 
     def close(self) -> None:
         self.database.engine.dispose()

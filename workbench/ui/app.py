@@ -20,11 +20,13 @@ from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
-from workbench.ui.context import Context
+from workbench.ui.access import AccessControl
+from workbench.ui.context import MODEL_QUEUE, Context
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
+from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
@@ -34,6 +36,7 @@ from workbench.voting import VotingService
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
+MAKING = (MODEL_QUEUE["concurrency_id"],)
 LINKS = [("Vote", PATH)]  # pages of our own, which the bar shows after the others
 
 
@@ -63,11 +66,15 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
     app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")
     app.mount("/ui", StaticFiles(directory=STATIC), name="ui")
+    blocks = build_blocks(context)
+    if accounts:
+        app.include_router(login_router())
+        app.add_middleware(AccessControl, voting=voting, makes=lambda index: makes_clips(blocks, index))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
         return gr.mount_gradio_app(
             app,
-            build_blocks(context),
+            blocks,
             path="",
             theme=THEME,
             css_paths=[STATIC / "css" / "workbench.css"],
@@ -76,6 +83,12 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
         )
+
+
+def makes_clips(blocks: gr.Blocks, index: int) -> bool:
+    """Whether a page's handler does more than read: it uses a model, or is not known."""
+    handler = blocks.fns.get(index)
+    return handler is None or handler.concurrency_id in MAKING
 
 
 def build_blocks(context: Context) -> gr.Blocks:

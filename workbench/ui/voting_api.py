@@ -188,6 +188,8 @@ class _Routes:
     async def vote(self, request: Request, body: Mapping, person: Person | None) -> Response:
         """Take a vote. With status 200 it is safe on disk; otherwise it is not saved."""
         saved = await run_in_threadpool(self.voting.vote, _known(person), body)
+        if saved.reveal and self.accounts and person.role == "annotator":
+            saved.reveal.pop("compare")  # a page they may not open
         return JSONResponse({"saved": True, "vote": saved.vote, "reveal": saved.reveal})
 
     async def undo(self, request: Request, body: Mapping, person: Person | None) -> Response:

@@ -1,5 +1,17 @@
-"""Voting alone, without the pages and the models: starts in a second. For trials of the vote path."""
+"""Voting alone, without the pages and the models: for trials of the vote path.
 
+`python -m workbench.ui.voting_server --fd N --data-dir D` answers on an open socket. A killed server is replaced at
+once, by a fork of a process that has everything loaded; each one's process id is a line of standard output.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
 from fastapi import FastAPI
 
 from workbench import __version__
@@ -24,3 +36,36 @@ def build_voting_app(settings: Settings) -> FastAPI:
     app.include_router(voting_router(voting))
     app.include_router(media_router(MediaTokens(), voting.media))
     return app
+
+
+def keep_serving(settings: Settings, listener: socket.socket) -> None:
+    """Serve in a child process, and in another one whenever it dies, until this process is told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    child = 0
+    try:
+        while True:
+            child = os.fork()
+            if child == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                uvicorn.Server(uvicorn.Config(build_voting_app(settings), log_level="error")).run(sockets=[listener])
+                os._exit(0)
+            sys.stdout.write(f"{child}\n")
+            sys.stdout.flush()
+            os.waitpid(child, 0)
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--database-url")
+    options = parser.parse_args()
+    settings = Settings(data_dir=options.data_dir, database_url=options.database_url, min_watch=0.0)
+    keep_serving(settings, socket.socket(fileno=options.fd))
+
+
+if __name__ == "__main__":
+    main()

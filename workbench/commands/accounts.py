@@ -1,0 +1,73 @@
+"""`accounts`: the people of a server that is not one's own, and invitations for annotators."""
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+
+from models.types import RequestError
+from workbench.accounts import add_account, read_accounts
+from workbench.console import say, say_json
+from workbench.settings import Settings
+from workbench.store import open_store
+from workbench.store.people import INVITATION_DAYS
+from workbench.store.records import ROLES
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "accounts",
+        help="people, roles and invitations",
+        description="Write the file that `app --auth FILE` reads, or make invitation links for annotators.",
+        epilog="example: python -m workbench accounts add people.txt ann --role researcher",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="add a person, or give one a new password")
+    add.add_argument("file", type=Path, metavar="FILE", help="the auth file; made when it is not there")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", default="annotator", help=f"one of {', '.join(ROLES)} (default annotator)")
+    listing = actions.add_parser("list", help="list the people of a file")
+    listing.add_argument("file", type=Path, metavar="FILE")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    invite = actions.add_parser("invite", help="make a link by which somebody votes without a password")
+    invite.add_argument("name", metavar="NAME", help="the annotator's name; one link for each")
+    invite.add_argument("--study", metavar="ID", help="the study it leads to (default: the default study)")
+    invite.add_argument("--days", type=int, default=INVITATION_DAYS, help=f"how long (default {INVITATION_DAYS})")
+    invite.add_argument("--url", default=f"http://127.0.0.1:{Settings.port}", help="address of the app")
+    invite.add_argument(
+        "--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="folder of the app's data"
+    )
+    invite.add_argument("--database-url", metavar="URL", help="the app's database (default: SQLite in --data-dir)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    ACTIONS[options.action](options)
+    return 0
+
+
+def _add(options: argparse.Namespace) -> None:
+    """The password comes from the terminal, or as one line of standard input."""
+    asked = f"Password for {options.name}: "
+    password = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    add_account(options.file, options.name, options.role, password)
+    say(f"{options.name} is a {options.role} in {options.file}")
+
+
+def _list(options: argparse.Namespace) -> None:
+    rows = [{"name": account.name, "role": account.role} for account in read_accounts(options.file)]
+    if options.json:
+        say_json(rows)
+    for row in [] if options.json else rows:
+        say(f"{row['name']}  {row['role']}")
+
+
+def _invite(options: argparse.Namespace) -> None:
+    if options.days < 1:
+        raise RequestError(f"--days {options.days} is over already; give 1 or more")
+    store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
+    say(f"{options.url.rstrip('/')}/vote?invite={store.people.invite(options.name, options.study, options.days)}")
+    store.close()
+
+
+ACTIONS = {"add": _add, "list": _list, "invite": _invite}

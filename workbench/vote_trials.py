@@ -1,0 +1,266 @@
+"""Trials of the vote path: the server killed while people vote, and many people voting at once."""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+import httpx
+import numpy as np
+
+from workbench.settings import Settings
+from workbench.store import open_store
+from workbench.trials import TRIAL
+
+ANSWERS = ("a", "b", "tie", "bad")
+UNDO_SHARE = 0.1
+WAIT = 60.0
+
+
+@dataclass
+class Torture:
+    """What came of killing the server again and again; `lost`, `twice` and `changed` must stay 0."""
+
+    kills: int = 0
+    acknowledged: int = 0
+    retried: int = 0
+    undone: int = 0
+    lost: int = 0
+    twice: int = 0
+    changed: int = 0
+    refused: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.twice or self.changed or self.refused or self.damage)
+
+
+class Voter(threading.Thread):
+    """Votes without rest, sends again what was not answered, and remembers what was acknowledged."""
+
+    def __init__(self, url: str, name: str, stop: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self.url, self.stop = url, stop
+        self.rng = random.Random(name)
+        self.acknowledged: dict[str, tuple[str, str, bool]] = {}  # vote: assignment, answer, undone
+        self.refused: list[str] = []
+        self.retried = 0
+
+    def run(self) -> None:
+        round_ = 0
+        while not self.stop.is_set():
+            with httpx.Client(base_url=self.url, timeout=WAIT) as client:
+                self.send(client, "session", {"name": f"{self.name} {round_} {secrets.token_hex(4)}"})
+                while not self.stop.is_set() and self.one_vote(client):
+                    pass
+            round_ += 1
+
+    def one_vote(self, client: httpx.Client) -> bool:
+        pair = self.send(client, "next-pair", {"study": TRIAL})
+        if not pair.get("assignment"):
+            return False
+        answer = self.rng.choice(ANSWERS)
+        body = {"assignment": pair["assignment"], "key": secrets.token_hex(12), "answers": {"overall": answer}}
+        saved = self.send(client, "votes", body | {"watched": 1.0, "seconds": 2.0})
+        if saved.get("saved"):
+            undone = self.rng.random() < UNDO_SHARE
+            if undone:
+                undone = self.undo(client, pair["assignment"])
+            self.acknowledged[saved["vote"]] = pair["assignment"], answer, undone
+        return True
+
+    def undo(self, client: httpx.Client, assignment: str) -> bool:
+        """True: a lost answer to an undo comes back as "nothing to undo", and it is undone all the same."""
+        self.send(client, "votes/undo", {"assignment": assignment}, fine=(409,))
+        return True
+
+    def send(self, client: httpx.Client, path: str, body: dict, fine: tuple[int, ...] = ()) -> dict:
+        while True:
+            try:
+                answer = client.post(f"/api/v1/{path}", json=body)
+                if answer.status_code == 503:
+                    raise httpx.TransportError("not saved")
+                if answer.is_error and answer.status_code not in fine:
+                    self.refused.append(answer.text[:200])
+                return answer.json()
+            except (httpx.TransportError, ValueError):
+                self.retried += 1
+                time.sleep(0.02)
+
+
+@contextmanager
+def respawning_server(settings: Settings) -> Iterator[tuple[str, Iterator[int]]]:
+    """The address of a voting server that comes back when it is killed, and its process ids, one after the other.
+
+    The socket is ours, so that requests made while there is no server wait for the next one.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        fd = listener.fileno()
+        command = [sys.executable, "-m", "workbench.ui.voting_server", "--fd", str(fd)]
+        command += ["--data-dir", str(settings.data_dir.absolute())]
+        command += ["--database-url", settings.database_url] if settings.database_url else []
+        process = subprocess.Popen(command, pass_fds=[fd], stdout=subprocess.PIPE, text=True)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", (int(line) for line in process.stdout)
+        finally:
+            process.terminate()
+            process.wait(WAIT)
+
+
+def torture(
+    settings: Settings, kills: int, voters: int = 8, longest: float = 1.0, seed: int = 0, on_kill=None
+) -> Torture:
+    """Kill the server `kills` times at random moments, at most `longest` seconds after it answers, while `voters`
+    vote; then look for every acknowledged vote. The trial study must be there."""
+    rng, stop = random.Random(seed), threading.Event()
+    with respawning_server(settings) as (url, servers):
+        people = [Voter(url, f"voter {k}", stop) for k in range(voters)]
+        for person in people:
+            person.start()
+        for _ in range(kills):
+            server = next(servers)
+            _wait_for(url)
+            time.sleep(rng.uniform(0, longest))
+            os.kill(server, signal.SIGKILL)
+            if on_kill:
+                on_kill()
+        _wait_for(url)
+        time.sleep(longest)
+        stop.set()
+        for person in people:
+            person.join(WAIT)
+    return _audit(settings, people, kills)
+
+
+def _wait_for(url: str) -> None:
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"{url}/api/v1/health", timeout=WAIT).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.01)
+    raise RuntimeError("the voting server did not come back")
+
+
+def _audit(settings: Settings, people: list[Voter], kills: int) -> Torture:
+    store = open_store(settings)
+    votes, damage = store.votes(TRIAL), store.problems()
+    store.close()
+    rows = {row.vote_id: row for row in votes.itertuples()}
+    counted = Counter(votes.vote_id)
+    live = Counter(votes[~votes.undone].assignment)
+    found = Torture(kills=kills, damage=damage)
+    found.twice = sum(n > 1 for n in counted.values()) + sum(n > 1 for n in live.values())
+    for person in people:
+        found.retried += person.retried
+        found.refused += person.refused
+        found.acknowledged += len(person.acknowledged)
+        for vote, (assignment, answer, undone) in person.acknowledged.items():
+            row = rows.get(vote)
+            found.lost += row is None
+            found.undone += undone
+            found.changed += row is not None and (row.assignment, row.answer, row.undone) != (
+                assignment,
+                answer,
+                undone,
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Load:
+    """Milliseconds from sending to acknowledgement at three shares of all votes, and what went wrong."""
+
+    annotators: int
+    seconds: float
+    votes: int
+    per_second: float
+    p50: float
+    p95: float
+    p99: float
+    longest: float
+    next_p95: float
+    errors: int
+    lost: int | None = None
+
+
+async def load(url: str, annotators: int, seconds: float, think: float, study: str) -> tuple[Load, dict[str, str]]:
+    """Let `annotators` vote at once, each with a pause of about `think` seconds; also returns what was acknowledged."""
+    times: list[float] = []
+    waits: list[float] = []
+    errors: Counter = Counter()
+    saved: dict[str, str] = {}
+    begin = time.perf_counter()
+    end = begin + seconds
+
+    async def person(k: int) -> None:
+        rng, round_ = random.Random(k), 0
+        await asyncio.sleep(rng.uniform(0, think))
+        while time.perf_counter() < end:
+            async with httpx.AsyncClient(base_url=url, timeout=WAIT) as client:
+                name = f"load {k} {round_} {secrets.token_hex(4)}"
+                await post(client, "session", {"name": name})
+                while time.perf_counter() < end and await one_vote(client, rng):
+                    pass
+            round_ += 1
+
+    async def one_vote(client: httpx.AsyncClient, rng: random.Random) -> bool:
+        pair, wait = await post(client, "next-pair", {"study": study})
+        waits.append(wait)
+        if not pair or not pair["assignment"]:
+            return False
+        await asyncio.sleep(rng.uniform(0.5, 1.5) * think)
+        answers = {question["id"]: rng.choice(ANSWERS) for question in pair["questions"]}
+        body = {"assignment": pair["assignment"], "key": secrets.token_hex(12), "answers": answers}
+        answer, wait = await post(client, "votes", body | {"watched": 1.0, "seconds": 2.0})
+        times.append(wait)
+        if answer:
+            saved[answer["vote"]] = pair["assignment"]
+        return True
+
+    async def post(client: httpx.AsyncClient, path: str, body: dict) -> tuple[dict | None, float]:
+        sent = time.perf_counter()
+        try:
+            answer = await client.post(f"/api/v1/{path}", json=body)
+            wait = 1000 * (time.perf_counter() - sent)
+            if answer.is_error:
+                errors[answer.text[:120]] += 1
+                return None, wait
+            return answer.json(), wait
+        except httpx.TransportError as error:
+            errors[repr(error)] += 1
+            return None, 1000 * (time.perf_counter() - sent)
+
+    await asyncio.gather(*(person(k) for k in range(annotators)))
+    wall = time.perf_counter() - begin
+    p50, p95, p99, longest = (round(float(value), 1) for value in np.percentile(times or [0], (50, 95, 99, 100)))
+    next_p95 = round(float(np.percentile(waits or [0], 95)), 1)
+    found = Load(
+        annotators,
+        round(wall, 1),
+        len(saved),
+        round(len(saved) / wall, 1),
+        p50,
+        p95,
+        p99,
+        longest,
+        next_p95,
+        errors.total(),
+    )
+    return found, saved
+
+
+def row(found: Torture | Load) -> dict:
+    return asdict(found)
