@@ -162,3 +162,33 @@ def votes_until(
         if widest(names, dict(zip(pairs, counts, strict=True))) <= width:
             return votes
     return most
+
+
+WORLDS: dict[str, Mapping[str, float]] = {
+    "6, as the published study found them": STUDY,
+    "8, in even steps of 0.9": {f"system {k}": 0.9 * k for k in range(8)},
+    "8, in even steps of 0.3": {f"system {k}": 0.3 * k for k in range(8)},
+}
+
+
+def pairing_rows(*, runs: int, width: float, seed: int = 0) -> list[dict]:
+    """For each of `WORLDS`, mean votes to an interval of `width` by either way, and the share saved with its bootstrap
+    interval over runs."""
+    rows = []
+    for name, strengths in WORLDS.items():
+        world = World(strengths)
+        votes = {
+            driven: [
+                votes_until(world, np.random.default_rng([seed, run]), driven=driven, width=width)
+                for run in range(runs)
+            ]
+            for driven in (False, True)
+        }
+        uniform, driven = (np.array(votes[kind], float) for kind in (False, True))
+        drawn = np.random.default_rng(seed).integers(runs, size=(2000, runs))
+        spread = 1 - driven[drawn].mean(1) / uniform[drawn].mean(1)
+        low, high = np.quantile(spread, [0.025, 0.975])
+        saved = float(1 - driven.mean() / uniform.mean())
+        found = {"uniform": float(uniform.mean()), "driven": float(driven.mean()), "saved": saved}
+        rows.append({"world": name, **found, "low": float(low), "high": float(high), "runs": runs})
+    return rows

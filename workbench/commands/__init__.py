@@ -16,6 +16,8 @@ COMMANDS: dict[str, Command] = {
     "generate": Command("generate", "make clips from prompts"),
     "evaluate": Command("evaluate", "score clips by metrics"),
     "train": Command("train", "train a model by a recipe"),
+    "votes": Command("votes", "export, import and statistics of votes"),
+    "studies": Command("studies", "preference studies: add, check, freeze"),
     "accounts": Command("accounts", "people, roles and invitations"),
     "vote-torture": Command("vote_torture", "kill the app while people vote; no vote may be lost"),
     "vote-load": Command("vote_load", "many annotators voting at once, timed"),
