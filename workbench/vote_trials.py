@@ -140,7 +140,7 @@ def torture(
         stop.set()
         for person in people:
             person.join(WAIT)
-    return _audit(settings, people, kills)
+    return audit(settings, people, kills)
 
 
 def _wait_for(url: str) -> None:
@@ -154,7 +154,8 @@ def _wait_for(url: str) -> None:
     raise RuntimeError("the voting server did not come back")
 
 
-def _audit(settings: Settings, people: list[Voter], kills: int) -> Torture:
+def audit(settings: Settings, people: list[Voter], kills: int) -> Torture:
+    """Look for every vote that was acknowledged to `people`."""
     store = open_store(settings)
     votes, damage = store.votes(TRIAL), store.problems()
     store.close()
@@ -197,7 +198,7 @@ class Load:
 
 
 async def load(url: str, annotators: int, seconds: float, think: float, study: str) -> tuple[Load, dict[str, str]]:
-    """Let `annotators` vote at once, each with a pause of about `think` seconds; also returns what was acknowledged."""
+    """Let `annotators` vote at once, each with a pause of about `think` seconds; returns what was acknowledged too."""
     times: list[float] = []
     waits: list[float] = []
     errors: Counter = Counter()

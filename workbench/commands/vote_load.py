@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         say(
             f"{found.annotators} annotators, {found.seconds} s, {found.votes} votes ({found.per_second}/s): "
-            f"acknowledged in {found.p50} ms (p50), {found.p95} ms (p95), {found.p99} ms (p99), {found.longest} ms (longest); next "
-            f"pair in {found.next_p95} ms (p95); {found.errors} errors, {found.lost} lost"
+            f"acknowledged in {found.p50} ms (p50), {found.p95} ms (p95), {found.p99} ms (p99), {found.longest} ms "
+            f"(longest); next pair in {found.next_p95} ms (p95); {found.errors} errors, {found.lost} lost"
         )
     return 1 if found.errors or found.lost else 0
 

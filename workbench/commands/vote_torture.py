@@ -15,8 +15,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "vote-torture",
         help="kill the app while people vote",
-        description="Kill -9 the voting server at random moments while people vote, and check that every vote that was "
-        "acknowledged is there once, unchanged. Exit code 1 when one is not.",
+        description="Kill -9 the voting server at random moments while people vote, and check that every vote that "
+        "was acknowledged is there once, unchanged. Exit code 1 when one is not.",
     )
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="how often to kill it (default 200)")
     parser.add_argument("--voters", type=int, default=8, metavar="N", help="people voting at once (default 8)")
