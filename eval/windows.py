@@ -75,8 +75,8 @@ class Window:
 
     @cached_property
     def flows_back(self) -> list[np.ndarray]:
-        """Flow (h, w, 2) from the current frame to the previous one, for each of `small_pairs`."""
-        return [flow(current, previous) for previous, current in self.small_pairs]
+        """Coarse flow (h, w, 2) from the current frame to the previous one: enough to tell what is seen in both."""
+        return [flow(current, previous, coarse=True) for previous, current in self.small_pairs]
 
     def after_first(self, values: list[float]) -> list[float | None]:
         """Values of `pairs` as values of frames: a clip's first frame has none."""
