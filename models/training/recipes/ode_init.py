@@ -33,7 +33,7 @@ from models.training.losses import ode_regression_loss
 
 @dataclass(frozen=True)
 class OdeInitConfig:
-    roles: Roles = field(default_factory=Roles)
+    roles: Roles = field(default_factory=lambda: Roles(generator=Roles.teacher))
     pools: Path = Path("runs/pools")
     trajectories: int = 192
     sampler_steps: int = 16
