@@ -3,13 +3,29 @@
 from workbench.charts.common import plotly_folder
 from workbench.charts.comparison import curve_values, frame_curves
 from workbench.charts.evaluation import Band, ClipCurves, metric_curves, spread_over_clips
+from workbench.charts.preferences import (
+    Stack,
+    evidence_path,
+    preference_bars,
+    rating_forest,
+    stack_of,
+    votes_per_day,
+    win_matrix,
+)
 
 __all__ = [
     "Band",
     "ClipCurves",
+    "Stack",
     "curve_values",
+    "evidence_path",
     "frame_curves",
     "metric_curves",
     "plotly_folder",
+    "preference_bars",
+    "rating_forest",
     "spread_over_clips",
+    "stack_of",
+    "votes_per_day",
+    "win_matrix",
 ]

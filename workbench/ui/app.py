@@ -28,6 +28,7 @@ from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
+from workbench.ui.results_api import results_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
 from workbench.ui.voting_api import voting_router
@@ -63,6 +64,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))
     app.include_router(library_router(evaluations))
+    app.include_router(results_router(store))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
     app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")
     app.mount("/ui", StaticFiles(directory=STATIC), name="ui")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import compare, evaluate, generate, models
+from workbench.ui.pages import compare, evaluate, generate, models, results
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,6 @@ PAGES = (
     Page("Generate", "/", generate.build),
     Page("Compare", "/compare", compare.build),
     Page("Evaluate", "/evaluate", evaluate.build),
+    Page("Results", "/results", results.build),
     Page("Models", "/models", models.build),
 )

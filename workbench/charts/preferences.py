@@ -1,0 +1,238 @@
+"""The charts of the Results page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from plotly.graph_objects import Figure
+
+from eval.preferences.anytime import Bar
+from eval.preferences.rates import PairRate
+from eval.preferences.ratings import Ratings
+from eval.stats import Interval
+from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
+
+OURS, THEIRS = SIDE_COLORS[0], SIDE_COLORS[1]
+TIE, BAD = "#9aa3ad", "#5f6873"
+ROW, TOP, BOTTOM = 34, 56, 48  # pixels
+LONGEST = 44  # characters of a label on an axis
+FEW = 0.06  # a narrower part of a bar has no room for its number
+LEGEND = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0, "traceorder": "normal"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A bar: shares of ours, tie, both bad and theirs, which sum to 1 (None: the source does not tell), and a hint."""
+
+    label: str
+    ours: float
+    tie: float | None
+    bad: float | None
+    theirs: float
+    hint: str = ""
+
+
+def stack_of(rate: PairRate, label: str) -> Stack:
+    """The votes on a pair as a bar, seen from its first system."""
+    share = rate.decisive
+    interval = f"; of decisive votes {share.value:.0%} ({share.low:.0%} to {share.high:.0%})" if share else ""
+    hint = f"{rate.votes} votes of {rate.annotators} annotators on {rate.prompts} prompts{interval}"
+    parts = (count / rate.votes for count in (rate.wins, rate.ties, rate.bad, rate.losses))
+    return Stack(label, *parts, hint)
+
+
+def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent") -> dict[str, Any]:
+    """One stacked bar an opponent, ours from the left and theirs from the right, as papers print preferences."""
+    if not stacks:
+        return {}
+    figure = Figure()
+    labels = [shorten(stack.label) for stack in stacks]
+    parts = [
+        (f"{ours} preferred", OURS, [stack.ours for stack in stacks]),
+        ("no difference", TIE, [stack.tie or 0 for stack in stacks]),
+        ("both bad", BAD, [stack.bad or 0 for stack in stacks]),
+        (f"{theirs} preferred", THEIRS, [stack.theirs for stack in stacks]),
+    ]
+    for name, color, shares in parts:
+        if name in ("no difference", "both bad") and not any(shares):
+            continue
+        figure.add_bar(
+            y=list(range(len(stacks))),
+            x=[100 * share for share in shares],
+            orientation="h",
+            name=escape(name),
+            marker={"color": color},
+            text=[f"{share:.0%}" if share >= FEW else "" for share in shares],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": "#fff"},
+            customdata=[escape(stack.hint) for stack in stacks],
+            hovertemplate=f"%{{x:.1f}} % {escape(name)}<br>%{{customdata}}<extra></extra>",
+        )
+    figure.add_vline(x=50, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+    figure.update_xaxes(title="% of votes", range=[0, 100])
+    _name_rows(figure, labels)
+    figure.update_layout(barmode="stack", bargap=0.25, legend=LEGEND, **_box(len(stacks)))
+    return plain(figure)
+
+
+def rating_forest(ratings: Ratings, titles: Mapping[str, str], bootstrap: Mapping[str, Interval]) -> dict[str, Any]:
+    """Every system's strength with its interval, best on top, and thin beside it that of the bootstrap."""
+    rows = ratings.rows
+    figure = Figure()
+    reach = 1.3 * max([abs(bound) for row in rows for bound in (row.low, row.high) if np.isfinite(bound)] + [1.0])
+    for name, width, lift, bounds in (
+        (
+            "95 % interval, annotators and prompts as clusters",
+            3,
+            0.0,
+            {row.system: (row.low, row.high) for row in rows},
+        ),
+        (
+            "95 % interval, annotators and prompts drawn again",
+            1,
+            0.22,
+            {k: (v.low, v.high) for k, v in bootstrap.items()},
+        ),
+    ):
+        known = [
+            (place, *np.clip(bounds[row.system], -reach, reach))
+            for place, row in enumerate(rows)
+            if row.system in bounds
+        ]
+        figure.add_scatter(
+            x=[value for _, low, high in known for value in (low, high, None)],
+            y=[value for place, _, _ in known for value in (place + lift, place + lift, None)],
+            mode="lines",
+            line={"color": OURS if not lift else NEUTRAL, "width": width},
+            hoverinfo="skip",
+            name=name,
+        )
+    figure.add_scatter(
+        x=[row.strength for row in rows],
+        y=list(range(len(rows))),
+        mode="markers",
+        marker={"color": OURS, "size": 10},
+        customdata=[f"{row.votes} votes, {row.wins} won, {row.losses} lost, rank {row.rank}" for row in rows],
+        hovertemplate="%{x:+.2f}<br>%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+    figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+    figure.update_xaxes(
+        title="log strength (0 is the mean of all; +1 is 73 % of decisive votes)", range=[-reach, reach]
+    )
+    _name_rows(figure, [shorten(titles.get(row.system, row.system)) for row in rows])
+    figure.update_layout(legend=LEGEND, hovermode="closest", **_box(len(rows)))
+    return plain(figure)
+
+
+def win_matrix(
+    ratings: Ratings, titles: Mapping[str, str], seen: Mapping[tuple[str, str], PairRate]
+) -> dict[str, Any]:
+    """How often the row's system wins over the column's of decisive votes, after the model; hints tell the votes."""
+    names = [row.system for row in ratings.rows]
+    if len(names) < 2:
+        return {}
+    labels = [shorten(titles.get(name, name), 26) for name in names]
+    shares = [[None if a == b else ratings.expected(a, b) for b in names] for a in names]
+    figure = Figure()
+    figure.add_heatmap(
+        z=[[None if cell is None else 100 * cell.value for cell in row] for row in shares],
+        text=[["" if cell is None else f"{cell.value:.0%}" for cell in row] for row in shares],
+        customdata=[[_told(shares[i][j], seen.get((a, b))) for j, b in enumerate(names)] for i, a in enumerate(names)],
+        texttemplate="%{text}",
+        hovertemplate="%{customdata}<extra></extra>",
+        zmin=0,
+        zmax=100,
+        colorscale=[[0, THEIRS], [0.5, "#e9ecef"], [1, OURS]],
+        showscale=False,
+        hoverongaps=False,
+        xgap=2,
+        ygap=2,
+    )
+    places = list(range(len(names)))
+    figure.update_xaxes(
+        tickvals=places, ticktext=[escape(label) for label in labels], side="top", tickangle=-25, showgrid=False
+    )
+    _name_rows(figure, labels)
+    figure.update_yaxes(showgrid=False)
+    figure.update_layout(height=150 + 40 * len(names), margin={"l": 210, "r": 60, "t": 130, "b": 16}, dragmode=False)
+    return plain(figure)
+
+
+def evidence_path(bars: Sequence[tuple[str, Bar]]) -> dict[str, Any]:
+    """Evidence over votes on a logarithmic scale, with the bar that it has to pass."""
+    figure = Figure()
+    for side, (label, bar) in enumerate(bars):
+        figure.add_scatter(
+            x=list(range(len(bar.path) + 1)),
+            y=[0.0, *(value / np.log(10) for value in bar.path)],
+            mode="lines",
+            name=escape(shorten(label, 60)),
+            line={"color": SIDE_COLORS[side % 4], "width": 2},
+            hovertemplate="vote %{x}: 10^%{y:.2f}<extra></extra>",
+        )
+    if not bars:
+        return {}
+    needed = np.log10(bars[0][1].needed)
+    figure.add_hline(
+        y=needed, line={"color": NEUTRAL, "dash": "dash"}, annotation_text=f"apart, {bars[0][1].needed:.0f} to 1"
+    )
+    figure.update_xaxes(title="decisive votes, one a person and prompt", rangemode="tozero")
+    figure.update_yaxes(title="evidence, powers of 10")
+    figure.update_layout(
+        height=300, hovermode="closest", dragmode=False, margin={"l": 64, "r": 16, "t": 64, "b": 48}, legend=LEGEND
+    )
+    return plain(figure)
+
+
+def votes_per_day(days: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """How many votes that count came on which day, and their sum."""
+    if not days:
+        return {}
+    figure = Figure()
+    moments, counts = [day for day, _ in days], [count for _, count in days]
+    figure.add_bar(
+        x=moments, y=counts, name="votes a day", marker={"color": OURS}, hovertemplate="%{x}: %{y}<extra></extra>"
+    )
+    figure.add_scatter(
+        x=moments,
+        y=np.cumsum(counts).tolist(),
+        name="in all",
+        mode="lines+markers",
+        line={"color": THEIRS, "width": 2},
+        hovertemplate="%{x}: %{y} in all<extra></extra>",
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_layout(height=240, dragmode=False, margin={"l": 48, "r": 16, "t": 48, "b": 40}, legend=LEGEND)
+    return plain(figure)
+
+
+def shorten(label: str, longest: int = LONGEST) -> str:
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"
+
+
+def _told(share: Interval | None, rate: PairRate | None) -> str:
+    if share is None:
+        return ""
+    told = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%}) after the model"
+    if rate is None:
+        return f"{told}<br>no votes on this pair"
+    return f"{told}<br>{rate.wins} won, {rate.losses} lost, {rate.ties} no difference, {rate.bad} both bad"
+
+
+def _name_rows(figure: Figure, labels: Sequence[str]) -> None:
+    places = list(range(len(labels)))
+    figure.update_yaxes(tickvals=places, ticktext=[escape(label) for label in labels], range=[len(labels) - 0.5, -0.5])
+
+
+def _box(rows: int) -> dict[str, Any]:
+    return {
+        "height": TOP + BOTTOM + ROW * rows,
+        "margin": {"l": 260, "r": 16, "t": TOP, "b": BOTTOM},
+        "dragmode": False,
+    }
