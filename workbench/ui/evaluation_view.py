@@ -133,6 +133,7 @@ def summary_table(run: Run) -> dict[str, Any]:
         "columns": ["Metric", "Direction", "n", "Not scored", "Mean", "95 % interval"],
         "rows": rows,
         "note": "Intervals are over prompts: clips of one prompt count as one unit. One clip or prompt has none.",
+        "dense": True,
     }
 
 
@@ -265,7 +266,7 @@ def _drift(facts: Facts, row: dict[str, Any] | None) -> list[Any]:
     if row is None:
         return ["—"] * 3
     slope, low, high = (row[f"slope_{name}"] for name in ("per_second", "low", "high"))
-    shown: Any = "—" if slope is None else f"{slope:+.3g} ({low:+.3g} to {high:+.3g})"
+    shown: Any = "—" if slope is None else f"{slope:+.2g} ({low:+.2g} to {high:+.2g})"
     sure = slope is not None and low * high > 0
     if sure and facts.higher_is_better is not None:
         shown = {"text": shown, "tone": "good" if (slope > 0) == facts.higher_is_better else "bad"}

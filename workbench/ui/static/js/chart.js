@@ -7,6 +7,8 @@
  */
 import { el } from "./dom.js";
 
+const LEGEND_LINE = 24; // pixels
+
 export async function mount(element, { props, watch, trigger }) {
   const bus = props.options?.bus ?? "main";
   const plot = el("div", { class: "wb-plot" });
@@ -30,7 +32,7 @@ export async function mount(element, { props, watch, trigger }) {
     box.hidden = !value?.data?.length;
     if (box.hidden) return;
     const Plotly = await plotly();
-    await Plotly.react(plot, value.data, themed(value.layout, box), { responsive: true, displaylogo: false, displayModeBar: false });
+    await Plotly.react(plot, value.data, themed(fitted(value, box), box), { responsive: true, displaylogo: false, displayModeBar: false });
     if (!chart.wired) {
       chart.wired = true;
       plot.on("plotly_afterplot", place);
@@ -75,6 +77,14 @@ function plotly() {
     document.head.append(script);
   });
   return loading;
+}
+
+/** On a narrow screen every entry of the legend takes a line of its own. */
+function fitted({ data, layout }, box) {
+  if (layout.legend?.yref !== "container" || box.clientWidth >= 640) return layout;
+  const entries = data.filter((trace) => trace.showlegend).length;
+  const more = Math.max(0, entries * LEGEND_LINE + LEGEND_LINE - layout.margin.t);
+  return { ...layout, height: layout.height + more, margin: { ...layout.margin, t: layout.margin.t + more } };
 }
 
 /** The page's colours, so that the chart follows light and dark. */
