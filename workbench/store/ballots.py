@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from workbench.store import schema
@@ -19,12 +19,12 @@ class Ballots:
 
     def assignment(self, identity: str) -> Assignment | None:
         with self._database.read() as connection:
-            return _assignment(connection, schema.assignment.c.id == identity)
+            return _by_id(connection, identity)
 
     def open_assignment(self, person: Person, study: StudyRecord) -> Assignment | None:
         """The oldest assignment of this person that has no vote that counts."""
         with self._database.read() as connection:
-            return _assignment(connection, _of(person, study), unvoted=True)
+            return _oldest_open(connection, person, study)
 
     def progress(self, person: Person, study: StudyRecord) -> tuple[int, set[str]]:
         """How many votes of this person count, and the pairs that were ever handed to them."""
@@ -57,7 +57,7 @@ class Ballots:
             connection.execute(
                 select(schema.annotator.c.id).where(schema.annotator.c.id == person.id).with_for_update()
             )
-            found = _assignment(connection, _of(person, study), unvoted=True)
+            found = _oldest_open(connection, person, study)
             if found:
                 return found
             values = {"id": identity, "study": study.id, "version": study.version}
@@ -67,7 +67,7 @@ class Ballots:
             connection.execute(table.insert().values(**values, **more, **tokens))
             counted = schema.pair.c.issued + 1
             connection.execute(update(schema.pair).where(schema.pair.c.id == pair).values(issued=counted))
-            return _assignment(connection, table.c.id == identity)
+            return _by_id(connection, identity)
 
     def media(self, token: str) -> str | None:
         """The file, below the data folder, that a media token stands for."""
@@ -207,8 +207,8 @@ def _insert(connection: Connection, ballot: Ballot, *, attempt: int) -> str:
     return identity
 
 
-def _assignment(connection: Connection, where, *, unvoted: bool = False) -> Assignment | None:
-    """The oldest assignment for which `where` holds; with `unvoted`, the oldest that has no vote that counts."""
+def _assignment_query():
+    """An assignment with its pair, clips and the vote that counts. Built once: building costs more than running."""
     table, pair, (vote, undo) = schema.assignment, schema.pair, _live_votes()
     first, second = schema.clip.alias("first"), schema.clip.alias("second")
     live = (
@@ -231,13 +231,32 @@ def _assignment(connection: Connection, where, *, unvoted: bool = False) -> Assi
         .join(pair, pair.c.id == table.c.pair)
         .join(first, first.c.id == pair.c.first_clip)
         .join(second, second.c.id == pair.c.second_clip)
-        .where(where)
-        .order_by(table.c.issued_at)
-        .limit(1)
     )
-    if unvoted:
-        query = query.where(live.is_(None))
-    row = connection.execute(query).first()
+    return query, live
+
+
+_QUERY, _LIVE = _assignment_query()
+BY_ID = _QUERY.where(schema.assignment.c.id == bindparam("identity"))
+OLDEST_OPEN = (
+    _QUERY.where(
+        schema.assignment.c.annotator == bindparam("person"),
+        schema.assignment.c.study == bindparam("study"),
+        schema.assignment.c.version == bindparam("version"),
+        _LIVE.is_(None),
+    )
+    .order_by(schema.assignment.c.issued_at)
+    .limit(1)
+)
+
+
+def _by_id(connection: Connection, identity: str) -> Assignment | None:
+    row = connection.execute(BY_ID, {"identity": identity}).first()
+    return _from_row(row) if row else None
+
+
+def _oldest_open(connection: Connection, person: Person, study: StudyRecord) -> Assignment | None:
+    values = {"person": person.id, "study": study.id, "version": study.version}
+    row = connection.execute(OLDEST_OPEN, values).first()
     return _from_row(row) if row else None
 
 
