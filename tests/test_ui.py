@@ -24,6 +24,7 @@ from workbench.ui.context import EXAMPLE_PROMPTS
 from workbench.ui.links import compare_link, generate_link, read_compare, read_generate
 from workbench.ui.live import live_app
 from workbench.ui.media import MediaTokens
+from workbench.ui.pages import PAGES
 from workbench.ui.selftest import BITS, BLOCK, FRAMES, coded_clip
 
 PROMPT = EXAMPLE_PROMPTS[0]
@@ -74,7 +75,7 @@ def test_health_and_openapi(url):
 def test_pages_have_no_footer_and_keep_no_history(url):
     config = httpx.get(f"{url}/config").json()
     assert config["footer_links"] == [] and not config.get("run_history") and not config["analytics_enabled"]
-    assert [page[1] for page in config["pages"]][1:] == ["Compare", "Evaluate", "Models"]
+    assert [page[1] for page in config["pages"]][1:] == [page.title for page in PAGES][1:]
 
 
 def test_only_the_workbench_endpoints_are_public(client):
