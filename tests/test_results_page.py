@@ -114,7 +114,8 @@ def test_published_figures_are_shown_as_published():
         assert "arXiv" in study.source and study.link.startswith("https://arxiv.org/abs/")
         for row in study.rows:
             assert row.ours + (row.tie or 0) + row.theirs == pytest.approx(100, abs=0.2)
-    assert len(view.published_charts()) == len(published_preferences())
+    shown = [chart for _, chart in view.published_charts()]
+    assert len(shown) == len(published_preferences()) and shown[2]["data"][0]["text"] == ["72.5%", "45%"]
 
 
 def test_charts_of_nothing_are_empty():

@@ -16,8 +16,8 @@ from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
 
 OURS, THEIRS = SIDE_COLORS[0], SIDE_COLORS[1]
 TIE, BAD = "#9aa3ad", "#5f6873"
-ROW, TOP, BOTTOM = 34, 56, 48  # pixels
-LONGEST = 44  # characters of a label on an axis
+ROW, TOP, BOTTOM = 54, 64, 48  # pixels
+LONGEST = 60  # characters of a label on an axis
 FEW = 0.06  # a narrower part of a bar has no room for its number
 LEGEND = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0, "traceorder": "normal"}
 
@@ -43,8 +43,9 @@ def stack_of(rate: PairRate, label: str) -> Stack:
     return Stack(label, *parts, hint)
 
 
-def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent") -> dict[str, Any]:
-    """One stacked bar an opponent, ours from the left and theirs from the right, as papers print preferences."""
+def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent", digits: int = 0) -> dict[str, Any]:
+    """One stacked bar an opponent, ours from the left and theirs from the right, as papers print preferences; `digits`
+    is how many decimals of a percentage are shown."""
     if not stacks:
         return {}
     figure = Figure()
@@ -64,7 +65,7 @@ def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent"
             orientation="h",
             name=escape(name),
             marker={"color": color},
-            text=[f"{share:.0%}" if share >= FEW else "" for share in shares],
+            text=[f"{round(100 * share, digits):g}%" if share >= FEW else "" for share in shares],
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
@@ -74,8 +75,8 @@ def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent"
         )
     figure.add_vline(x=50, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
     figure.update_xaxes(title="% of votes", range=[0, 100])
-    _name_rows(figure, labels)
-    figure.update_layout(barmode="stack", bargap=0.25, legend=LEGEND, **_box(len(stacks)))
+    _name_above(figure, labels)
+    figure.update_layout(barmode="stack", bargap=0.5, legend=LEGEND, **_box(len(stacks)))
     return plain(figure)
 
 
@@ -124,7 +125,7 @@ def rating_forest(ratings: Ratings, titles: Mapping[str, str], bootstrap: Mappin
     figure.update_xaxes(
         title="log strength (0 is the mean of all; +1 is 73 % of decisive votes)", range=[-reach, reach]
     )
-    _name_rows(figure, [shorten(titles.get(row.system, row.system)) for row in rows])
+    _name_above(figure, [shorten(titles.get(row.system, row.system)) for row in rows])
     figure.update_layout(legend=LEGEND, hovermode="closest", **_box(len(rows)))
     return plain(figure)
 
@@ -136,7 +137,7 @@ def win_matrix(
     names = [row.system for row in ratings.rows]
     if len(names) < 2:
         return {}
-    labels = [shorten(titles.get(name, name), 26) for name in names]
+    labels = [shorten(titles.get(name, name), 36) for name in names]
     shares = [[None if a == b else ratings.expected(a, b) for b in names] for a in names]
     figure = Figure()
     figure.add_heatmap(
@@ -159,7 +160,7 @@ def win_matrix(
     )
     _name_rows(figure, labels)
     figure.update_yaxes(showgrid=False)
-    figure.update_layout(height=150 + 40 * len(names), margin={"l": 210, "r": 60, "t": 130, "b": 16}, dragmode=False)
+    figure.update_layout(height=150 + 40 * len(names), margin={"l": 230, "r": 90, "t": 130, "b": 16}, dragmode=False)
     return plain(figure)
 
 
@@ -230,9 +231,25 @@ def _name_rows(figure: Figure, labels: Sequence[str]) -> None:
     figure.update_yaxes(tickvals=places, ticktext=[escape(label) for label in labels], range=[len(labels) - 0.5, -0.5])
 
 
+def _name_above(figure: Figure, labels: Sequence[str]) -> None:
+    """A name above each row instead of beside it: it leaves a phone the whole width."""
+    figure.update_yaxes(visible=False, range=[len(labels) - 0.5, -0.6])
+    for place, label in enumerate(labels):
+        figure.add_annotation(
+            text=escape(label),
+            xref="paper",
+            x=0,
+            xanchor="left",
+            y=place,
+            yshift=20,
+            showarrow=False,
+            font={"size": 12},
+        )
+
+
 def _box(rows: int) -> dict[str, Any]:
     return {
         "height": TOP + BOTTOM + ROW * rows,
-        "margin": {"l": 260, "r": 16, "t": TOP, "b": BOTTOM},
+        "margin": {"l": 16, "r": 16, "t": TOP, "b": BOTTOM},
         "dragmode": False,
     }

@@ -64,18 +64,18 @@ def targets(report: Report) -> list[tuple[str, str]]:
 
 def headline(report: Report) -> dict[str, Any]:
     """The status line: the finding, and in the notices what it rests on and what forbids to trust it."""
-    text = report.headline
-    for system, title in sorted(titles(report).items(), key=lambda item: -len(item[0])):
-        text = text.replace(system, title)
+    text = _words(report.headline, report)
     left_out = f"{report.undone} undone, {report.checks} attention checks, {report.excluded} of inattentive annotators"
-    notices = [f"{report.votes} votes count; left out: {left_out}."] if report.stored else [_planned()]
+    facts = [("Votes that count", report.votes), ("Left out", left_out)]
+    facts += [("Frozen protocol", protocol[:12]) for protocol in report.protocols]
+    notices = [] if report.stored else [_planned()]
     if report.ratings:
         notices += [_words(note, report) for note in report.ratings.notes]
     if report.side and report.side.p < FEW_SIDES:
         notices.append(f"A wins {report.side.left.value:.0%} of decisive votes whatever it shows: see the side below.")
-    protocols = ", ".join(protocol[:12] for protocol in report.protocols)
-    notices.append(f"Frozen protocol {protocols}." if protocols else "The protocol is not frozen: exploratory.")
-    return {"state": "done" if report.votes else "idle", "text": text, "notices": notices}
+    if not report.protocols:
+        notices.append("The protocol is not frozen: exploratory.")
+    return {"state": "done" if report.votes else "idle", "text": text, "facts": facts, "notices": notices}
 
 
 def _planned() -> str:
@@ -233,7 +233,10 @@ def published_charts() -> list[tuple[str, dict[str, Any]]]:
             for row in study.rows
         ]
         found.append(
-            (f"**{study.name}**, as published: [{study.source}]({study.link})", preference_bars(stacks, study.ours))
+            (
+                f"**{study.name}**, as published: [{study.source}]({study.link})",
+                preference_bars(stacks, study.ours, digits=1),
+            )
         )
     return found
 

@@ -16,6 +16,7 @@ from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.pages.header import page_header
 
 ALL_CHECKS = [("Everybody", 0.0), ("Half of their checks passed", 0.5), ("All of their checks passed", 1.0)]
+STILL = {"still": True}
 Update = dict[Any, Any]
 
 
@@ -31,20 +32,20 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         checks = gr.Dropdown(ALL_CHECKS, value=0.0, label="Attention checks: count votes of", elem_id="checks")
     again = gr.Button("Count again", elem_id="again", size="sm")
     status = script_component("status", elem_id="status")
-    bars = script_component("chart", options={"bus": "results-bars"}, elem_id="bars")
-    forest = script_component("chart", options={"bus": "results-forest"}, elem_id="forest")
+    bars = script_component("chart", options=STILL, elem_id="bars")
+    forest = script_component("chart", options=STILL, elem_id="forest")
     ratings = script_component("table", elem_id="ratings")
-    matrix = script_component("chart", options={"bus": "results-matrix"}, elem_id="matrix")
+    matrix = script_component("chart", options=STILL, elem_id="matrix")
     duels = script_component("table", elem_id="duels")
-    evidence = script_component("chart", options={"bus": "results-evidence"}, elem_id="evidence")
+    evidence = script_component("chart", options=STILL, elem_id="evidence")
     quality = script_component("table", elem_id="quality")
-    timeline = script_component("chart", options={"bus": "results-days"}, elem_id="days")
+    timeline = script_component("chart", options=STILL, elem_id="days")
     people = script_component("table", elem_id="people")
     files = script_component("table", elem_id="files")
     with gr.Accordion("Preference studies of the papers, as published", open=True, elem_id="published"):
         for place, (heading, chart) in enumerate(view.published_charts()):
             gr.Markdown(heading)
-            script_component("chart", chart, options={"bus": f"published-{place}"}, elem_id=f"published-{place}")
+            script_component("chart", chart, options=STILL, elem_id=f"published-{place}")
     parts = [bars, forest, ratings, matrix, duels, evidence, quality, timeline, people, files]
     outputs = [study, question, target, checks, status, *parts]
 

@@ -2,6 +2,7 @@
  * Curves over frames under a player. Its value: {data, layout} as Plotly takes them (workbench.charts builds it).
  * With `rates`, the frame rate behind every trace (null: not to be sought), a point's frame is the first of its custom
  * data, and `seconds` tells that the axis is time.
+ * With the option `still` it has nothing to do with time: no playhead, no seeking. Else:
  * A click anywhere seeks the player of the same bus; the playhead is an element on top of the chart, because
  * moving anything inside a Plotly figure every frame is slow and swallows clicks.
  */
@@ -11,7 +12,7 @@ const LEGEND_LINE = 24; // pixels
 
 export async function mount(element, { props, watch, trigger }) {
   const bus = props.options?.bus ?? "main";
-  const plot = el("div", { class: "wb-plot" });
+  const plot = el("div", { class: "wb-plot", style: props.options?.still ? "min-height:0" : null });
   const playhead = el("div", { class: "wb-playhead", hidden: true });
   const box = el("div", { class: "wb-chart", hidden: true }, plot, playhead);
   element.replaceChildren(box);
@@ -20,7 +21,7 @@ export async function mount(element, { props, watch, trigger }) {
 
   function place() {
     const layout = plot._fullLayout;
-    if (!layout?.xaxis) return;
+    if (!layout?.xaxis || props.options?.still) return;
     const { l, t, w, h } = layout._size;
     const x = layout.xaxis.d2p(props.value?.seconds && chart.fps ? chart.frame / chart.fps : chart.frame);
     playhead.hidden = !(x >= -1 && x <= w + 1);
@@ -36,7 +37,7 @@ export async function mount(element, { props, watch, trigger }) {
     if (!chart.wired) {
       chart.wired = true;
       plot.on("plotly_afterplot", place);
-      plot.on("plotly_click", ({ points }) => {
+      if (!props.options?.still) plot.on("plotly_click", ({ points }) => {
         const detail = { bus, ...moment(points, chart.plot, chart.pointer, props.value.rates) };
         window.dispatchEvent(new CustomEvent("wb:seek", { detail }));
         trigger("select", { frame: detail.frame });
