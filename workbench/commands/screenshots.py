@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
             open_browser() as browser,
         ):
             page = browser.new_page(viewport=SIZE)
+            page.set_default_timeout(MINUTES)
             for name, shoot in PICTURES.items():
                 shoot(page, url)
                 page.screenshot(path=options.out / f"{name}.png", full_page=True)
