@@ -39,7 +39,12 @@ class Progress:
     error: str = ""
 
 
+STOPPING_SECONDS = 20
 Maker = Callable[[System, str, int, int], Made]
+
+
+class _Stopped(Exception):
+    """The program ends; the clips of a prompt that lacks some are made next time."""
 
 
 class StudyClips:
@@ -66,8 +71,13 @@ class StudyClips:
         thread.start()
 
     def stop(self) -> None:
-        """Make no more clips; what is begun is finished."""
+        """Make no more clips, and return when the one that is begun is done.
+
+        A program that ends while a thread is inside torch is aborted.
+        """
         self._stop.set()
+        for thread in list(self._running.values()):
+            thread.join(timeout=STOPPING_SECONDS)
 
     def progress(self, record: StudyRecord) -> Progress:
         study = study_from_json(record.definition)
@@ -110,6 +120,8 @@ class StudyClips:
         self._errors.pop(name, None)
         try:
             self.prepare(record)
+        except _Stopped:
+            pass
         except (RequestError, StoreUnavailable) as error:
             self._errors[name] = str(error)
         except Exception as error:  # told to whoever looks at the study; the server goes on
@@ -133,6 +145,8 @@ class StudyClips:
         return clips
 
     def _frames(self, study: Study, label: str, prompt: str, seed: int) -> Made:
+        if self._stop.is_set():
+            raise _Stopped
         if study.clips:
             row = next(row for row in study.clips if (row.system, row.prompt, row.seed) == (label, prompt, seed))
             frames, fps = decode_mp4(Path(row.path))

@@ -83,7 +83,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     scores = script_component("table", elem_id="scores")
     reasons = script_component("table", elem_id="reasons")
     current = gr.State("")
-    opening = gr.State(dict)
+    opening = gr.State({})
 
     quiet = {"show_progress": "hidden", **PRIVATE}
     parallel = {"concurrency_limit": None, **quiet}
