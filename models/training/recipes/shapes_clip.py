@@ -23,7 +23,7 @@ MAX_LOGIT_SCALE = np.log(100)
 
 @dataclass(frozen=True)
 class ShapesClipConfig:
-    steps: int = 500
+    steps: int = 1000
     batch: int = 96
     lr: float = 1.5e-3
     ema: float = 0.99
