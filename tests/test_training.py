@@ -70,6 +70,21 @@ def test_a_resumed_run_ends_bit_equal(chain, folder, name, tmp_path):
         assert all(torch.equal(v, again.averages[part].values[k]) for k, v in average.values.items())
 
 
+def test_slow_steps_are_saved_by_the_clock(chain, folder, tmp_path):
+    recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
+    step = recipe.step
+
+    def stopped_at_three(number, seed):
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(number, seed)
+
+    recipe.step = stopped_at_three
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, Run(tmp_path, 6, save_seconds=0))
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
+
+
 @pytest.mark.parametrize("name", ["self-forcing", "asd"])
 def test_only_the_trained_roles_move(chain, folder, name):
     recipe = RECIPES[name].build(smoke(name, folder, warmup=0))

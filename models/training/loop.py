@@ -101,13 +101,17 @@ class Average:
 
 @dataclass
 class Run:
-    """Where and how long to train. `steps` is the total; resuming continues up to it."""
+    """Where and how long to train. `steps` is the total; resuming continues up to it.
+
+    State is saved every `save_every` steps, and after `save_seconds` if those take longer.
+    """
 
     out: Path
     steps: int
     seed: int = 0
     log_every: int = 10
     save_every: int = 200
+    save_seconds: float = 300.0
     sample_every: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     peers: Peers | None = None
@@ -128,7 +132,7 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     writer = SummaryWriter(str(run.out / "tensorboard"), purge_step=first)
     history = _History(run.out / "log.jsonl", first)
     latest: dict[str, float] = {}
-    began = time.monotonic()
+    began = saved = time.monotonic()
     progress = tqdm(range(first, run.steps), initial=first, total=run.steps, desc=run.out.name, mininterval=5)
     for step in progress:
         values = recipe.step(step, StepSeed.at(run.seed, step, run.peers.rank if run.peers else 0))
@@ -148,7 +152,9 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
             if sheet is not None:
                 writer.add_image("samples", sheet, done, dataformats="HWC")
                 _write_png(run.out / "samples.png", sheet)
-        if (done % run.save_every == 0 or done == run.steps) and not (run.peers and run.peers.rank):
+        late = time.monotonic() - saved > run.save_seconds and (not run.peers or run.peers.agreed(done))
+        if (done % run.save_every == 0 or done == run.steps or late) and not (run.peers and run.peers.rank):
+            saved = time.monotonic()
             _save(recipe, run.out, done, seconds + time.monotonic() - began)
     writer.close()
     recipe.export(run.out / "export")

@@ -28,6 +28,10 @@ class Peers:
         """True after steps that end with a meeting."""
         return self.count > 1 and done % self.every == 0
 
+    def agreed(self, done: int) -> bool:
+        """True after steps at whose end all processes hold the same weights."""
+        return self.count == 1 or self.due(done)
+
     def mean(self, weights: Weights, done: int) -> Weights:
         """The mean of every process's `weights` after step `done`; waits until all are there.
 
