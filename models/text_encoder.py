@@ -10,6 +10,7 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.world import known_words
 
@@ -63,11 +64,25 @@ class ShapesTextEncoder(ModelMixin, ConfigMixin):
         hidden = (self.embedding(input_ids) + self.positions) * there[..., None]
         blocked = ~(there | ~there.any(1, keepdim=True))
         for layer in self.layers:
-            hidden = layer(hidden, src_key_padding_mask=blocked)
+            hidden = _encode(layer, hidden, ~blocked[:, None, None])
         return self.norm(hidden) * there[..., None]
 
     def embed(self, prompts: list[str]) -> Tensor:
         return self(self.tokenize(prompts).to(self.positions.device))
+
+
+def _encode(layer: nn.TransformerEncoderLayer, x: Tensor, seen: Tensor) -> Tensor:
+    """One pre-norm layer, written out: x (B, L, width), `seen` (B, 1, 1, L) true where a word may be attended.
+
+    torch's own `forward` picks a fused kernel by grad mode and by whether a default device is set, and that kernel
+    rounds differently: the same request would not always give the same clip.
+    """
+    attention = layer.self_attn
+    projected = F.linear(layer.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
+    q, k, v = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    read = F.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2).flatten(2)
+    x = x + attention.out_proj(read)
+    return x + layer.linear2(F.gelu(layer.linear1(layer.norm2(x))))
 
 
 class UMT5TextEncoder:

@@ -69,8 +69,10 @@ def _use(device: str) -> str:
         raise RequestError(f"--device {device!r} is not known; give cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda needs a GPU, and none is seen here; leave it out to train on the CPU")
+    if device == "cpu":
+        return f"CPU, {os.cpu_count()} cores"
     torch.set_default_device(device)
-    return torch.cuda.get_device_name() if device == "cuda" else f"CPU, {os.cpu_count()} cores"
+    return torch.cuda.get_device_name()
 
 
 def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any]) -> Any:
