@@ -78,6 +78,43 @@ STEPS: tuple[tuple[str, ...], ...] = (
             digest TEXT PRIMARY KEY, annotator TEXT NOT NULL REFERENCES annotator (id), study TEXT,
             created_at TEXT NOT NULL, expires_at TEXT NOT NULL)""",
     ),
+    (  # 4: generated clips, their values, sweeps
+        """CREATE TABLE clip_settings (
+            id TEXT PRIMARY KEY, weights_digest TEXT NOT NULL, frames INTEGER NOT NULL, width INTEGER NOT NULL,
+            height INTEGER NOT NULL, fps DOUBLE PRECISION NOT NULL, guidance_scale DOUBLE PRECISION NOT NULL,
+            dtype TEXT NOT NULL, task TEXT NOT NULL CHECK (task IN ('t2v', 'i2v')))""",
+        """CREATE TABLE generated_clip (
+            id TEXT PRIMARY KEY, model TEXT NOT NULL, family TEXT NOT NULL, steps INTEGER NOT NULL,
+            first_steps INTEGER NOT NULL, settings TEXT NOT NULL REFERENCES clip_settings (id), prompt TEXT NOT NULL,
+            seed BIGINT NOT NULL, image_digest TEXT NOT NULL, path TEXT NOT NULL, seconds DOUBLE PRECISION NOT NULL,
+            first_frame_seconds DOUBLE PRECISION NOT NULL, forwards INTEGER NOT NULL, created_at TEXT NOT NULL,
+            sweep TEXT NOT NULL)""",
+        """CREATE INDEX generated_clip_by_system
+            ON generated_clip (model, steps, first_steps, settings, prompt, seed)""",
+        "CREATE INDEX generated_clip_by_prompt ON generated_clip (prompt, seed)",
+        "CREATE INDEX generated_clip_by_time ON generated_clip (created_at, id)",
+        """CREATE TABLE metric_value (
+            clip TEXT NOT NULL REFERENCES generated_clip (id), metric TEXT NOT NULL, version TEXT NOT NULL,
+            value DOUBLE PRECISION, reason TEXT NOT NULL, PRIMARY KEY (clip, metric, version),
+            CHECK ((value IS NULL) = (reason <> '')))""",
+        """CREATE TABLE metric_curve (
+            clip TEXT NOT NULL, metric TEXT NOT NULL, version TEXT NOT NULL, curve BYTEA NOT NULL,
+            PRIMARY KEY (clip, metric, version))""",
+        """CREATE TABLE metric_sum (
+            model TEXT NOT NULL, steps INTEGER NOT NULL, first_steps INTEGER NOT NULL, settings TEXT NOT NULL,
+            metric TEXT NOT NULL, version TEXT NOT NULL, prompt TEXT NOT NULL, n INTEGER NOT NULL,
+            n_unscored INTEGER NOT NULL, total DOUBLE PRECISION NOT NULL, total_of_squares DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (model, steps, first_steps, settings, metric, version, prompt))""",
+        """CREATE TABLE sweep (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, plan TEXT NOT NULL, created_at TEXT NOT NULL)""",
+        """CREATE TABLE sweep_cell (
+            sweep TEXT NOT NULL REFERENCES sweep (id), cell TEXT NOT NULL, position INTEGER NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('waiting', 'done', 'failed')), reason TEXT NOT NULL,
+            attempts INTEGER NOT NULL, clip TEXT REFERENCES generated_clip (id), PRIMARY KEY (sweep, cell),
+            CHECK ((status = 'done') = (clip IS NOT NULL)))""",
+        "CREATE INDEX sweep_cell_of_any ON sweep_cell (cell, status)",
+        "CREATE INDEX sweep_cell_of_clip ON sweep_cell (clip, sweep)",
+    ),
 )
 
 

@@ -1,6 +1,8 @@
 """What the store hands out and takes in, as plain values."""
 
+import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -118,6 +120,103 @@ class Ballot:
     seconds: float
     app_version: str
     flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class GeneratedClip:
+    """A clip and how it was made; `id` is its content name, `path` lies below the data folder.
+
+    `first_steps` is 0 without FFE and `image_digest` "" for text-to-video. `sweep` is the sweep that made it first.
+    """
+
+    id: str
+    model: str
+    family: str
+    weights_digest: str
+    steps: int
+    first_steps: int
+    prompt: str
+    seed: int
+    image_digest: str
+    frames: int
+    width: int
+    height: int
+    fps: float
+    guidance_scale: float
+    dtype: str
+    path: str
+    seconds: float
+    first_frame_seconds: float
+    forwards: int
+    created_at: str
+    sweep: str = ""
+
+    @property
+    def task(self) -> str:
+        return "i2v" if self.image_digest else "t2v"
+
+    @property
+    def settings(self) -> str:
+        """Hash of what must agree before values may be averaged, next to model, steps, FFE, prompt and seed."""
+        told = "\0".join(str(getattr(self, name)) for name in SETTINGS)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+SETTINGS = ("weights_digest", "frames", "width", "height", "fps", "guidance_scale", "dtype", "task")
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a metric of one version says of a clip; `value` None: not scored, for `reason`. `curve`: a value a frame,
+    None where there is nothing to measure; empty for a metric without one."""
+
+    value: float | None
+    version: str = "1"
+    reason: str = ""
+    curve: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClipFilter:
+    """Which clips and values are asked for; an empty field asks for all. `prompt` are words that a prompt has.
+
+    `systems` are `model:steps:first_steps`. `sweep` is a sweep's id.
+    """
+
+    models: Sequence[str] = ()
+    steps: Sequence[int] = ()
+    first_steps: Sequence[int] = ()
+    systems: Sequence[str] = ()
+    settings: Sequence[str] = ()
+    metrics: Sequence[str] = ()
+    prompts: Sequence[str] = ()
+    prompt: str = ""
+    seeds: Sequence[int] = ()
+    sweep: str = ""
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep; `plan` is JSON and `id` its hash. The counts are of its cells."""
+
+    id: str
+    name: str
+    plan: str
+    created_at: str
+    waiting: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class CellState:
+    """A cell of a sweep; `clip` is the id of its clip, None until it is done. `reason` tells why it failed."""
+
+    cell: str
+    status: str
+    reason: str
+    attempts: int
+    clip: str | None
 
 
 class KeyReused(Exception):

@@ -1,10 +1,10 @@
 """The tables as queries see them. `migrations` makes them; a test holds the two together.
 
-Times are UTC ISO 8601 text, which sorts as it reads. Nothing here is ever updated but counters and states: a vote is
-a row, and an undo is another row.
+Times are UTC ISO 8601 text, which sorts as it reads. Nothing of a study is ever updated but counters and states: a
+vote is a row, and an undo is another row. A metric's value is replaced when it is measured again, and its sums follow.
 """
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA = MetaData()
 
@@ -187,4 +187,101 @@ invitation = Table(
     Column("study", Text),
     Column("created_at", Text),
     Column("expires_at", Text),
+)
+
+# what must agree before values of clips may be averaged, but for model, steps, FFE, prompt and seed; `id` is its hash
+clip_settings = Table(
+    "clip_settings",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("weights_digest", Text),
+    Column("frames", Integer),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("fps", Double),
+    Column("guidance_scale", Double),
+    Column("dtype", Text),
+    Column("task", Text),
+)
+
+# a clip below the data folder, named by its content; `first_steps` 0 is no FFE, `image_digest` "" is text-to-video
+generated_clip = Table(
+    "generated_clip",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("model", Text),
+    Column("family", Text),
+    Column("steps", Integer),
+    Column("first_steps", Integer),
+    Column("settings", Text),
+    Column("prompt", Text),
+    Column("seed", BigInteger),
+    Column("image_digest", Text),
+    Column("path", Text),
+    Column("seconds", Double),
+    Column("first_frame_seconds", Double),
+    Column("forwards", Integer),
+    Column("created_at", Text),
+    Column("sweep", Text),
+)
+
+# `value` None: not scored, and `reason` says why
+metric_value = Table(
+    "metric_value",
+    METADATA,
+    Column("clip", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("value", Double),
+    Column("reason", Text),
+)
+
+# one little-endian float32 a frame, NaN where there is nothing to measure
+metric_curve = Table(
+    "metric_curve",
+    METADATA,
+    Column("clip", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("curve", LargeBinary),
+)
+
+# `metric_value` summed over seeds, kept in the same transaction: a leaderboard never reads the values
+metric_sum = Table(
+    "metric_sum",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("steps", Integer, primary_key=True),
+    Column("first_steps", Integer, primary_key=True),
+    Column("settings", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("prompt", Text, primary_key=True),
+    Column("n", Integer),
+    Column("n_unscored", Integer),
+    Column("total", Double),
+    Column("total_of_squares", Double),
+)
+
+# `plan` is JSON and `id` its hash: the same plan is the same sweep
+sweep = Table(
+    "sweep",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text),
+    Column("plan", Text),
+    Column("created_at", Text),
+)
+
+# `cell` is the hash of what decides the clip; several sweeps may share a cell and its clip
+sweep_cell = Table(
+    "sweep_cell",
+    METADATA,
+    Column("sweep", Text, primary_key=True),
+    Column("cell", Text, primary_key=True),
+    Column("position", Integer),
+    Column("status", Text),
+    Column("reason", Text),
+    Column("attempts", Integer),
+    Column("clip", Text),
 )

@@ -10,10 +10,12 @@ from models.types import RequestError
 from workbench.settings import Settings
 from workbench.store import schema
 from workbench.store.ballots import Ballots
+from workbench.store.clips import ClipStore
 from workbench.store.database import Database, StoreUnavailable, database_url
 from workbench.store.migrations import migrate
 from workbench.store.people import People
 from workbench.store.studies import Studies
+from workbench.store.sweeps import Sweeps
 
 VOTE_COLUMNS = (
     "vote_id",
@@ -52,12 +54,13 @@ BY_LETTER = {side: letter for letter, side in SIDES.items()}
 WINNERS = {"a": "left", "b": "right", "tie": "tie", "bad": "bad"}
 
 
-class Store:
-    """Studies, people and votes in one database. All methods may be called from any thread."""
+class Store(ClipStore):
+    """Studies, people, votes, clips, values and sweeps in one database. All methods may be called from any thread."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        super().__init__(database)
         self.studies, self.people, self.ballots = Studies(database), People(database), Ballots(database)
+        self.sweeps = Sweeps(database, self)
 
     def votes(self, study: str | None = None) -> pd.DataFrame:
         """One row for each answer to one question, undone ones included, with `VOTE_COLUMNS`, oldest first.
