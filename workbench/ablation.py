@@ -1,0 +1,296 @@
+"""The ablation of the ASD paper on the shapes world: Adversarial Self-Distillation and First-Frame Enhancement, each
+with and without the other, at two steps and at one, with four steps as anchor.
+
+Every system makes the same held-out captions from the same seeds. A clip that was made and judged is one line of a
+file, so an interrupted run goes on where it stopped; clips that lie in the data folder are judged, not made again.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.evaluator import ClipScores, Source, evaluate
+from eval.frechet import clip_features
+from eval.metric import Metric
+from eval.over_time import drift_score, motion_collapse
+from eval.vbench.constants import DIMENSIONS, QUALITY_WEIGHT, SEMANTIC_WEIGHT
+from eval.video import open_video
+from models import world
+from models.types import GenerationRequest, RequestError
+from workbench.evaluation import create_metrics
+from workbench.manifest import manifest_path, read_manifest
+
+BASELINE, ASD = "shapes-self-forcing", "shapes-asd"
+FIRST_STEPS = 4
+STEPS = (2, 1)
+ANCHOR = 4
+REAL = "real"
+REFERENCE, SECOND = 0, 1  # draws of real clips: what distances are measured from, and a row of the table
+METRICS = (
+    "temporal_flickering",
+    "motion_smoothness_flow",
+    "warping_error",
+    "sharpness",
+    "colorfulness",
+    "blockiness",
+    "shapes_clip_alignment",
+    "subject_consistency_shapes_clip",
+    "background_consistency_shapes_clip",
+    "dynamic_degree_flow",
+    "oracle_right",
+    "oracle_shape_error",
+)
+ATTRIBUTES = ("color", "shape", "direction", "background", "count")
+# the metrics that stand in for VBench's, whose ranges they are put in
+QUALITY = {
+    "subject_consistency_shapes_clip": "subject_consistency",
+    "background_consistency_shapes_clip": "background_consistency",
+    "temporal_flickering": "temporal_flickering",
+    "motion_smoothness_flow": "motion_smoothness",
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of the table. `first_steps` 0: without First-Frame Enhancement; `steps` 0: real clips."""
+
+    model: str
+    steps: int
+    first_steps: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}:{self.steps}:{self.first_steps}"
+
+    @property
+    def asd(self) -> bool:
+        return self.model == ASD
+
+    @property
+    def ffe(self) -> bool:
+        return self.first_steps > 0
+
+
+def systems() -> list[System]:
+    """The rows of the paper's Table 2, two steps before one, after those of four steps, at which FFE changes
+    nothing."""
+    rows = [System(model, ANCHOR) for model in (BASELINE, ASD)]
+    for steps in STEPS:
+        rows += [System(model, steps, first) for first in (0, FIRST_STEPS) for model in (BASELINE, ASD)]
+    return rows
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip to make and judge. `draw` counts only for real clips; `path` is where the clip lies already."""
+
+    system: System
+    prompt: str
+    seed: int
+    frames: int
+    weights: str
+    draw: int = 0
+    path: str = ""
+
+    @property
+    def key(self) -> str:
+        """What decides the clip and its numbers."""
+        what = [*asdict(self.system).values(), self.prompt, self.seed, self.frames, self.weights, self.draw]
+        return hashlib.sha256(json.dumps([*what, metric_versions()]).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A clip's numbers: `values` by name, `reasons` for those it has none of, 36 `features` for the distance."""
+
+    key: str
+    system: str
+    prompt: str
+    seed: int
+    clip: str
+    values: dict[str, float]
+    reasons: dict[str, str]
+    features: tuple[float, ...]
+    forwards: int = 0
+    seconds: float = 0.0
+    first_frame_seconds: float = 0.0
+
+
+@cache
+def metric_versions() -> tuple[tuple[str, str], ...]:
+    return tuple((metric.facts.name, metric.facts.version) for metric in create_metrics(METRICS))
+
+
+def plan_jobs(prompts: Sequence[str], seeds: int, *, seed: int, frames: int, weights: Mapping[str, str]) -> list[Job]:
+    """All clips of the table: caption i has the seeds `seed` + i, + i + 10,000, and so on; real clips come first."""
+    pairs = [(prompt, seed + i + 10_000 * k) for i, prompt in enumerate(prompts) for k in range(seeds)]
+    jobs = [
+        Job(System(REAL, 0), prompt, number, frames, "renderer", draw)
+        for draw in (REFERENCE, SECOND)
+        for prompt, number in pairs
+    ]
+    return jobs + [Job(row, *pair, frames, weights[row.model]) for row in systems() for pair in pairs]
+
+
+def run_jobs(jobs: Sequence[Job], data_dir: Path, *, workers: int, device: str = "cpu") -> Iterator[Judged]:
+    """Every clip's numbers, those of an earlier run first, then as they come from `workers` processes of one thread.
+
+    Raises RequestError for fewer than one worker.
+    """
+    if workers < 1:
+        raise RequestError(f"workers is {workers}; give 1 or more, as many as there are cores")
+    file = data_dir / "ablation" / "clips.jsonl"
+    done = read_done(file)
+    yield from (done[job.key] for job in jobs if job.key in done)
+    known = made_clips(data_dir / "clips")
+    rest = [_located(job, known) for job in jobs if job.key not in done]
+    if not rest:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")  # a forked torch may hang
+    pool = ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(str(data_dir), device))
+    with pool, file.open("a", encoding="utf-8") as lines:
+        waiting = [pool.submit(_judge_job, job) for job in rest]
+        try:
+            for future in as_completed(waiting):
+                judged = future.result()
+                lines.write(json.dumps(asdict(judged)) + "\n")
+                lines.flush()
+                yield judged
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_done(file: Path) -> dict[str, Judged]:
+    """What an earlier run left, by key; a line cut short by an interruption is made again."""
+    found: dict[str, Judged] = {}
+    if not file.exists():
+        return found
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    for line in whole.splitlines():
+        try:
+            row = json.loads(line)
+            found[row["key"]] = Judged(**{**row, "features": tuple(row["features"])})
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+Identity = tuple[str, str, str, int, int, int, int]
+
+
+def made_clips(folder: Path) -> dict[Identity, str]:
+    """The text-to-video clips of a folder, by what was asked for, at the model's own guidance."""
+    found: dict[Identity, str] = {}
+    for path in sorted(folder.glob("*.mp4")) if folder.is_dir() else []:
+        try:
+            made = read_manifest(manifest_path(path))
+        except RequestError:
+            continue
+        if made.image is None and made.guidance_scale == 1.0:
+            first = made.first_steps if made.ffe else 0
+            asked = (made.model, made.weights_digest, made.prompt, made.seed, made.steps, first, made.frames)
+            found.setdefault(asked, str(path))
+    return found
+
+
+def _located(job: Job, known: Mapping[Identity, str]) -> Job:
+    row = job.system
+    asked = (row.model, job.weights, job.prompt, job.seed, row.steps, row.first_steps, job.frames)
+    return Job(**{**vars(job), "path": known.get(asked, "")})
+
+
+def real_clip(prompt: str, seed: int, frames: int, draw: int) -> np.ndarray:
+    """A rendered clip (frames, 64, 64, 3) uint8 of a caption; another `draw` is another scene it may describe."""
+    generator = np.random.default_rng((seed, draw, 5))
+    return world.render(world.sample_scene(world.parse_prompt(prompt), generator), frames)
+
+
+_tools: dict[str, Any] = {}
+
+
+def _prepare(data_dir: str, device: str) -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch  # noqa: PLC0415  (in the worker only: the parent needs no network)
+
+    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch)
+
+    torch.set_num_threads(1)  # the same clip whatever the number of workers
+    _tools.update(service=GenerationService(Path(data_dir), device), metrics=create_metrics(METRICS))
+
+
+def _judge_job(job: Job) -> Judged:
+    row = job.system
+    if row.model == REAL:
+        frames = real_clip(job.prompt, job.seed, job.frames, job.draw)
+        return judge_clip(job, Source("real", frames=frames, fps=12, prompt=job.prompt), frames, _tools["metrics"])
+    path = Path(job.path) if job.path else _made(job)
+    with open_video(path) as video:
+        frames = np.concatenate([window.frames for window in video.windows()])
+    made = read_manifest(manifest_path(path))
+    judged = judge_clip(job, Source(path.stem, path=path, prompt=job.prompt), frames, _tools["metrics"])
+    speed = {"seconds": made.seconds, "first_frame_seconds": made.first_frame_seconds, "forwards": made.forwards}
+    return Judged(**{**vars(judged), **speed})
+
+
+def _made(job: Job) -> Path:
+    row = job.system
+    request = GenerationRequest(job.prompt, row.steps, row.ffe, row.first_steps or FIRST_STEPS, job.frames, job.seed)
+    return _tools["service"].generate(row.model, request).path
+
+
+def judge_clip(job: Job, source: Source, frames: np.ndarray, metrics: Sequence[Metric]) -> Judged:
+    """Score a clip, `frames` of which are those of `source`."""
+    scores = next(evaluate([source], metrics))
+    if scores.skipped:
+        raise RequestError(f"clip {source.id!r} cannot be read ({scores.skipped}); delete it, and it is made again")
+    values, reasons = derived_values(scores)
+    features = tuple(float(number) for number in clip_features(frames))
+    clip = "" if job.system.model == REAL else source.id
+    return Judged(job.key, job.system.name, job.prompt, job.seed, clip, values, reasons, features)
+
+
+def derived_values(scores: ClipScores) -> tuple[dict[str, float], dict[str, str]]:
+    """A clip's metrics, the oracle's verdict by attribute, how much colour and detail change over the clip, whether
+    motion stops, and the sums that stand for VBench's."""
+    values = {name: result.value for name, result in scores.results.items() if result.value is not None}
+    reasons = {name: result.reason for name, result in scores.results.items() if result.reason}
+    if "oracle_right" in values:
+        parts = scores.results["oracle_right"].parts
+        values |= {f"oracle_right.{name}": float(parts[name]) for name in ATTRIBUTES}
+    for name in ("colorfulness", "sharpness"):
+        drift = drift_score(scores.results[name].per_frame)
+        if drift is not None:
+            values[f"{name}_drift"] = drift
+    collapse = motion_collapse(scores.results["dynamic_degree_flow"].per_frame)
+    if collapse is None:
+        reasons["motion_collapse"] = "the clip does not move in the first place"
+    else:
+        values["motion_collapse"] = collapse
+    return values | sums(values), reasons
+
+
+def sums(values: Mapping[str, float]) -> dict[str, float]:
+    """Quality, semantic and total in percent, made as VBench makes them from what is measured here.
+
+    Quality: the stand-ins in VBench's ranges, equal weights. Semantic: the share of colour, shape, direction,
+    background and number that are as asked. Total: four parts quality, one part semantic.
+    """
+    if any(name not in values for name in (*QUALITY, "oracle_right")):
+        return {}
+    quality = float(np.mean([100 * DIMENSIONS[of].normalised(values[name]) for name, of in QUALITY.items()]))
+    semantic = float(np.mean([100 * values[f"oracle_right.{name}"] for name in ATTRIBUTES]))
+    total = (QUALITY_WEIGHT * quality + SEMANTIC_WEIGHT * semantic) / (QUALITY_WEIGHT + SEMANTIC_WEIGHT)
+    return {"quality": quality, "semantic": semantic, "total": total}
