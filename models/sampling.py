@@ -26,11 +26,11 @@ class ClipNoise:
     """
 
     def __init__(self, generator: torch.Generator) -> None:
-        self.key = int(torch.randint(2**62, (), generator=generator))
+        self.key = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
     def __call__(self, chunk: int, step: int, shape: tuple[int, ...]) -> Tensor:
         seed = np.random.SeedSequence([self.key, chunk, step]).generate_state(1, np.uint64)[0] >> 1
-        return torch.randn(shape, generator=torch.Generator().manual_seed(int(seed)))
+        return torch.randn(shape, generator=torch.Generator().manual_seed(int(seed)), device="cpu")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from models.sampling import ClipNoise
 from models.training.discriminator import VideoDiscriminator
-from models.training.distillation import Roles, training_rollout
+from models.training.distillation import LATENT_SHAPE, Roles, training_rollout
 from models.training.loop import Run, StepSeed, train
 from models.training.peers import Peers
 from models.training.recipes import RECIPES
@@ -144,14 +145,18 @@ def test_random_exit_is_a_prefix_of_the_four_steps():
     assert prefix_plan(2).sigmas[0] == prefix_plan(4).sigmas[0][:2]
 
 
+def noise_at(seed: int, step: int) -> ClipNoise:
+    return ClipNoise(StepSeed.at(seed, step).torch)
+
+
 def test_rollout_depends_on_the_step_seed_only(chain, folder):
     recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
     text = recipe.prompts.embeddings[:2]
     clips = [
-        training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 9), gradient=False) for _ in range(2)
+        training_rollout(recipe.generator, prefix_plan(2), text, noise_at(5, 9), gradient=False) for _ in range(2)
     ]
     assert torch.equal(*clips)
-    other = training_rollout(recipe.generator, prefix_plan(2), text, StepSeed.at(5, 10), gradient=False)
+    other = training_rollout(recipe.generator, prefix_plan(2), text, noise_at(5, 10), gradient=False)
     assert not torch.equal(clips[0], other)
 
 
@@ -174,16 +179,29 @@ def test_discriminator_gives_one_logit_per_pair_and_video_and_learns_a_visible_d
 def test_adversarial_gradient_is_held_to_its_share(chain, folder):
     recipe = RECIPES["asd"].build(smoke("asd", folder))
     matching, adversarial = torch.ones(2, 3), torch.full((2, 3), 5.0)
-    assert recipe.weight(matching, adversarial) == pytest.approx(0.3 / 5)
-    assert recipe.weight(matching, adversarial * 1e-6) == 30.0
+    assert recipe.weight(matching, adversarial, 1.0) == pytest.approx(0.3 / 5)
+    assert recipe.weight(matching, adversarial, 0.5) == pytest.approx(0.3 / 10)
+    assert recipe.weight(matching, adversarial * 1e-6, 1.0) == 30.0
+
+
+def test_a_head_that_tells_nothing_apart_has_no_say_and_one_that_does_gains_it(chain, folder):
+    """Equal clips: the gap is 0 and trust stays 0. Clips that differ by a pattern: learned, and trusted."""
+    recipe = RECIPES["asd"].build(smoke("asd", folder, head_lr=1e-2, penalty=1.0))
+    text = recipe.prompts.embeddings[:2]
+    clip = torch.randn(2, *LATENT_SHAPE)
+    same = recipe.update_discriminator(clip, clip, text, 1, StepSeed.at(0, 0))
+    assert same["gap/n1"] == 0 and recipe.trust(1) == 0
+    pattern = 2 * torch.randn(1, *LATENT_SHAPE)
+    for step in range(12):
+        fresh = torch.randn(2, *LATENT_SHAPE)
+        recipe.update_discriminator(fresh, fresh + pattern, text, 2, StepSeed.at(1, step))
+    assert recipe.trust(2) > 0.5 > recipe.trust(3) == 0
 
 
 def test_adversarial_gradient_leaves_the_scores_alone(chain, folder):
     recipe = RECIPES["asd"].build(smoke("asd", folder))
     text = recipe.prompts.embeddings[:2]
-    clips = [
-        training_rollout(recipe.generator, recipe.plans[n], text, StepSeed.at(0, n), gradient=False) for n in (1, 2)
-    ]
+    clips = [training_rollout(recipe.generator, recipe.plans[n], text, noise_at(0, n), gradient=False) for n in (1, 2)]
     gradient = recipe.adversarial_gradient(*clips, text, 1, StepSeed.at(0, 0))
     assert gradient.shape == clips[0].shape and gradient.abs().max() > 0
     assert all(p.grad is None and p.requires_grad for p in recipe.fake_score.parameters())

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec
-from models.sampling import rollout
+from models.sampling import ClipNoise, rollout
 from models.schedulers import StepPlan, shift_sigma, x0_from_flow
 from models.text_encoder import ShapesTextEncoder
 from models.training.data import random_scene
@@ -76,15 +76,16 @@ def load_codec(folder: Path) -> Codec:
 
 
 def training_rollout(
-    model: CausalVideoTransformer, plan: StepPlan, text: Tensor, seed: StepSeed, *, gradient: bool
+    model: CausalVideoTransformer, plan: StepPlan, text: Tensor, noise: ClipNoise, *, gradient: bool
 ) -> Tensor:
     """A full causal rollout of a batch (B, 13, C, h, w); with `gradient`, through the last step of every chunk.
 
-    Self Forcing's exit after step e is the plan whose chunks hold the first e noise levels of the list.
+    Two rollouts from one `noise` share it wherever their plans have a chunk and a step in common. Self Forcing's exit
+    after step e is the plan whose chunks hold the first e noise levels of the list.
     """
 
     def draw(chunk: int, step: int, size: tuple[int, ...]) -> Tensor:
-        return torch.randn(size, generator=seed.torch)
+        return noise(chunk, step, size).to(text.device)
 
     cache = model.new_cache(*LATENT_SHAPE[2:])
     chunks = rollout(model, plan, text, cache, draw, (len(text), *LATENT_SHAPE[1:]), gradient=gradient)
@@ -162,7 +163,8 @@ def rollout_sheet(
     rows = []
     for count in steps:
         plan = StepPlan.uniform(CHUNKS, count)
-        latents = training_rollout(model, plan, prompts.embeddings[:8], StepSeed.at(0, 0), gradient=False)
+        noise = ClipNoise(StepSeed.at(0, 0).torch)
+        latents = training_rollout(model, plan, prompts.embeddings[:8], noise, gradient=False)
         rows.append(np.stack([codec.decode(z[None]) for z in latents]))
     sheets = [contact_sheet(clips, lambda n: range(0, n, 12)) for clips in rows]
     return np.concatenate(sheets, 1)

@@ -70,7 +70,7 @@ RECIPES: dict[str, RecipeRow] = {
         ASDRecipe,
         {
             "shapes": ASDConfig(),
-            "smoke": ASDConfig(prompts=8, critic_updates=2, head_warmup=1, taps=(0, 1), compile=False, **_FEW),
+            "smoke": ASDConfig(prompts=8, critic_updates=2, taps=(0, 1), compile=False, **_FEW),
         },
         "Adversarial Self-Distillation (arXiv 2511.01419)",
     ),

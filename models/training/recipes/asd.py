@@ -6,6 +6,11 @@ count.
 The discriminator's heads sit on the fake score, which is frozen for their update; the (n + 1)-step clip plays "real"
 in a relativistic pairing loss with approximate R1 and R2. At n = 4 there is no partner, and only distribution matching
 acts.
+
+Where the paper leaves a choice, small batches decide it here: both clips of a pair come from one noise and are noised
+alike, so that the logit gap tells their quality apart and not their content; the heads learn several times from the
+features of the last few iterations; and the generator follows a head only as far as it has lately told fresh pairs
+apart.
 """
 
 from dataclasses import dataclass
@@ -14,6 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from models.sampling import ClipNoise
 from models.schedulers import StepPlan
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import CHUNKS, distribution_matching, score_sigma, training_rollout
@@ -29,8 +35,11 @@ class ASDConfig(SelfForcingConfig):
     batch: int = 7
     alpha: float = 30.0
     ratio: float = 0.3
-    head_lr: float = 3e-4
-    head_warmup: int = 8
+    head_lr: float = 1e-3
+    head_updates: int = 5
+    head_replay: int = 4
+    head_shift: float = 1.0
+    trust_memory: float = 0.8
     penalty: float = 600.0
     penalty_sigma: float = 0.05
     taps: tuple[int, ...] = (2, 4, 6)
@@ -48,32 +57,40 @@ class ASDRecipe(SelfForcingRecipe):
         self.discriminator = VideoDiscriminator(width, model.num_attention_heads, config.taps, LONGEST - 1)
         self.modules["discriminator"] = self.discriminator
         self.optimizers["discriminator"] = adamw([self.discriminator], lr=config.head_lr, betas=(0.0, 0.99))
+        self.won = torch.full((LONGEST - 1,), 0.5)
+        self.read: list[tuple[int, list[Tensor]]] = []
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         text = self.prompts.batch(seed.numpy, self.config.batch)
         n = int(seed.numpy.integers(1, LONGEST + 1))
-        clips = training_rollout(self.generator, self.plans[n], text, seed, gradient=True)
+        noise = ClipNoise(seed.torch)
+        clips = training_rollout(self.generator, self.plans[n], text, noise, gradient=True)
         gradient = distribution_matching(
             clips, text, self.prompts.none, self.teacher, self.fake_score, self.config.guidance_scale, seed
         )
         logs = {f"dmd/n{n}": float(gradient.square().mean().sqrt())}
         gradient = gradient / gradient.numel()
         if n < LONGEST:
-            better = training_rollout(self.generator, self.plans[n + 1], text, seed, gradient=False)
+            better = training_rollout(self.generator, self.plans[n + 1], text, noise, gradient=False)
             logs |= self.update_discriminator(clips.detach(), better, text, n, seed)
-            if step >= self.config.head_warmup:
-                adversarial = self.adversarial_gradient(clips.detach(), better, text, n, seed)
-                alpha = self.weight(gradient, adversarial)
-                logs |= {f"alpha/n{n}": alpha, f"ratio/n{n}": alpha * float(adversarial.norm() / gradient.norm())}
-                gradient = gradient + alpha * adversarial
+            adversarial = self.adversarial_gradient(clips.detach(), better, text, n, seed)
+            alpha = self.weight(gradient, adversarial, self.trust(n))
+            logs |= {f"alpha/n{n}": alpha, f"ratio/n{n}": alpha * float(adversarial.norm() / gradient.norm())}
+            gradient = gradient + alpha * adversarial
         if step >= self.config.warmup:
             self.update_generator(clips, gradient)
         return logs | self.update_critic(clips, text, seed)
 
-    def weight(self, matching: Tensor, adversarial: Tensor) -> float:
+    def trust(self, n: int) -> float:
+        """How much the generator follows D_n, 0 to 1: 0 while it tells no more than half of fresh pairs right."""
+        return max(0.0, 2 * float(self.won[n - 1]) - 1)
+
+    def weight(self, matching: Tensor, adversarial: Tensor, trust: float) -> float:
         """alpha for this iteration: the paper's 30, or less where the adversarial gradient would exceed `ratio` times
-        the distribution-matching gradient. A fixed alpha means little on another scale of latents and logits."""
-        return min(self.config.alpha, self.config.ratio * float(matching.norm() / adversarial.norm().clamp(min=1e-12)))
+        `trust` times the distribution-matching gradient. A fixed alpha means little on another scale of latents and
+        logits, and a head that cannot tell the clips apart would add noise."""
+        share = self.config.ratio * trust
+        return min(self.config.alpha, share * float(matching.norm() / adversarial.norm().clamp(min=1e-12)))
 
     @cached_property
     def plans(self) -> dict[int, StepPlan]:
@@ -83,44 +100,73 @@ class ASDRecipe(SelfForcingRecipe):
     def logits(self, clips: Tensor, sigma: Tensor, noise: Tensor, text: Tensor, n: int) -> Tensor:
         """D_n of noised clips (B,)."""
         noisy = noisy_pair(clips, noise, sigma)
-        return self.logits_of_noisy(noisy, sigma, text, n)
-
-    def logits_of_noisy(self, noisy: Tensor, sigma: Tensor, text: Tensor, n: int) -> Tensor:
         _, hidden = self.fake_score(noisy, 1000 * sigma, text, taps=self.discriminator.taps)
         return self.discriminator(hidden)[:, n - 1]
 
     def update_discriminator(
         self, worse: Tensor, better: Tensor, text: Tensor, n: int, seed: StepSeed
     ) -> dict[str, float]:
-        """One update of the heads; worse = n steps, better = n + 1 steps. One trunk pass reads all four versions."""
+        """Judge a fresh pair of batches, worse = n steps, better = n + 1 steps; then update the heads on it and on
+        features of earlier ones. One trunk pass reads all four versions."""
         config, count = self.config, len(worse)
-        sigma = score_sigma(count, seed)
-        both = torch.cat([better, worse])
-        noisy = noisy_pair(both, torch.randn(both.shape, generator=seed.torch), sigma.repeat(2))
-        nudged = noisy + config.penalty_sigma * torch.randn(both.shape, generator=seed.torch)
+        sigma = score_sigma(count, seed, config.head_shift)
+        noisy = noisy_pair(
+            torch.cat([better, worse]),
+            torch.randn(worse.shape, generator=seed.torch).repeat(2, 1, 1, 1, 1),
+            sigma.repeat(2),
+        )
+        nudged = noisy + config.penalty_sigma * torch.randn(noisy.shape, generator=seed.torch)
         with torch.no_grad():
             states = torch.cat([noisy, nudged])
             _, hidden = self.fake_score(
                 states, 1000 * sigma.repeat(4), text.repeat(4, 1, 1), taps=self.discriminator.taps
             )
-        logits = self.discriminator(hidden)[:, n - 1]
-        real, fake, near_real, near_fake = logits.split(count)
-        penalty = finite_difference_penalty(real, near_real) + finite_difference_penalty(fake, near_fake)
-        loss = relativistic_loss(real, fake) + 0.5 * config.penalty * penalty
-        optimize(loss, self.optimizers["discriminator"], lr=config.head_lr, clip=10.0)
-        gap = (real - fake).detach()
+            real, fake, *_ = self.discriminator(hidden)[:, n - 1].split(count)
+            gap = real - fake
+        won = (gap > 0).float().mean()
+        self.won[n - 1] = torch.lerp(won, self.won[n - 1], config.trust_memory)
+        self.read = [*self.read, (n, hidden)][-config.head_replay :]
+        chosen = [len(self.read) - 1, *seed.numpy.integers(len(self.read), size=config.head_updates - 1)]
+        penalties = [self._learn(*self.read[i]) for i in chosen]
         return {
             f"gap/n{n}": float(gap.mean()),
-            f"won/n{n}": float((gap > 0).float().mean()),
-            "penalty": float(penalty.detach()),
+            f"won/n{n}": float(won),
+            f"trust/n{n}": self.trust(n),
+            "penalty": sum(penalties) / len(penalties),
         }
+
+    def _learn(self, n: int, hidden: list[Tensor]) -> float:
+        """One update of the heads on the features of one iteration; returns the penalty."""
+        logits = self.discriminator(hidden)[:, n - 1]
+        real, fake, near_real, near_fake = logits.chunk(4)
+        penalty = finite_difference_penalty(real, near_real) + finite_difference_penalty(fake, near_fake)
+        loss = relativistic_loss(real, fake) + 0.5 * self.config.penalty * penalty
+        optimize(loss, self.optimizers["discriminator"], lr=self.config.head_lr, clip=10.0)
+        return float(penalty.detach())
+
+    def memory(self) -> dict[str, Tensor]:
+        read = {
+            f"read{i}/{n}/{layer}": states
+            for i, (n, hidden) in enumerate(self.read)
+            for layer, states in enumerate(hidden)
+        }
+        return super().memory() | {"won": self.won} | read
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        read: dict[str, list[Tensor]] = {}
+        for key in [key for key in memory if key.startswith("read")]:
+            read.setdefault(key.rsplit("/", 1)[0], []).append(memory[key])
+        self.read = [(int(key.split("/")[1]), hidden) for key, hidden in read.items()]
+        # a run that began before heads were weighed starts to weigh them now
+        self.won = memory.get("won", self.won)
+        super().recall({key: memory[key] for key in memory if key.startswith(("clips", "text"))})
 
     def adversarial_gradient(self, worse: Tensor, better: Tensor, text: Tensor, n: int, seed: StepSeed) -> Tensor:
         """Gradient of the generator's side of the relativistic loss with respect to its clips (B, T, C, H, W)."""
-        sigma = score_sigma(len(worse), seed)
-        noise, other = (torch.randn(worse.shape, generator=seed.torch) for _ in range(2))
+        sigma = score_sigma(len(worse), seed, self.config.head_shift)
+        noise = torch.randn(worse.shape, generator=seed.torch)
         with torch.no_grad():
-            real = self.logits(better, sigma, other, text, n)
+            real = self.logits(better, sigma, noise, text, n)
         self.fake_score.requires_grad_(False)
         clips = worse.requires_grad_(True)
         loss = relativistic_loss(self.logits(clips, sigma, noise, text, n), real)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from models.sampling import ClipNoise
 from models.schedulers import StepPlan
 from models.training.distillation import (
     CHUNKS,
@@ -69,7 +70,7 @@ class SelfForcingRecipe(Recipe):
         text = self.prompts.batch(seed.numpy, self.config.batch)
         exit_step = int(seed.numpy.integers(4)) + 1
         plan = prefix_plan(exit_step)
-        clips = training_rollout(self.generator, plan, text, seed, gradient=True)
+        clips = training_rollout(self.generator, plan, text, ClipNoise(seed.torch), gradient=True)
         gradient = distribution_matching(
             clips, text, self.prompts.none, self.teacher, self.fake_score, self.config.guidance_scale, seed
         )
