@@ -204,6 +204,24 @@ def test_reveal_flags_and_several_questions(browser, url, settings, votes):
     page.close()
 
 
+def test_keys_pressed_faster_than_the_page_is_painted_all_count(browser, url):
+    """A closed dialog keeps the focus until the next paint, and must not swallow what is meant for the page."""
+    page = enter(browser, url, "told", "Rapid")
+    wait_unlocked(page)
+    left = page.evaluate(
+        """(keys) => { for (const key of keys)
+          document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+        const { answers, flags, state } = document.getElementById('vote').workbench;
+        return { answers, flags: flags.map(({ side, kind }) => side + kind), state }; }""",
+        list("fb314"),
+    )
+    assert left == {"answers": {"overall": "a", "motion": "bad"}, "flags": ["bfreeze"], "state": "sending"}
+    page.wait_for_selector(".vote-reveal")
+    page.keyboard.press("2")
+    expect(page.locator(".vote-live")).to_have_text("Press Enter for the next pair.")
+    page.close()
+
+
 def test_hostile_text_is_text_and_a_phone_shows_it_all(browser, url):
     page = enter(browser, url, "hostile", HOSTILE[:60], viewport={"width": 390, "height": 800})
     page.wait_for_selector("[data-state=ready]")

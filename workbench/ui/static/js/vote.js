@@ -9,6 +9,8 @@ import { PairPlayer } from "./vote_player.js";
 
 const KEYS = { a: ["1", "arrowleft"], b: ["2", "arrowright"], tie: ["3", "arrowdown"], bad: ["4", "arrowup"] };
 const SIGNS = { a: "1 or ←", b: "2 or →", tie: "3 or ↓", bad: "4 or ↑" };
+// why an answer's key does nothing now; it is not kept, since it would vote on videos that nobody has seen
+const WAITING = { sending: "Your vote is being saved.", loading: "The next videos are loading.", reveal: "Press Enter for the next pair." };
 
 class VotePage {
   /** The assignment that undo takes back; it outlives a reload. */
@@ -251,7 +253,8 @@ class VotePage {
     if (this.state === "voting" && answer) {
       if (!event.repeat && this.current) this.answer(this.current.id, answer);
       if (!this.unlocked) this.say("Please watch both videos first.");
-    } else if (key === " " && this.state === "voting" && !button) this.player.replay();
+    } else if (answer && WAITING[this.state]) this.say(WAITING[this.state]);
+    else if (key === " " && this.state === "voting" && !button) this.player.replay();
     else if (key === "u" && !event.repeat) this.undo();
     else if (key === "f" && !event.repeat) this.openFlag();
     else if (this.state === "reveal" && key === "c" && this.compare) window.open(this.compare, "_blank", "noopener");

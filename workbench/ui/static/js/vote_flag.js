@@ -33,11 +33,13 @@ export class FlagDialog {
   }
 
   save(kind) {
+    document.activeElement?.blur(); // else a button of the closed dialog keeps the focus until the next paint
     this.node.close();
     this.onSave({ side: this.side, time_seconds: Number(this.seconds.toFixed(3)), kind, comment: this.comment.value });
   }
 
   onKey(event) {
+    if (!this.node.open) return; // a key of the page behind, pressed before the browser moved the focus
     event.stopPropagation();
     if (event.target === this.comment || event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.key.toLowerCase();
