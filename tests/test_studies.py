@@ -3,16 +3,19 @@
 import random
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eval.preferences import pairing
 from models.types import RequestError
 from models.world import parse_prompt
 from workbench.leak_check import leak_check, separation
 from workbench.media import decode_mp4, encode_mp4
-from workbench.pair_choice import UNIFORM_SHARE, choose_pair
+from workbench.pair_choice import choose_pair, values_of
+from workbench.questions import ANSWERS
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.records import PairState
@@ -21,6 +24,7 @@ from workbench.study_clips import StudyClips, degrade, equalise
 from workbench.trials import draw, make_trial, trial_study
 from workbench.voting import VotingService, describe_system
 
+SYSTEMS = ("shapes-asd:1:4", "shapes-asd:1:0", "shapes-self-forcing:1:0", "shapes-self-forcing:2:0")
 YAML = """
 id: my-study
 title: Which looks better?
@@ -157,11 +161,12 @@ def states(prompts: int, systems: tuple[str, ...] = ("x", "y", "z"), checks: int
     return pairs + kinds
 
 
-def walk(study, pairs, annotator="ann", steps=100, tallies=()):
+def walk(study, pairs, annotator="ann", steps=100):
     """The pairs that one annotator gets, in order."""
     seen, chosen, rng = set(), [], random.Random(1)
+    values = {frozenset("xy"): 1.0, frozenset("xz"): 1.0}
     for _ in range(steps):
-        choice = choose_pair(study, pairs, seen, annotator, tallies, rng)
+        choice = choose_pair(study, pairs, seen, annotator, values, rng)
         if choice is None:
             break
         seen.add(choice.pair.id)
@@ -191,20 +196,35 @@ def test_checks_come_at_places_that_differ_between_annotators():
 
 def test_balanced_takes_the_pair_with_fewest_votes():
     pairs = [replace(pair, issued=k) for k, pair in enumerate(states(4, checks=0))]
-    choice = choose_pair(trial_study(4), pairs, set(), "ann", (), random.Random(0))
+    choice = choose_pair(trial_study(4), pairs, set(), "ann", {}, random.Random(0))
     assert choice.pair.issued == 0 and choice.propensity == 1
 
 
-def test_uncertainty_asks_where_least_is_known_and_never_nowhere():
-    pairs = states(1, checks=0)
-    tallies = [("x", "y", "a", 500), ("y", "x", "b", 500), ("x", "z", "a", 5), ("z", "x", "a", 5)]
-    study, rng = trial_study(1, sampling="uncertainty"), random.Random(0)
-    picks = [choose_pair(study, pairs, set(), "ann", tallies, rng) for _ in range(400)]
-    share = sum(choice.pair.second_system == "z" for choice in picks) / 400
-    assert share > 0.8 and {choice.pair.second_system for choice in picks} == {"y", "z"}
-    odds = {choice.pair.id: choice.propensity for choice in picks}
-    assert sum(odds.values()) == pytest.approx(1) and min(odds.values()) >= UNIFORM_SHARE / 2
-    assert share == pytest.approx(odds["0xz"], abs=4 * (0.25 / 400) ** 0.5)
+def test_uncertainty_draws_as_the_rule_whose_saving_was_measured():
+    """Same votes, same odds as `eval.preferences.pairing`; votes reach it by either side, ties and both bad alike."""
+    study = trial_study(1, systems=SYSTEMS, pairing="all", sampling="uncertainty")
+    pairs = [PairState(f"{a} {b}", "prompt", a, b, "", 0) for a, b in combinations(SYSTEMS, 2)]
+    for seed in range(5):
+        rng = random.Random(seed)
+        tallies = [(*rng.sample(SYSTEMS, 2), rng.choice(tuple(ANSWERS)), rng.randrange(9)) for _ in range(20)]
+        counts = {pair: [0, 0, 0] for pair in combinations(SYSTEMS, 2)}
+        for left, right, answer, n in tallies:
+            turned = (left, right) not in counts
+            side = {"a": int(turned), "b": int(not turned)}.get(answer, 2)
+            counts[(right, left) if turned else (left, right)][side] += n
+        first, second, odds = pairing.choose_pair(pairing.pair_values(SYSTEMS, counts), np.random.default_rng(1))
+        picks = [choose_pair(study, pairs, set(), "ann", values_of(study, tallies), rng) for _ in range(60)]
+        told = {round(pick.propensity, 9) for pick in picks if pick.pair.id == f"{first} {second}"}
+        assert told == {round(odds, 9)}
+        assert len({pick.pair.id for pick in picks}) > 1
+    assert odds > 0.9 and all(pick.propensity == pytest.approx(0.1 / 6) for pick in picks if pick.propensity < 0.5)
+
+
+def test_before_any_vote_every_pair_is_alike():
+    study = trial_study(1, systems=SYSTEMS[:3], pairing="all", sampling="uncertainty")
+    pairs = [PairState(f"{a} {b}", "prompt", a, b, "", 0) for a, b in combinations(SYSTEMS[:3], 2)]
+    choice = choose_pair(study, pairs, set(), "ann", values_of(study, ()), random.Random(0))
+    assert choice.propensity == pytest.approx(1 / 3)
 
 
 # clips

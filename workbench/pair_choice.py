@@ -1,16 +1,16 @@
 """Which pair an annotator sees next, and with what probability."""
 
-import math
 import random
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from eval.preferences.pairing import EXPLORE, pair_values
 from workbench.store.records import PairState
 from workbench.studies import Study
 
-UNIFORM_SHARE = 0.2  # of the uncertainty-driven choices are any pair, so that no estimate is cut off
-Tallies = Sequence[tuple[str, str, str, int]]  # (left, right, answer, how often)
+ALIKE = 1e-9  # values that differ by less, as a share of the best, tell the same
+Values = Mapping[frozenset[str], float]  # what one more vote between two systems tells; {} where nobody asks
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Choice:
 
 
 def choose_pair(
-    study: Study, pairs: Sequence[PairState], seen: Set[str], annotator: str, tallies: Tallies, rng: random.Random
+    study: Study, pairs: Sequence[PairState], seen: Set[str], annotator: str, values: Values, rng: random.Random
 ) -> Choice | None:
     """The next pair for an annotator who was handed the pairs `seen`; None when there is none left.
 
@@ -38,7 +38,7 @@ def choose_pair(
     shown = Counter(pair.prompt for pair in pairs if pair.id in seen)
     rarest = min(shown[pair.prompt] for pair in free)
     candidates = [pair for pair in free if shown[pair.prompt] == rarest]
-    weights = WEIGHTS[study.sampling](candidates, tallies)
+    weights = WEIGHTS[study.sampling](candidates, values)
     total = sum(weights)
     (index,) = rng.choices(range(len(candidates)), weights)
     return Choice(candidates[index], weights[index] / total)
@@ -53,55 +53,43 @@ def _check_due(study: Study, position: int, annotator: str) -> str:
     return dict(zip(places, kinds, strict=True)).get(position, "")
 
 
-def _uniform(candidates: Sequence[PairState], tallies: Tallies) -> list[float]:
+def values_of(study: Study, tallies: Iterable[tuple[str, str, str, int]]) -> Values:
+    """What one more vote between each two systems tells, after the votes (left, right, answer, how often) so far."""
+    labels = study.labels()
+    place = {label: k for k, label in enumerate(labels)}
+    counts: dict[tuple[str, str], list[int]] = {}
+    for left, right, answer, n in tallies:
+        first, second = sorted((left, right), key=place.__getitem__)
+        winner = {"a": left, "b": right}.get(answer)
+        wins = counts.setdefault((first, second), [0, 0, 0])
+        wins[2 if winner is None else int(winner == second)] += n
+    return {frozenset(pair): value for pair, value in pair_values(labels, counts).items()}
+
+
+def _uniform(candidates: Sequence[PairState], values: Values) -> list[float]:
     return [1.0] * len(candidates)
 
 
-def _balanced(candidates: Sequence[PairState], tallies: Tallies) -> list[float]:
+def _balanced(candidates: Sequence[PairState], values: Values) -> list[float]:
     fewest = min(pair.issued for pair in candidates)
     return [float(pair.issued == fewest) for pair in candidates]
 
 
-def _uncertain(candidates: Sequence[PairState], tallies: Tallies) -> list[float]:
-    """Pairs of systems by how much one more vote narrows what is known of them; within them, the fewest votes."""
-    gains = _gains(tallies)
-    groups: dict[frozenset, list[int]] = {}
-    for i, pair in enumerate(candidates):
-        groups.setdefault(_systems(pair), []).append(i)
-    unknown = _gain(0, 0.0, 0.0)
-    total = sum(gains.get(systems, unknown) for systems in groups)
-    weights = [UNIFORM_SHARE / len(candidates)] * len(candidates)
-    for systems, members in groups.items():
-        fewest = min(candidates[i].issued for i in members)
-        rare = [i for i in members if candidates[i].issued == fewest]
-        for i in rare:
-            weights[i] += (1 - UNIFORM_SHARE) * gains.get(systems, unknown) / total / len(rare)
+def _uncertain(candidates: Sequence[PairState], values: Values) -> list[float]:
+    """The two systems of which one more vote tells most, at the prompts with the fewest votes; sometimes any pair, so
+    that no estimate is cut off."""
+    worth = [values[_systems(pair)] for pair in candidates]
+    best = max(worth)
+    telling = [i for i, value in enumerate(worth) if value >= best * (1 - ALIKE)]
+    fewest = min(candidates[i].issued for i in telling)
+    rare = [i for i in telling if candidates[i].issued == fewest]
+    weights = [EXPLORE / len(candidates)] * len(candidates)
+    for i in rare:
+        weights[i] += (1 - EXPLORE) / len(rare)
     return weights
 
 
-def _gains(tallies: Tallies) -> dict[frozenset, float]:
-    counts: dict[frozenset, list[float]] = {}
-    for left, right, answer, n in tallies:
-        score = {"a": float(left < right), "b": float(right < left)}.get(answer, 0.5)
-        known = counts.setdefault(frozenset((left, right)), [0, 0.0, 0.0])
-        known[0] += n
-        known[1] += n * score
-        known[2] += n * score**2
-    return {systems: _gain(*known) for systems, known in counts.items()}
-
-
-def _gain(votes: float, total: float, squares: float) -> float:
-    """The fall of the standard error of a mean score by one more vote: sqrt(v / n) - sqrt(v / (n + 1)).
-
-    Chatbot Arena's rule (arXiv 2403.04132). One imagined vote each way keeps v and n from 0.
-    """
-    n = votes + 2
-    mean = (total + 1) / n
-    variance = max((squares + 1) / n - mean**2, 1e-3)
-    return math.sqrt(variance / n) - math.sqrt(variance / (n + 1))
-
-
-def _systems(pair: PairState) -> frozenset:
+def _systems(pair: PairState) -> frozenset[str]:
     return frozenset((pair.first_system, pair.second_system))
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from models.specs import MODELS
 from models.types import RequestError
 from workbench import __version__
-from workbench.pair_choice import choose_pair
+from workbench.pair_choice import choose_pair, values_of
 from workbench.questions import ANSWERS, FLAG_KINDS
 from workbench.settings import Settings
 from workbench.store import Store, StoreUnavailable
@@ -159,8 +159,8 @@ class VotingService:
         wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
         if open_one:
             return NextPair(study, open_one, done, wanted)
-        tallies = self._fresh(("tallies", record.id, record.version), lambda: self._tallies(record, study))
-        choice = choose_pair(study, pairs, seen, person.id, tallies, self._rng)
+        values = self._fresh(("values", record.id, record.version), lambda: self._values(record, study))
+        choice = choose_pair(study, pairs, seen, person.id, values, self._rng)
         if choice is None:
             return NextPair(study, None, done, wanted, waiting=self._more_to_come(record, pairs))
         swapped = self._rng.random() < 0.5
@@ -271,8 +271,9 @@ class VotingService:
     def _pairs(self, record: StudyRecord):
         return self.store.studies.pairs(record.id, record.version)
 
-    def _tallies(self, record: StudyRecord, study: Study):
-        return self.store.ballots.tallies(record, study.questions[0]) if study.sampling == "uncertainty" else ()
+    def _values(self, record: StudyRecord, study: Study):
+        told = study.sampling == "uncertainty"
+        return values_of(study, self.store.ballots.tallies(record, study.questions[0])) if told else {}
 
     def _more_to_come(self, record: StudyRecord, pairs) -> bool:
         """Whether clips are still being made; Refused when that has failed."""
