@@ -1,5 +1,6 @@
 """Clips, values, sums and sweeps in the store, on SQLite and on PostgreSQL by the same tests."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from models.types import RequestError
+from workbench.__main__ import main
 from workbench.store.clips import CLIP_COLUMNS, LEADERBOARD_COLUMNS, VALUE_COLUMNS
 from workbench.store.records import ClipFilter, GeneratedClip, Value
 
@@ -237,3 +239,11 @@ def test_a_cell_that_another_sweep_has_done_is_done(store):
     assert store.value_table(ClipFilter(sweep="t")).empty and [s.id for s in store.sweeps.all()] == ["t", "s"]
     store.sweeps.wait("t", ["x"])  # its clip is gone, for both
     assert store.sweeps.get("s").waiting == 2 and store.sweeps.get("t").waiting == 2
+
+
+def test_a_full_store_is_timed(tmp_path, capsys):
+    assert main(["store-load", "--clips", "300", "--values", "900", "--data-dir", str(tmp_path), "--json"]) in (0, 1)
+    found = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row for row in found["readings"]}
+    assert rows["leaderboard, everything"]["rows"] == 3 * 20 * 3 and rows["leaderboard, everything"]["limit"] == 1.0
+    assert main(["store-load", "--clips", "300", "--values", "900", "--data-dir", str(tmp_path)]) == 2

@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     "studies": Command("studies", "preference studies: add, check, freeze"),
     "accounts": Command("accounts", "people, roles and invitations"),
     "vote-torture": Command("vote_torture", "kill the app while people vote; no vote may be lost"),
+    "store-load": Command("store_load", "a large store, timed"),
     "vote-load": Command("vote_load", "many annotators voting at once, timed"),
     "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),

@@ -5,6 +5,7 @@ Leaderboards read `metric_sum`, one row for each prompt of a system: there are f
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,10 @@ from workbench.store.database import Database
 from workbench.store.records import SETTINGS, ClipFilter, GeneratedClip, Value
 
 VALUES_LOCK = 4_711_043  # any number, the same for all who write values
+BATCH = 20_000  # rows held in memory at once
 ALL = ClipFilter()
 SYSTEM = ("model", "steps", "first_steps")
-GROUP = (*SYSTEM, "settings", "metric", "version", "prompt")
+GROUP = (*SYSTEM, "settings", "metric", "version")
 SUMS = ("n", "n_unscored", "total", "total_of_squares")
 LEADERBOARD_COLUMNS = ("system", *SYSTEM, "settings", "prompt", "metric", "version", *SUMS)
 CLIP_COLUMNS = (
@@ -31,7 +33,7 @@ VALUE_COLUMNS = ("clip", "system", *SYSTEM, "settings", "prompt", "seed", "metri
 SETTINGS_COLUMNS = ("settings", *SETTINGS)
 KINDS = {
     **dict.fromkeys(("steps", "first_steps", "seed", "frames", "width", "height", "forwards"), "int64"),
-    **dict.fromkeys(("n", "n_unscored"), "int64"),
+    **dict.fromkeys(("n", "n_unscored", "number", "measured_group", "measured_prompt"), "int64"),
     **dict.fromkeys(("total", "total_of_squares", "value", "fps", "guidance_scale"), "float64"),
     **dict.fromkeys(("seconds", "first_frame_seconds"), "float64"),
 }
@@ -66,12 +68,12 @@ class ClipStore:
 
         Values of a clip that has them already are refused with IntegrityError.
         """
-        rows = [_value_row(clip, metric, value) for clip, metric, value in values]
+        rows = (_value_row(clip, metric, value) for clip, metric, value in values)
         with self.database.write() as connection:
             self._lock_values(connection)
             self.put_clips(connection, clips)
-            if rows:
-                connection.execute(insert(schema.metric_value), rows)
+            while some := list(islice(rows, BATCH)):
+                connection.execute(insert(schema.metric_value), some)
             self._sum(connection, None, None)
 
     def put_clips(self, connection: Connection, clips: Sequence[GeneratedClip]) -> None:
@@ -120,14 +122,29 @@ class ClipStore:
         Added up rather than counted on: a value that is replaced leaves no rounding error behind.
         """
         made, value, total = schema.generated_clip, schema.metric_value, schema.metric_sum
-        query = _grouped_values()
+        group, prompt = schema.measured_group, schema.measured_prompt
+        rules = []
         if key is None:
             connection.execute(delete(total))
         else:
-            query = query.where(*(made.c[name] == there for name, there in key.items()), value.c.metric.in_(metrics))
-        put = self._insert(total).from_select([*GROUP, *SUMS], query)
+            rules = [*(made.c[name] == there for name, there in key.items()), value.c.metric.in_(metrics)]
+        self._number(connection, group, GROUP, _grouped(GROUP).where(*rules))
+        self._number(connection, prompt, ["prompt"], _grouped(["prompt"]).where(*rules))
+        same = and_(*(group.c[name] == _column(name) for name in GROUP))
+        query = _grouped([group.c.id, prompt.c.id], SUMS).join(group, same)
+        query = query.join(prompt, prompt.c.prompt == made.c.prompt).where(True, *rules)
+        put = self._insert(total).from_select([column.name for column in total.c], query)
         renewed = {name: put.excluded[name] for name in SUMS}
-        connection.execute(put.on_conflict_do_update(index_elements=list(GROUP), set_=renewed))
+        keys = ["measured_group", "measured_prompt"]
+        connection.execute(put.on_conflict_do_update(index_elements=keys, set_=renewed))
+
+    def _number(self, connection: Connection, table, names: Sequence[str], found: Select) -> None:
+        """Give those rows of `found` a number that have none in `table`."""
+        new = connection.execute(found.except_(select(*(table.c[name] for name in names)))).all()
+        first = 1 + (connection.execute(select(func.max(table.c.id))).scalar() or 0)
+        rows = [dict(zip(names, row, strict=True), id=first + place) for place, row in enumerate(new)]
+        if rows:
+            connection.execute(insert(table), rows)
 
     def _lock_values(self, connection: Connection) -> None:
         """Writers of values take turns, else two of them could each miss the other's value in a sum."""
@@ -143,13 +160,29 @@ class ClipStore:
         """One row for each system, settings, prompt, metric and version, with `LEADERBOARD_COLUMNS`: how many clips
         were scored and not scored, sum and sum of squares over the scored ones."""
         if filters.sweep or filters.seeds:
-            query = _of_clips(_grouped_values(), filters)
-            query = _where(query, schema.metric_value.c.metric, filters.metrics)
-        else:
-            table = schema.metric_sum
-            query = select(*(table.c[name] for name in (*GROUP, *SUMS))).where(*_system_rules(table, filters))
-            query = _where(query, table.c.metric, filters.metrics)
-        return self._table(query, LEADERBOARD_COLUMNS)
+            query = _of_clips(_grouped([*GROUP, "prompt"], SUMS), filters)
+            return self._table(_where(query, schema.metric_value.c.metric, filters.metrics), LEADERBOARD_COLUMNS)
+        group, prompt, total = schema.measured_group, schema.measured_prompt, schema.metric_sum
+        columns = [group.c[name] for name in GROUP]
+        groups = _where(
+            select(group.c.id.label("number"), *columns).where(*_system_rules(group, filters)),
+            group.c.metric,
+            filters.metrics,
+        )
+        prompts = select(prompt.c.id.label("number"), prompt.c.prompt).where(*_prompt_rules(prompt, filters))
+        sums = select(total).where(total.c.measured_group.in_(groups.with_only_columns(group.c.id)))
+        if filters.prompt or filters.prompts:
+            sums = sums.where(total.c.measured_prompt.in_(prompts.with_only_columns(prompt.c.id)))
+        with self.database.read() as connection:
+            parts = [_columns(connection, query) for query in (groups, prompts, sums)]
+        groups, prompts, sums = parts
+        groups["system"] = _systems(*(groups[name] for name in SYSTEM))
+        which = pd.Index(groups["number"]).get_indexer(sums.pop("measured_group"))
+        said = pd.Index(prompts["number"]).get_indexer(sums.pop("measured_prompt"))
+        table = (
+            sums | {"prompt": prompts["prompt"].take(said)} | {n: groups[n].take(which) for n in ("system", *GROUP)}
+        )
+        return pd.DataFrame({name: table[name].array for name in LEADERBOARD_COLUMNS})
 
     def clip_table(self, filters: ClipFilter = ALL, limit: int | None = 100, offset: int = 0) -> pd.DataFrame:
         """Clips with `CLIP_COLUMNS`, newest first; `limit` None gives all. Metrics are not asked for."""
@@ -189,10 +222,10 @@ class ClipStore:
     def filters(self) -> dict[str, list]:
         """What can be chosen: models, steps, first_steps, systems, settings, prompts, metrics, and sweeps as
         (id, name), newest first."""
-        made, total, sweep = schema.generated_clip, schema.metric_sum, schema.sweep
+        made, group, sweep = schema.generated_clip, schema.measured_group, schema.sweep
         groups = select(*(made.c[name] for name in (*SYSTEM, "settings"))).distinct()
         prompts = select(made.c.prompt).distinct().order_by(made.c.prompt)
-        metrics = select(total.c.metric).distinct().order_by(total.c.metric)
+        metrics = select(group.c.metric).distinct().order_by(group.c.metric)
         sweeps = select(sweep.c.id, sweep.c.name).order_by(sweep.c.created_at.desc(), sweep.c.id)
         with self.database.read() as connection:
             rows = connection.execute(groups).all()
@@ -205,7 +238,7 @@ class ClipStore:
 
     def wrong_sums(self) -> pd.DataFrame:
         """Rows of sums that do not agree with the values; empty when all is well."""
-        values = self._table(_grouped_values(), LEADERBOARD_COLUMNS)
+        values = self._table(_grouped([*GROUP, "prompt"], SUMS), LEADERBOARD_COLUMNS)
         keys = [name for name in LEADERBOARD_COLUMNS if name not in SUMS]
         both = self.leaderboard_rows().merge(values, on=keys, how="outer", suffixes=("", "_found"))
         good = np.logical_and.reduce([np.isclose(both[name], both[f"{name}_found"], rtol=1e-9) for name in SUMS])
@@ -214,15 +247,19 @@ class ClipStore:
     def _table(self, query: Select, columns: Sequence[str]) -> pd.DataFrame:
         """The rows of a query in these columns; `system` is joined from its three parts."""
         with self.database.read() as connection:
-            found = connection.execute(query)
-            names = list(found.keys())
-            parts = list(zip(*found.all(), strict=True)) or [()] * len(names)
-        table = {
-            name: pd.Series(list(part), dtype=KINDS.get(name, "str")) for name, part in zip(names, parts, strict=True)
-        }
+            table = _columns(connection, query)
         if "system" in columns:
             table["system"] = _systems(*(table[name] for name in SYSTEM))
         return pd.DataFrame({name: table[name] for name in columns})
+
+
+def _columns(connection: Connection, query: Select) -> dict[str, pd.Series]:
+    """What a query gives, by column. Rows are taken as the driver has them: there may be 200,000."""
+    found = connection.execute(query)
+    names = list(found.keys())
+    parts = list(zip(*found.cursor.fetchall(), strict=True)) or [()] * len(names)
+    found.close()
+    return {name: pd.Series(part, dtype=KINDS.get(name, "str")) for name, part in zip(names, parts, strict=True)}
 
 
 def system_of(model: str, steps: int, first_steps: int) -> str:
@@ -231,47 +268,51 @@ def system_of(model: str, steps: int, first_steps: int) -> str:
 
 
 def _systems(model: pd.Series, steps: pd.Series, first_steps: pd.Series) -> pd.Series:
-    """Made once for each system there is, not for each row."""
-    codes, models = pd.factorize(model)
-    step_codes, all_steps = pd.factorize(steps)
-    first_codes, all_first = pd.factorize(first_steps)
-    joint, places = np.unique(
-        (codes * (len(all_steps) or 1) + step_codes) * (len(all_first) or 1) + first_codes, return_inverse=True
-    )
-    rest, first = np.divmod(joint, len(all_first) or 1)
-    which, step = np.divmod(rest, len(all_steps) or 1)
-    names = [system_of(models[m], all_steps[s], all_first[f]) for m, s, f in zip(which, step, first, strict=True)]
-    return pd.Series(np.array(names, dtype=object)[places] if names else [], dtype="str")
+    """`system_of` row by row."""
+    known = {key: system_of(*key) for key in set(zip(model, steps, first_steps, strict=True))}
+    return pd.Series([known[key] for key in zip(model, steps, first_steps, strict=True)], dtype="str")
 
 
-def _grouped_values() -> Select:
+def _column(name: str):
+    return (schema.metric_value if name in ("metric", "version") else schema.generated_clip).c[name]
+
+
+def _grouped(keys: Sequence, sums: Sequence[str] = ()) -> Select:
+    """Values grouped by `keys`, which are columns or names of them, with the named sums."""
     made, value = schema.generated_clip, schema.metric_value
-    columns = [value.c[name] if name in ("metric", "version") else made.c[name] for name in GROUP]
+    columns = [_column(key) if isinstance(key, str) else key for key in keys]
     scored = func.count(value.c.value)
-    sums = (func.coalesce(func.sum(value.c.value), 0.0), func.coalesce(func.sum(value.c.value * value.c.value), 0.0))
-    counted = (scored.label("n"), (func.count() - scored).label("n_unscored"))
-    labels = [each.label(name) for each, name in zip(sums, SUMS[2:], strict=True)]
-    return select(*columns, *counted, *labels).join(value, value.c.clip == made.c.id).where(True).group_by(*columns)
+    found = {
+        "n": scored,
+        "n_unscored": func.count() - scored,
+        "total": func.coalesce(func.sum(value.c.value), 0.0),
+        "total_of_squares": func.coalesce(func.sum(value.c.value * value.c.value), 0.0),
+    }
+    counted = [found[name].label(name) for name in sums]
+    return select(*columns, *counted).select_from(made).join(value, value.c.clip == made.c.id).group_by(*columns)
 
 
 def _of_clips(query: Select, filters: ClipFilter) -> Select:
     """`query`, which reads generated clips, for the clips of `filters` only."""
     made, cell = schema.generated_clip, schema.sweep_cell
-    query = _where(query.where(*_system_rules(made, filters)), made.c.seed, filters.seeds)
+    rules = [*_system_rules(made, filters), *_prompt_rules(made, filters)]
+    query = _where(query.where(*rules), made.c.seed, filters.seeds)
     if filters.sweep:
         query = query.where(made.c.id.in_(select(cell.c.clip).where(cell.c.sweep == filters.sweep)))
     return query
 
 
 def _system_rules(table, filters: ClipFilter) -> list:
-    """Conditions on the columns that clips and sums share."""
-    chosen = {"model": "models", "steps": "steps", "first_steps": "first_steps"}
-    chosen |= {"settings": "settings", "prompt": "prompts"}
+    chosen = {"model": "models", "steps": "steps", "first_steps": "first_steps", "settings": "settings"}
     rules = [table.c[name].in_(list(values)) for name, field in chosen.items() if (values := getattr(filters, field))]
     if filters.systems:
         rules.append(or_(*(_is_system(table, system) for system in filters.systems)))
-    rules += [table.c.prompt.icontains(word, autoescape=True) for word in filters.prompt.split()]
     return rules
+
+
+def _prompt_rules(table, filters: ClipFilter) -> list:
+    exact = [table.c.prompt.in_(list(filters.prompts))] if filters.prompts else []
+    return exact + [table.c.prompt.icontains(word, autoescape=True) for word in filters.prompt.split()]
 
 
 def _is_system(table, system: str):

@@ -100,11 +100,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE metric_curve (
             clip TEXT NOT NULL, metric TEXT NOT NULL, version TEXT NOT NULL, curve BYTEA NOT NULL,
             PRIMARY KEY (clip, metric, version))""",
+        "CREATE TABLE measured_prompt (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL UNIQUE)",
+        """CREATE TABLE measured_group (
+            id INTEGER PRIMARY KEY, model TEXT NOT NULL, steps INTEGER NOT NULL, first_steps INTEGER NOT NULL,
+            settings TEXT NOT NULL, metric TEXT NOT NULL, version TEXT NOT NULL,
+            UNIQUE (model, steps, first_steps, settings, metric, version))""",
         """CREATE TABLE metric_sum (
-            model TEXT NOT NULL, steps INTEGER NOT NULL, first_steps INTEGER NOT NULL, settings TEXT NOT NULL,
-            metric TEXT NOT NULL, version TEXT NOT NULL, prompt TEXT NOT NULL, n INTEGER NOT NULL,
+            measured_group INTEGER NOT NULL REFERENCES measured_group (id),
+            measured_prompt INTEGER NOT NULL REFERENCES measured_prompt (id), n INTEGER NOT NULL,
             n_unscored INTEGER NOT NULL, total DOUBLE PRECISION NOT NULL, total_of_squares DOUBLE PRECISION NOT NULL,
-            PRIMARY KEY (model, steps, first_steps, settings, metric, version, prompt))""",
+            PRIMARY KEY (measured_group, measured_prompt))""",
         """CREATE TABLE sweep (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, plan TEXT NOT NULL, created_at TEXT NOT NULL)""",
         """CREATE TABLE sweep_cell (

@@ -246,17 +246,32 @@ metric_curve = Table(
     Column("curve", LargeBinary),
 )
 
+# the prompts and the groups of values that sums are of, by number: sums are many, and numbers are read fast
+measured_prompt = Table(
+    "measured_prompt",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("prompt", Text),
+)
+
+measured_group = Table(
+    "measured_group",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("model", Text),
+    Column("steps", Integer),
+    Column("first_steps", Integer),
+    Column("settings", Text),
+    Column("metric", Text),
+    Column("version", Text),
+)
+
 # `metric_value` summed over seeds, kept in the same transaction: a leaderboard never reads the values
 metric_sum = Table(
     "metric_sum",
     METADATA,
-    Column("model", Text, primary_key=True),
-    Column("steps", Integer, primary_key=True),
-    Column("first_steps", Integer, primary_key=True),
-    Column("settings", Text, primary_key=True),
-    Column("metric", Text, primary_key=True),
-    Column("version", Text, primary_key=True),
-    Column("prompt", Text, primary_key=True),
+    Column("measured_group", Integer, primary_key=True),
+    Column("measured_prompt", Integer, primary_key=True),
     Column("n", Integer),
     Column("n_unscored", Integer),
     Column("total", Double),
