@@ -27,7 +27,9 @@ from eval.video import open_video
 from models import world
 from models.types import GenerationRequest, RequestError
 from workbench.evaluation import create_metrics
-from workbench.manifest import manifest_path, read_manifest
+from workbench.manifest import Manifest, manifest_path, read_manifest
+from workbench.store import Store
+from workbench.store.records import ClipFilter, GeneratedClip, Value
 
 BASELINE, ASD = "shapes-self-forcing", "shapes-asd"
 FIRST_STEPS = 4
@@ -110,7 +112,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Judged:
-    """A clip's numbers: `values` by name, `reasons` for those it has none of, 36 `features` for the distance."""
+    """A clip's numbers: `values` by name, `reasons` for those it has none of, 36 `features` for the distance, `curves`
+    of the metrics that have one."""
 
     key: str
     system: str
@@ -120,6 +123,7 @@ class Judged:
     values: dict[str, float]
     reasons: dict[str, str]
     features: tuple[float, ...]
+    curves: dict[str, list[float | None]]
     forwards: int = 0
     seconds: float = 0.0
     first_frame_seconds: float = 0.0
@@ -259,7 +263,12 @@ def judge_clip(job: Job, source: Source, frames: np.ndarray, metrics: Sequence[M
     values, reasons = derived_values(scores)
     features = tuple(float(number) for number in clip_features(frames))
     clip = "" if job.system.model == REAL else source.id
-    return Judged(job.key, job.system.name, job.prompt, job.seed, clip, values, reasons, features)
+    curves = {name: [_short(v) for v in found.per_frame] for name, found in scores.results.items() if found.per_frame}
+    return Judged(job.key, job.system.name, job.prompt, job.seed, clip, values, reasons, features, curves)
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
 
 
 def derived_values(scores: ClipScores) -> tuple[dict[str, float], dict[str, str]]:
@@ -294,3 +303,52 @@ def sums(values: Mapping[str, float]) -> dict[str, float]:
     semantic = float(np.mean([100 * values[f"oracle_right.{name}"] for name in ATTRIBUTES]))
     total = (QUALITY_WEIGHT * quality + SEMANTIC_WEIGHT * semantic) / (QUALITY_WEIGHT + SEMANTIC_WEIGHT)
     return {"quality": quality, "semantic": semantic, "total": total}
+
+
+def store_clips(store: Store, judged: Sequence[Judged], data_dir: Path) -> int:
+    """Put clips and their numbers into the store, for the Dashboard; those that are there are left as they are.
+
+    Returns how many were new. Clips whose file is gone are left out.
+    """
+    here = store.value_table(ClipFilter(models=(BASELINE, ASD), metrics=("total",)))
+    known, count = set(here["clip"]), 0
+    versions = dict(metric_versions())
+    for row in judged:
+        path = data_dir / "clips" / f"{row.clip}.mp4"
+        if not row.clip or row.clip in known or not path.exists():
+            continue
+        store.add_clip(record_of(read_manifest(manifest_path(path)), path))
+        names = {**dict.fromkeys(row.values), **dict.fromkeys(row.reasons)}
+        store.add_values(row.clip, {name: _stored(row, name, versions.get(name, "1")) for name in names})
+        count += 1
+    return count
+
+
+def _stored(row: Judged, name: str, version: str) -> Value:
+    return Value(row.values.get(name), version, row.reasons.get(name, ""), tuple(row.curves.get(name, ())))
+
+
+def record_of(made: Manifest, path: Path) -> GeneratedClip:
+    """A clip of the data folder as the store keeps it."""
+    return GeneratedClip(
+        id=path.stem,
+        model=made.model,
+        family=made.family,
+        weights_digest=made.weights_digest,
+        steps=made.steps,
+        first_steps=made.first_steps if made.ffe else 0,
+        prompt=made.prompt,
+        seed=made.seed,
+        image_digest=made.image.sha256 if made.image else "",
+        frames=made.frames,
+        width=made.width,
+        height=made.height,
+        fps=made.fps,
+        guidance_scale=made.guidance_scale,
+        dtype=made.dtype,
+        path=f"clips/{path.name}",
+        seconds=made.seconds,
+        first_frame_seconds=made.first_frame_seconds,
+        forwards=made.forwards,
+        created_at=made.created,
+    )

@@ -40,8 +40,11 @@ def tables(report: Report) -> list[Table]:
     """The paper's layout with the headline columns, all columns by block, and the differences."""
     found = [_headline(report)]
     found += [_block(report, block, title) for block, title in BLOCKS.items()]
-    found += [_differences(report, (HEADLINE,), "Difference from the baseline of the same steps: headline")]
-    return [*found, _differences(report, tuple(BLOCKS), "Difference from the baseline of the same steps: all others")]
+    for block, title in {HEADLINE: "headline", **BLOCKS}.items():
+        found.append(
+            _differences(report, (block,), f"Difference from the baseline of the same steps: {title.lower()}")
+        )
+    return found
 
 
 def row_label(row: Mapping[str, Any]) -> str:
@@ -98,30 +101,26 @@ def _number(value: float, column: Mapping[str, Any], sign: str = "") -> str:
 
 
 def _differences(report: Report, blocks: Sequence[str], title: str) -> Table:
-    rows = []
-    for row in report["rows"]:
-        for column in report["columns"]:
-            found = row["differences"].get(column["name"])
-            if found is None or column["block"] not in blocks:
-                continue
-            value, low, high = (_number(found[part], column, "+") for part in ("value", "low", "high"))
-            told = verdict(column, found)
-            rows.append(
-                [
-                    row_label(row),
-                    column["title"],
-                    f"{value} ({low} to {high})",
-                    _p(found["p"]),
-                    _p(found["p_holm"]),
-                    f"{MARKS[told]} {told}".strip() or "no sure difference",
-                    str(found["clips"]),
-                ]
-            )
-    return title, ["System", "Column", "Difference (95 %)", "p", "p, Holm", "", "Pairs"], rows
+    """A line a system, a column a number: difference, interval and corrected p."""
+    columns = [column for column in report["columns"] if column["block"] in blocks]
+    rows = [
+        [row_label(row), *(_difference(row, column) for column in columns)]
+        for row in report["rows"]
+        if row["differences"]
+    ]
+    return title, ["System", *(column["title"] for column in columns)], rows
+
+
+def _difference(row: Mapping[str, Any], column: Mapping[str, Any]) -> str:
+    found = row["differences"].get(column["name"])
+    if found is None:
+        return "-"
+    value, low, high = (_number(found[part], column, "+") for part in ("value", "low", "high"))
+    return f"{value}{MARKS[verdict(column, found)]} ({low} to {high}) p {_p(found['p_holm'])}"
 
 
 def _p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}" if value >= 0.0001 else f"{value:.1g}"
+    return "-" if value is None else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
 
 def _columns(report: Report, block: str) -> list[Mapping[str, Any]]:

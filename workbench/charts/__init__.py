@@ -2,6 +2,17 @@
 
 from workbench.charts.common import plotly_folder
 from workbench.charts.comparison import curve_values, frame_curves
+from workbench.charts.dashboard import (
+    OverTime,
+    Panel,
+    Point,
+    Speed,
+    metric_dots,
+    over_time,
+    radar,
+    share_dots,
+    speed_quality,
+)
 from workbench.charts.evaluation import Band, ClipCurves, metric_curves, spread_over_clips
 from workbench.charts.preferences import (
     Stack,
@@ -16,14 +27,23 @@ from workbench.charts.preferences import (
 __all__ = [
     "Band",
     "ClipCurves",
+    "OverTime",
+    "Panel",
+    "Point",
+    "Speed",
     "Stack",
     "curve_values",
     "evidence_path",
     "frame_curves",
     "metric_curves",
+    "metric_dots",
+    "over_time",
     "plotly_folder",
     "preference_bars",
+    "radar",
     "rating_forest",
+    "share_dots",
+    "speed_quality",
     "spread_over_clips",
     "stack_of",
     "votes_per_day",

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from models.types import RequestError
 from workbench.console import say, say_json
 from workbench.settings import Settings
+from workbench.store import open_store
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -68,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
         "weights": weights,
         "minutes_of_making": round((time.perf_counter() - started) / 60, 1),
     }
+    settings = Settings(data_dir=options.data_dir, database_url=options.database_url)
+    with closing(open_store(settings)) as store:
+        ablation.store_clips(store, list(judged.values()), options.data_dir)
     report = build_report(jobs, judged, **facts)
     folder = options.out or options.data_dir / "ablation"
     files = write_files(report, clip_table([judged[job.key] for job in jobs]), folder)

@@ -22,6 +22,7 @@ from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
 from workbench.ui.access import AccessControl
 from workbench.ui.context import MODEL_QUEUE, Context
+from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
@@ -65,6 +66,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.include_router(media_router(context.media, voting.media))
     app.include_router(library_router(evaluations))
     app.include_router(results_router(store))
+    app.include_router(dashboard_router(store))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
     app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")
     app.mount("/ui", StaticFiles(directory=STATIC), name="ui")

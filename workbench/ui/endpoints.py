@@ -1,4 +1,4 @@
-"""Named endpoints for `gradio_client`: /models, /generate, /compare and, in a file of its own, /evaluate.
+"""Named endpoints for `gradio_client`: /models, /generate, /compare; /evaluate and /leaderboard have their own files.
 
 Bad input is a `gr.Error` with one sentence.
 """
@@ -19,6 +19,7 @@ from workbench.media import read_image
 from workbench.ui.comparison import LETTERS, sides_from_json
 from workbench.ui.context import MODEL_QUEUE, Context, frames_of, seed_of, whole
 from workbench.ui.evaluate_endpoint import evaluate_endpoint
+from workbench.ui.leaderboard_endpoint import leaderboard_endpoint
 from workbench.ui.pages.compare import Plan, check_sides
 
 
@@ -29,6 +30,7 @@ def build_endpoints(context: Context) -> None:
         _generate_endpoint(context)
         _compare_endpoint(context)
         evaluate_endpoint(context)
+        leaderboard_endpoint(context)
 
 
 def _models_endpoint() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import compare, evaluate, generate, models, results
+from workbench.ui.pages import compare, dashboard, evaluate, generate, models, results
 
 
 @dataclass(frozen=True)
@@ -23,5 +23,6 @@ PAGES = (
     Page("Compare", "/compare", compare.build),
     Page("Evaluate", "/evaluate", evaluate.build),
     Page("Results", "/results", results.build),
+    Page("Dashboard", "/dashboard", dashboard.build),
     Page("Models", "/models", models.build),
 )
