@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, inspect, select, text
 
 from models.types import RequestError
 from tests.voting_data import SYSTEMS, ballot, small_study
@@ -45,18 +45,25 @@ def test_migrations_make_the_tables_that_queries_expect(store):
 
 
 @pytest.mark.parametrize("version", range(1, len(STEPS)))
-def test_an_older_database_is_brought_up_with_its_votes(store_settings, version):
+def test_an_older_database_is_brought_up_with_its_votes(store_settings, version, tmp_path):
     database = Database(database_url(store_settings.database_url, store_settings.data_dir))
     store_settings.data_dir.mkdir(parents=True)
     with database.migrating() as connection:
         assert migrate(connection, STEPS[:version]) == version
-    old = Store(database)
-    record = small_study(old)
-    given = assign(old, old.people.named("Ann"), record)
-    vote = old.ballots.record(ballot(given.id, "k"))
-    old.close()
+    source = open_store(Settings(data_dir=tmp_path / "source"))
+    vote = source.ballots.record(ballot(assign(source, source.people.named("Ann"), small_study(source)).id, "k"))
+    old = MetaData()
+    old.reflect(database.engine)
+    with source.database.read() as read, database.write() as write:
+        for table in old.sorted_tables:  # as the program of that time would have written it
+            if table.name in METADATA.tables:
+                rows = read.execute(select(*(METADATA.tables[table.name].c[column.name] for column in table.c)))
+                for row in rows.mappings():
+                    write.execute(table.insert().values(**row))
+    database.engine.dispose()
+    source.close()
     new = open_store(store_settings)
-    assert list(new.votes().vote_id) == [vote]
+    assert list(new.votes().vote_id) == [vote] and len(new.studies.clips("trial")) == 6
     new.close()
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from eval.preferences import pairing
+from models.registry import weights_digest
+from models.specs import MODELS
 from models.types import RequestError
 from models.world import parse_prompt
 from workbench.leak_check import leak_check, separation
@@ -275,6 +277,38 @@ def test_a_new_version_shares_the_clips(made):
     newer = store.studies.save(study.id, study.title, study.to_json(), study.protocol_hash())
     StudyClips(store, settings.data_dir).prepare(newer)  # no maker: nothing has to be made
     assert newer.version == 2 and len(store.studies.pairs(record.id, 2)) == 12
+
+
+def test_clips_of_changed_weights_are_remade_as_a_new_version_and_old_votes_keep_theirs(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    store = open_store(settings)
+    by = {name: weights_digest(MODELS[name]) for name in ("shapes-asd", "shapes-self-forcing")}
+    made_by = by | {"shapes-asd": "0" * 64}  # as if the one model had been trained on since
+
+    def make(system, *request):
+        return replace(draw(system, *request), weights=made_by[system.model])
+
+    voting = VotingService(store, settings, StudyClips(store, tmp_path, make))
+    first = voting.add_study(trial_study(3))
+    voting.clips.wait(first)
+    assert voting.changed_weights(first) == {"shapes-asd": by["shapes-asd"]}
+    old = store.studies.pairs(first.id, 1)
+    second = voting.remake(first.id)
+    with pytest.raises(RequestError, match="weights of shapes-asd have changed"):  # the study never mixes weights
+        voting.clips.wait(second)
+    assert voting.clips.progress(second).ready == 3 and not store.studies.pairs(first.id, 2)
+    made_by["shapes-asd"] = by["shapes-asd"]
+    voting.clips.start(second)
+    voting.clips.wait(second)
+    assert second.version == 2 and second.protocol_hash != first.protocol_hash
+    assert voting.clips.weights(second) == by and not voting.changed_weights(second)
+    clips = store.studies.clips(first.id)
+    assert Counter(clip.system for clip in clips) == {"shapes-asd:1:4": 6, "shapes-self-forcing:1:0": 3}
+    assert store.studies.pairs(first.id, 1) == old and len(store.studies.pairs(first.id, 2)) == 3
+    assert len({(tmp_path / clip.file).stat().st_size for clip in clips if clip.prompt == "trial 0"}) == 1
+    with pytest.raises(RequestError, match="nothing to remake"):
+        voting.remake(first.id)
+    store.close()
 
 
 def test_a_spoilt_copy_is_far_worse():

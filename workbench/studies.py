@@ -66,6 +66,7 @@ class Study:
     `degraded` and `identical` are the attention checks among an annotator's `pairs_per_annotator` pairs.
     `votes_per_pair` is how many annotators should see each pair; `exclusion` and `stop` are rules in words, fixed
     before votes arrive. `reveal` tells what made the clips after each vote; then a vote cannot be undone.
+    `weights` are lines "model sha256" of models whose clips must come from these weights and no others.
     """
 
     id: str
@@ -85,12 +86,14 @@ class Study:
     exclusion: str = EXCLUSION
     stop: str = "when every pair has the votes wanted"
     reveal: bool = False
+    weights: tuple[str, ...] = ()
     instructions: str = INSTRUCTIONS
     consent: str = CONSENT
 
     def protocol(self) -> dict[str, Any]:
         """What the hash covers: everything that decides what is asked of whom. The title is not part of it."""
-        return {name: value for name, value in asdict(self).items() if name not in ("id", "title")}
+        left_out = ("id", "title", *([] if self.weights else ["weights"]))  # no weights, the hash it had before them
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def protocol_hash(self) -> str:
         """SHA-256 of the protocol as canonical JSON, 64 hexadecimal digits."""
@@ -103,6 +106,14 @@ class Study:
     def labels(self) -> tuple[str, ...]:
         """The systems by name, in order."""
         return tuple(dict.fromkeys(row.system for row in self.clips)) if self.clips else self.systems
+
+    def models(self) -> tuple[str, ...]:
+        """The models of the registry that make the clips."""
+        return tuple(dict.fromkeys(parse_system(system).model for system in self.systems))
+
+    def pinned(self) -> dict[str, str]:
+        """`weights` as digest by model."""
+        return dict(line.split(maxsplit=1) for line in self.weights)
 
     def items(self) -> list[tuple[str, int]]:
         """(prompt, seed) of everything that is shown, in order."""
@@ -275,6 +286,7 @@ def _check(study: Study) -> None:
         raise RequestError(f"the study compares {len(set(labels))} systems; give two or more, each once")
     _check_choices(study)
     _check_numbers(study)
+    _check_weights(study)
     missing = _missing_clip(study)
     if missing:
         raise RequestError(f"the study has no clip of {missing[0]!r} for {missing[1]!r}; give one for every system")
@@ -300,6 +312,12 @@ def _check_numbers(study: Study) -> None:
         raise RequestError(f"{checks} of {study.pairs_per_annotator} pairs are checks; leave some for opinions")
     if not study.seeds or len(study.items()) * len(study.labels()) > MOST_CLIPS:
         raise RequestError(f"the study has no seeds, or more than {MOST_CLIPS:,} clips; give fewer prompts or seeds")
+
+
+def _check_weights(study: Study) -> None:
+    for line in study.weights:
+        if line.partition(" ")[0] not in study.models() or len(line.split()) != 2:
+            raise RequestError(f"weights {line[:60]!r} will not do; write a model of the study and its SHA-256")
 
 
 def _missing_clip(study: Study) -> tuple[str, str] | None:

@@ -23,11 +23,12 @@ CHECK_EVERY = 4  # of so many prompts one has a check of each kind
 
 @dataclass(frozen=True)
 class Made:
-    """Frames (T, H, W, 3) uint8 RGB, and the clip of the store they are ("" for none)."""
+    """Frames (T, H, W, 3) uint8 RGB, the clip of the store they are and the weights it came from ("" for none)."""
 
     frames: np.ndarray
     fps: float
     origin: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,24 +80,36 @@ class StudyClips:
         for thread in list(self._running.values()):
             thread.join(timeout=STOPPING_SECONDS)
 
+    def wait(self, record: StudyRecord) -> None:
+        """Return when what `start` began is done. Raises RequestError with what went wrong."""
+        thread = self._running.get((record.id, record.version))
+        if thread:
+            thread.join()
+        error = self._errors.get((record.id, record.version))
+        if error:
+            raise RequestError(f"the clips of study {record.id!r} could not be made: {error}")
+
     def progress(self, record: StudyRecord) -> Progress:
         study = study_from_json(record.definition)
         error = self._errors.get((record.id, record.version), "")
-        ready = sum(1 for clip in self.store.studies.clips(record.id) if not clip.system.endswith(DEGRADED))
+        ready = sum(1 for label, _, _ in self._kept(record, study) if not label.endswith(DEGRADED))
         planned = len(study.items()) * len(study.labels())
         return Progress(min(ready, planned), planned, error)
 
     def prepare(self, record: StudyRecord) -> None:
         """Make what the study lacks, until it is complete or `stop` is called."""
         study = study_from_json(record.definition)
-        kept = {(clip.system, clip.prompt, clip.seed): clip for clip in self.store.studies.clips(record.id)}
+        kept = self._kept(record, study)
+        made_by = {_model(clip.system): clip.weights for clip in kept.values()} | study.pinned()
         for index, (prompt, seed) in enumerate(study.items()):
             if self._stop.is_set():
                 return
             labels = [*study.labels(), *_degraded_labels(study, index)]
             there = {label: kept[label, prompt, seed] for label in labels if (label, prompt, seed) in kept}
-            new = self._group(study, prompt, seed, [label for label in labels if label not in there])
-            equalise([self.data_dir / clip.file for clip in [*there.values(), *new.values()]])
+            new = self._group(study, prompt, seed, [label for label in labels if label not in there], made_by)
+            same = (prompt, seed)
+            shown = [clip for clip in self.store.studies.clips(record.id) if (clip.prompt, clip.seed) == same]
+            equalise([self.data_dir / clip.file for clip in [*shown, *new.values()]])
             new = {label: self._measured(clip) for label, clip in new.items()}
             self.store.studies.add(list(new.values()), _pairs(study, record, index, there | new))
 
@@ -106,7 +119,7 @@ class StudyClips:
         Raises RequestError while clips are missing.
         """
         study = study_from_json(record.definition)
-        kept = {(clip.system, clip.prompt, clip.seed): clip for clip in self.store.studies.clips(record.id)}
+        kept = self._kept(record, study)
         missing = [label for label in study.labels() for item in study.items() if (label, *item) not in kept]
         if missing:
             raise RequestError(f"study {record.id!r} lacks {len(missing)} clips; wait until all are made")
@@ -114,6 +127,20 @@ class StudyClips:
             label: [self.data_dir / kept[label, *item].file for item in study.items()] for label in study.labels()
         }
         return {pair: leak_check(files[pair[0]], files[pair[1]]) for pair in study.opponents()}
+
+    def weights(self, record: StudyRecord) -> dict[str, str]:
+        """The SHA-256 of the weights behind the clips there are, by model."""
+        kept = self._kept(record, study_from_json(record.definition)).values()
+        return {_model(clip.system): clip.weights for clip in kept if clip.weights}
+
+    def _kept(self, record: StudyRecord, study: Study) -> dict[tuple[str, str, int], Clip]:
+        """The newest clip of each system, prompt and seed by the weights that the study asks for."""
+        pinned = study.pinned()
+        return {
+            (clip.system, clip.prompt, clip.seed): clip
+            for clip in self.store.studies.clips(record.id)
+            if clip.weights == pinned.get(_model(clip.system), clip.weights)
+        }
 
     def _work(self, record: StudyRecord) -> None:
         name = record.id, record.version
@@ -132,14 +159,22 @@ class StudyClips:
                 with self._lock:
                     self._running.pop(name)  # it may be tried again
 
-    def _group(self, study: Study, prompt: str, seed: int, labels: list[str]) -> dict[str, Clip]:
-        """Display copies of the same prompt and seed by each of `labels`."""
+    def _group(
+        self, study: Study, prompt: str, seed: int, labels: list[str], made_by: dict[str, str]
+    ) -> dict[str, Clip]:
+        """Display copies of the same prompt and seed by each of `labels`. `made_by` are the weights of the study's
+        other clips by model; raises RequestError when a model has others now, for a study never mixes them."""
         clips: dict[str, Clip] = {}
         frames: dict[str, Made] = {}
         for label in labels:
             base = label.removesuffix(DEGRADED)
             if base not in frames:
                 frames[base] = self._frames(study, base, prompt, seed)
+                if made_by.setdefault(_model(base), frames[base].weights) not in ("", frames[base].weights):
+                    raise RequestError(
+                        f"the weights of {_model(base)} have changed since the first clips of study {study.id!r} were "
+                        f"made; make a new version with `studies remake {study.id}`"
+                    )
             made = frames[base] if base == label else replace(frames[base], frames=degrade(frames[base].frames))
             clips[label] = self._write(study.id, label, prompt, seed, made)
         return clips
@@ -162,10 +197,16 @@ class StudyClips:
         path.parent.mkdir(parents=True, exist_ok=True)
         encode_mp4(made.frames, made.fps, path)
         count, height, width, _ = made.frames.shape
-        return Clip(identity, study, label, prompt, seed, file, count, made.fps, width, height, 0, made.origin)
+        shape = count, made.fps, width, height
+        return Clip(identity, study, label, prompt, seed, file, *shape, 0, made.origin, made.weights)
 
     def _measured(self, clip: Clip) -> Clip:
         return replace(clip, bytes=(self.data_dir / clip.file).stat().st_size)
+
+
+def _model(label: str) -> str:
+    """The model of a system of the registry; of another label any word that is the same for the same label."""
+    return label.removesuffix(DEGRADED).partition(":")[0]
 
 
 def degrade(frames: np.ndarray) -> np.ndarray:

@@ -13,6 +13,6 @@ def registry_maker(service: GenerationService) -> Maker:
         ffe = system.first_steps > 0
         request = GenerationRequest(prompt, system.steps, ffe, system.first_steps or 4, frames, seed)
         saved = service.generate(system.model, request)
-        return Made(saved.result.frames, saved.result.fps, saved.path.stem)
+        return Made(saved.result.frames, saved.result.fps, saved.path.stem, saved.manifest.weights_digest)
 
     return make

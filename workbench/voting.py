@@ -9,8 +9,8 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,13 @@ class VotingService:
 
     def prepare(self) -> None:
         """Begin to make the default study's clips, so that voting works when somebody comes."""
-        if not self.settings.read_only:
-            self.clips.start(self.study())
+        if self.settings.read_only:
+            return
+        record = self.study()
+        self.clips.start(record)
+        for model in self.changed_weights(record):
+            told = "study %s shows clips of other weights than %s has now; `studies remake` makes a new version"
+            logging.getLogger(__name__).warning(told, record.id, model)
 
     def add_study(self, study: Study) -> StudyRecord:
         """Keep a study, as a new version where its protocol has changed, and begin to make its clips."""
@@ -121,6 +126,21 @@ class VotingService:
         self._forget(("study", study.id))
         self.clips.start(record)
         return record
+
+    def changed_weights(self, record: StudyRecord) -> dict[str, str]:
+        """The models whose weights are not those that made the study's clips, with what they are now."""
+        made_by = self.clips.weights(record)
+        return {model: now for model, now in _weights_now(made_by).items() if now != made_by[model]}
+
+    def remake(self, identity: str) -> StudyRecord:
+        """A new version whose clips come from today's weights; votes so far keep theirs. Raises RequestError when the
+        weights are the same."""
+        record = self.study(identity)
+        study = study_from_json(record.definition)
+        if not self.changed_weights(record):
+            raise RequestError(f"the weights behind study {identity!r} have not changed; there is nothing to remake")
+        pins = tuple(f"{model} {digest}" for model, digest in _weights_now(study.models()).items())
+        return self.add_study(replace(study, weights=pins))
 
     def freeze(self, identity: str) -> StudyRecord:
         """Fix a study's protocol. Raises RequestError when a channel tells the systems' files apart."""
@@ -301,6 +321,13 @@ class VotingService:
 
     def _forget(self, name: tuple) -> None:
         self._kept.pop(name, None)
+
+
+def _weights_now(models: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the weights of each of `models` that is on this machine."""
+    from models.registry import unavailable, weights_digest  # noqa: PLC0415  (loads torch, which voting does without)
+
+    return {name: weights_digest(MODELS[name]) for name in models if name in MODELS and not unavailable(MODELS[name])}
 
 
 def describe_system(system: str) -> str:

@@ -25,17 +25,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "studies",
         help="preference studies: add, check, freeze",
-        description="Studies of the Vote page. `add` reads YAML and makes the clips; `freeze` fixes the protocol.",
+        description="Studies of the Vote page. `add` reads YAML and makes the clips; `freeze` fixes the protocol; "
+        "`remake` makes the clips again when the weights behind them have changed, as a new version: votes keep "
+        "theirs.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="add a study, or a new version of one, and make its clips")
     add.add_argument("file", type=Path, metavar="FILE", help=f"a YAML file; {DEFAULT_STUDY!r} for the default study")
-    add.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
     add.add_argument("--no-clips", action="store_true", help="let the app make the clips when somebody votes")
+    remake = actions.add_parser("remake", help="a new version, its clips by weights that have changed since")
+    remake.add_argument("study", metavar="ID")
+    for making in (add, remake):
+        making.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
     listing = actions.add_parser("list", help="list the studies")
-    parsers = [add, listing]
+    parsers = [add, remake, listing]
     for name, text in (
         ("leaks", "name every channel by which the clips could be told apart"),
         ("freeze", "fix the protocol, when nothing leaks"),
@@ -84,7 +89,11 @@ def _clips(options: argparse.Namespace, settings: Settings, store: Store) -> Stu
 
 
 def _list(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
-    return [_row(store, settings, record) for record in store.studies.all()]
+    voting, rows = _voting(settings, store), []
+    for record in store.studies.all():
+        changed = ", ".join(voting.changed_weights(record))
+        rows.append(_row(store, settings, record) | {"weights": f"changed: {changed}" if changed else "as they were"})
+    return rows
 
 
 def _leaks(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
@@ -98,6 +107,13 @@ def _leaks(options: argparse.Namespace, settings: Settings, store: Store) -> lis
 
 def _freeze(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
     return [_row(store, settings, _voting(settings, store).freeze(options.study))]
+
+
+def _remake(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
+    clips = _clips(options, settings, store)
+    record = VotingService(store, settings, clips).remake(options.study)
+    clips.wait(record)
+    return [_row(store, settings, record)]
 
 
 def _set_state(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
@@ -128,6 +144,7 @@ ACTIONS = {
     "list": _list,
     "leaks": _leaks,
     "freeze": _freeze,
+    "remake": _remake,
     "close": _set_state,
     "open": _set_state,
 }

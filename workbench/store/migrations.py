@@ -120,6 +120,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX sweep_cell_of_any ON sweep_cell (cell, status)",
         "CREATE INDEX sweep_cell_of_clip ON sweep_cell (clip, sweep)",
     ),
+    (  # 5: the weights behind a study's clips
+        "ALTER TABLE clip ADD COLUMN weights TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

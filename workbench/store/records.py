@@ -25,7 +25,8 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class Clip:
-    """A display copy: `file` lies below the data folder, `origin` is the clip of the store it shows ("" for none)."""
+    """A display copy: `file` lies below the data folder, `origin` is the clip of the store it shows ("" for none),
+    `weights` the SHA-256 of what made that ("" when it was made elsewhere)."""
 
     id: str
     study: str
@@ -39,6 +40,7 @@ class Clip:
     height: int
     bytes: int
     origin: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)

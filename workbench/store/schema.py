@@ -22,7 +22,8 @@ study = Table(
     Column("frozen_at", Text),
 )
 
-# a clip as annotators see it: `file` is the display copy below the data folder, `origin` the clip it was made from
+# a clip as annotators see it: `file` is the display copy below the data folder, `origin` the clip it was made from,
+# `weights` the digest of what made that one
 clip = Table(
     "clip",
     METADATA,
@@ -39,6 +40,7 @@ clip = Table(
     Column("bytes", BigInteger),
     Column("origin", Text),
     Column("created_at", Text),
+    Column("weights", Text),
 )
 
 # two clips to be judged; `check_kind` "" asks for an opinion, the others have an `expected` answer
