@@ -42,8 +42,8 @@ def test_the_audit_notices_what_is_lost_and_what_is_changed(settings):
 
 def test_a_small_load_has_no_errors(settings):
     with listening(build_voting_app(replace(settings, min_watch=0.0))) as url:
-        found, saved = asyncio.run(load(url, annotators=10, seconds=4, think=0.2, study=TRIAL))
-    assert found.errors == 0 and found.votes == len(saved) > 10 and found.p50 <= found.p95 <= found.longest
+        found, saved = asyncio.run(load(url, annotators=10, seconds=2, think=0.2, study=TRIAL))
+    assert found.errors == 0 and found.votes == len(saved) >= 10 and found.p50 <= found.p95 <= found.longest
     store = open_store(settings)
     assert set(saved) <= set(store.votes(TRIAL).vote_id)
     store.close()
