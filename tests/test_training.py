@@ -1,5 +1,6 @@
 """Every recipe runs, small and for real: its weights move, nothing else does, a resumed run is the same run."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from models.sampling import ClipNoise
+from models.training.data import diptych_pool
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import LATENT_SHAPE, Roles, training_rollout
 from models.training.loop import Run, StepSeed, train
@@ -54,7 +56,7 @@ def test_smoke_training_logs_finite_values_and_exports(chain, folder, name):
     assert (folder / name / "samples.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd"])
+@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd", "shapes-clip"])
 def test_a_resumed_run_ends_bit_equal(chain, folder, name, tmp_path):
     row, config = RECIPES[name], smoke(name, folder)
     whole = row.build(config)
@@ -206,3 +208,16 @@ def test_adversarial_gradient_leaves_the_scores_alone(chain, folder):
     assert gradient.shape == clips[0].shape and gradient.abs().max() > 0
     assert all(p.grad is None and p.requires_grad for p in recipe.fake_score.parameters())
     assert all(p.grad is None for p in recipe.discriminator.parameters())
+
+
+def test_batches_of_diptychs_are_seen_captions_once_each_and_ask_for_directions(tmp_path):
+    pool = diptych_pool(400, 8, seed=3, folder=tmp_path)
+    again = diptych_pool(400, 8, seed=3, folder=tmp_path)  # read back
+    pictures, captions = pool.batch(np.random.default_rng(0), 48)
+    assert len(set(captions)) == len(captions) == 48 and not any(caption.held_out for caption in captions)
+    same, _ = again.batch(np.random.default_rng(0), 48)
+    assert torch.equal(pictures, same) and pictures.shape == (48, 3, 64, 128) and pictures.abs().max() <= 1
+    assert len(list(tmp_path.iterdir())) == 1
+    one = [caption for caption in captions if len(caption.objects) == 1]
+    subjects = Counter((c.objects[0].color, c.objects[0].shape, c.background) for c in one)
+    assert sum(count for count in subjects.values() if count > 1) > 0.6 * len(one)

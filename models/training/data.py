@@ -1,9 +1,11 @@
-"""Latents of shapes-world clips, encoded once and kept on disk: rendering and encoding cost more than a training
-step."""
+"""What training draws from, made once and kept on disk: latents of shapes-world clips, and pictures of them that show
+motion."""
 
 import hashlib
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.codec import Codec
-from models.world import FRAMES, Scene, render, sample_caption, sample_scene
+from models.world import DIRECTIONS, FRAMES, Caption, Scene, render, sample_caption, sample_scene
 
 log = logging.getLogger(__name__)
 TWO_OBJECTS = 0.3
@@ -53,10 +55,7 @@ def _build(codec: Codec, count: int, frames: int, seed: int, path: Path) -> None
     for index in tqdm(range(count), desc="encoding clips", mininterval=5):
         scene = random_scene(np.random.default_rng([seed, index]))
         latents.append(codec.encode(render(scene, frames)).half().cpu())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file({"latents": torch.cat(latents)}, temporary)
-    temporary.replace(path)
+    _keep({"latents": torch.cat(latents)}, path)
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -66,3 +65,77 @@ def fingerprint(module: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.float().cpu().numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class DiptychPool:
+    """`pictures` (N, H, 2W, 3) uint8, a frame `gap` frames earlier beside a frame, and what each shows."""
+
+    pictures: Tensor
+    captions: list[Caption]
+
+    def batch(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[Caption]]:
+        """At most `count` pictures (n, 3, H, 2W) float in [-1, 1] and their captions, no two alike: a double would
+        be a false negative. One-object captions come with those that differ from them by direction alone, which a
+        random batch seldom holds, so that nothing in it would ask for the direction.
+        """
+        rows: dict[Caption, int] = {}
+        while len(rows) < min(count, len(self._rows)):
+            for caption in _other_directions(self.captions[rng.integers(len(self.captions))]):
+                if caption in self._rows:
+                    rows.setdefault(caption, int(rng.choice(self._rows[caption])))
+        captions = list(rows)[:count]
+        return as_pictures(self.pictures[[rows[caption] for caption in captions]]), captions
+
+    @cached_property
+    def _rows(self) -> dict[Caption, list[int]]:
+        found: dict[Caption, list[int]] = {}
+        for row, caption in enumerate(self.captions):
+            found.setdefault(caption, []).append(row)
+        return found
+
+
+def _other_directions(caption: Caption) -> list[Caption]:
+    """The caption and, if it has one object, those of every other direction."""
+    thing, *more = caption.objects
+    if more:
+        return [caption]
+    others = (replace(thing, direction=direction) for direction in DIRECTIONS if direction != thing.direction)
+    return [caption, *(replace(caption, objects=(other,)) for other in others)]
+
+
+def diptych(scene: Scene, gap: int, rng: np.random.Generator) -> np.ndarray:
+    """A random frame of a scene with the one `gap` frames before it on its left: (H, 2W, 3) uint8."""
+    start = int(rng.integers(FRAMES - gap))
+    return np.concatenate([render(scene, 1, start=s)[0] for s in (start, start + gap)], axis=1)
+
+
+def as_pictures(diptychs: Tensor) -> Tensor:
+    """(N, H, 2W, 3) uint8 to (N, 3, H, 2W) float in [-1, 1] on the default device."""
+    return diptychs.to(torch.get_default_device()).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def diptych_pool(count: int, gap: int, *, seed: int, folder: Path) -> DiptychPool:
+    """`count` training diptychs (24 kB each), rendered once and kept in `folder` for as long as the renderer draws
+    the first of them as it did."""
+
+    def drawn(index: int) -> tuple[Scene, np.ndarray]:
+        rng = np.random.default_rng([seed, index])
+        scene = random_scene(rng)
+        return scene, diptych(scene, gap, rng)
+
+    first = hashlib.sha256(b"".join(drawn(index)[1].tobytes() for index in range(min(count, 8)))).hexdigest()[:12]
+    path = folder / f"diptychs-{first}-{count}x{gap}-{seed}.safetensors"
+    if not path.exists():
+        log.info("drawing %d diptychs into %s", count, path)
+        drawing = tqdm(range(count), desc="drawing diptychs", mininterval=5)
+        _keep({"pictures": torch.from_numpy(np.stack([drawn(index)[1] for index in drawing]))}, path)
+    captions = [random_scene(np.random.default_rng([seed, index])).caption for index in range(count)]
+    return DiptychPool(load_file(path)["pictures"], captions)
+
+
+def _keep(tensors: dict[str, Tensor], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")  # processes that train together may draw at the same time
+    save_file(tensors, temporary)
+    temporary.replace(path)

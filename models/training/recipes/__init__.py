@@ -78,7 +78,7 @@ RECIPES: dict[str, RecipeRow] = {
         ShapesClipRecipe,
         {
             "shapes": ShapesClipConfig(),
-            "smoke": ShapesClipConfig(steps=6, batch=8, width=32, layers=1, compile=False),
+            "smoke": ShapesClipConfig(steps=6, batch=8, width=32, layers=1, compile=False, pool=32, pools=_POOLS),
         },
         "CLIP (arXiv 2103.00020)",
     ),
