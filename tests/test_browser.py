@@ -403,3 +403,46 @@ def test_the_self_test_finds_this_browser_exact(open_page):
     assert result["native"]["right"] == result["native"]["of"]
     assert result["seeks"]["right"] == result["seeks"]["of"]
     assert result["play"]["inStep"] == result["play"]["of"] > 30
+
+
+def test_a_grid_plays_in_step_shades_its_cells_and_opens_a_pair(open_page):
+    page = open_page("/grid", "#cells .wb-cells")
+    page.fill("#frames input", "13")
+    page.click("#make")
+    page.wait_for_selector("#cells .wb-cells[data-state=ready]")
+    page.wait_for_selector("#status [data-state=done]")
+    assert page.locator(".wb-cell").count() == 6
+    page.evaluate(
+        "() => { const { clock } = document.querySelector('.wb-cells').workbench; clock.pause(); clock.seek(9); }"
+    )
+    shown = page.eval_on_selector_all(".wb-cell canvas", "all => all.map((canvas) => canvas.dataset.frame)")
+    assert shown == ["9"] * 6
+    page.select_option("[aria-label='Shade cells by']", "sharpness")
+    notes = page.eval_on_selector_all(".wb-cell .wb-note", "all => all.map((note) => Number(note.textContent))")
+    assert len(notes) == 6 and all(value > 0 for value in notes)
+    page.click(".wb-cell >> nth=4")
+    page.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
+    assert page.locator(".wb-cells-pair canvas").count() == 2
+    page.wait_for_function("() => location.search.includes('xv=1%2C2%2C4')")
+    again = open_page(page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0]), ".wb-cells[data-state=ready]")
+    assert again.locator(".wb-cell").count() == 6
+
+
+def test_a_comparison_handed_on_as_one_file_plays_without_a_server(open_page, browser, tmp_path):
+    page = open_page(LINK.format(sides=SIDES), f"{PLAYER}[data-state=ready]")
+    page.wait_for_selector("#status [data-state=done]")
+    with page.expect_download() as download:
+        page.click("text=One HTML file")
+    file = tmp_path / "comparison.html"
+    download.value.save_as(file)
+    alone, problems = browser.new_page(), []
+    alone.set_default_timeout(120_000)
+    alone.on("pageerror", lambda error: problems.append(str(error)))
+    alone.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
+    alone.goto(f"file://{file}")
+    alone.wait_for_selector("#player.wb-player[data-state=ready]")
+    alone.wait_for_selector("#chart .wb-plot .main-svg")
+    alone.evaluate("() => document.getElementById('player').workbench.seek(7)")
+    assert alone.locator("#player .wb-picture[data-frame='7']").count() == 3
+    alone.close()
+    assert problems == []

@@ -67,12 +67,16 @@ class Library:
         return len(found), found[max(0, offset) :][:limit]
 
     def stored(self, identity: str) -> ClipFile:
-        """A clip of the store by its id; raises RequestError when it is not there."""
+        """A clip of the store by its id, as a file to look at; raises RequestError when it is not there."""
+        return self.record(identity).file
+
+    def record(self, identity: str) -> StoredClip:
+        """A clip of the store by its id, with its manifest; raises RequestError when it is not there."""
         path = self.clips / f"{identity}.mp4"
         clip = self._load(manifest_path(path)) if NAME.fullmatch(identity) and path.is_file() else None
         if clip is None:
             raise RequestError(f"clip {identity[:80]!r} is not in the store; choose one from the list, or upload it")
-        return clip.file
+        return clip
 
     def uploaded(self, path: Path) -> ClipFile:
         """Keep an uploaded file, so that its results can be looked at again later; the same file is kept once."""

@@ -24,10 +24,12 @@ from workbench.ui.access import AccessControl
 from workbench.ui.context import MODEL_QUEUE, Context
 from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
+from workbench.ui.export_api import export_router
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
+from workbench.ui.pages.studies import STUDY_QUEUE
 from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.results_api import results_router
 from workbench.ui.selftest import selftest_router
@@ -38,7 +40,7 @@ from workbench.voting import VotingService
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
-MAKING = (MODEL_QUEUE["concurrency_id"],)
+MAKING = (MODEL_QUEUE["concurrency_id"], STUDY_QUEUE["concurrency_id"])
 LINKS = [("Vote", PATH)]  # pages of our own, which the bar shows after the others
 
 
@@ -65,6 +67,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))
     app.include_router(library_router(evaluations))
+    app.include_router(export_router(evaluations.library))
     app.include_router(results_router(store))
     app.include_router(dashboard_router(store))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import compare, dashboard, evaluate, generate, models, results
+from workbench.ui.pages import compare, dashboard, evaluate, generate, grid, models, results, studies
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Page:
 PAGES = (
     Page("Generate", "/", generate.build),
     Page("Compare", "/compare", compare.build),
+    Page("Grid", "/grid", grid.build),
     Page("Evaluate", "/evaluate", evaluate.build),
+    Page("Studies", "/studies", studies.build),
     Page("Results", "/results", results.build),
     Page("Dashboard", "/dashboard", dashboard.build),
     Page("Models", "/models", models.build),

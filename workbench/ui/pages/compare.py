@@ -29,6 +29,7 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
+from workbench.ui.export_api import export_links
 from workbench.ui.links import compare_query, evaluate_link, generate_link, read_compare
 from workbench.ui.pages.header import page_header
 
@@ -313,6 +314,7 @@ def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identi
 def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
     labels = [f"{letter} · {side.label}" for letter, side in zip(LETTERS, plan.sides, strict=False)]
     notices = list(dict.fromkeys(notice for clip in clips for notice in clip.notices))
+    ids = [clip.path.stem for clip in clips]
     seconds = sum(clip.result.seconds for clip in clips)
     ticks = chunk_starts(max((clip.result.chunk_frames for clip in clips), key=len))
     return {
@@ -320,7 +322,7 @@ def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
             "state": "done",
             "text": f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}.",
             "notices": notices,
-            "links": [{"label": "Evaluate these clips", "url": evaluate_link([clip.path.stem for clip in clips])}],
+            "links": [{"label": "Evaluate these clips", "url": evaluate_link(ids)}, *export_links(ids, len(ids))],
         },
         "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
         "recipes": recipe_table(clips),

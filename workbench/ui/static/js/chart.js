@@ -69,8 +69,9 @@ function moment(points, plot, pointer, rates) {
 
 let loading = null;
 
-/** Plotly from this server, once. */
+/** Plotly from this server, once; a page that stands alone brings it along. */
 function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
   loading ??= new Promise((resolve, reject) => {
     const script = el("script", { src: "/vendor/plotly.min.js" });
     script.onload = () => resolve(window.Plotly);

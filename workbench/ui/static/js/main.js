@@ -1,6 +1,7 @@
 /** Mounts the page's own components: `mount(module, element, api)` is called by each of them once. */
 import * as address from "./address.js";
 import * as board from "./board.js";
+import * as cells from "./cells.js";
 import * as chart from "./chart.js";
 import * as checklist from "./checklist.js";
 import * as figure from "./figure.js";
@@ -10,7 +11,7 @@ import * as selftest from "./selftest.js";
 import * as status from "./status.js";
 import * as table from "./table.js";
 
-const MODULES = { address, board, chart, checklist, figure, picker, player, selftest, status, table };
+const MODULES = { address, board, cells, chart, checklist, figure, picker, player, selftest, status, table };
 
 export function mount(name, element, api) {
   return MODULES[name].mount(element.querySelector(".wb-root"), api);

@@ -1,0 +1,251 @@
+"""The Grid page: two or three axes of settings, every combination a clip, all in step."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+from uuid import uuid4
+
+import gradio as gr
+
+from eval.evaluator import Source, evaluate
+from eval.metric import MetricResult
+from models.registry import get_spec, list_models
+from models.types import RequestError
+from workbench.evaluation import create_metrics
+from workbench.generation import SavedClip
+from workbench.grid import AXES, Cell, Grid, grid_query, read_grid, texts_from_query
+from workbench.ui.clips import chunk_starts, sheet, speed_facts
+from workbench.ui.comparison import Side
+from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, script_component
+from workbench.ui.context import (
+    EXAMPLE_PROMPTS,
+    MODEL_QUEUE,
+    PRIVATE,
+    Context,
+    default_model,
+    frames_of,
+    model_choices,
+    nearest,
+    offered_steps,
+    seed_of,
+    sentence,
+    whole,
+)
+from workbench.ui.export_api import export_links
+from workbench.ui.links import evaluate_link, generate_link
+from workbench.ui.pages.header import page_header
+
+SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
+EMPTY = "Choose what goes along the axes and press “Make the grid”. Click a cell to see it beside the reference."
+AXIS_CHOICES = [(axis.title, name) for name, axis in AXES.items()]
+Update = dict[Any, Any]
+
+
+def presets() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Grids worth one click, of the models this registry has."""
+    few = [spec.name for spec in list_models() if spec.causal]
+    return [
+        ("Ladder: steps and FFE", [("steps", "1, 2, 4"), ("first_steps", "0, 4"), ("", "")]),
+        ("Models and steps", [("steps", "1, 2, 4"), ("model", ", ".join(few)), ("", "")]),
+        ("Models and seeds", [("seed", "7-10"), ("model", ", ".join(few)), ("", "")]),
+        ("Models, steps and FFE", [("steps", "1, 2"), ("model", ", ".join(few)), ("first_steps", "0, 4")]),
+    ]
+
+
+def build(blocks: gr.Blocks, context: Context) -> None:
+    page_header("Grid", "Two or three axes out of model, steps, FFE, seed and prompt: every combination, all in step.")
+    start = presets()[0][1]
+    with gr.Row(equal_height=True):
+        prompt = gr.Dropdown(
+            list(EXAMPLE_PROMPTS),
+            value=EXAMPLE_PROMPTS[0],
+            allow_custom_value=True,
+            label="Prompt",
+            scale=5,
+            min_width=280,
+            elem_id="prompt",
+        )
+        model = gr.Dropdown(
+            model_choices(), value=default_model("shapes-asd"), label="Model", scale=2, min_width=160, elem_id="model"
+        )
+        steps = gr.Radio(
+            [1, 2, 3, 4], value=1, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"
+        )
+        ffe = gr.Dropdown([("off", 0), ("2", 2), ("3", 3), ("4", 4)], value=0, label="FFE", scale=1, min_width=90)
+        seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
+        frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
+        dice = gr.Button("New seed", size="sm", scale=0, min_width=90)
+    axes = []
+    with gr.Row(equal_height=True):
+        for name, (axis, text) in zip("XYZ", start, strict=True):
+            choices = AXIS_CHOICES if name != "Z" else [("none", ""), *AXIS_CHOICES]
+            with gr.Group():
+                what = gr.Dropdown(choices, value=axis, label=f"{name} axis", elem_id=f"axis-{name}")
+                values = gr.Textbox(text, label="Values", lines=1, max_lines=6, elem_id=f"values-{name}")
+            axes += [what, values]
+    with gr.Row():
+        buttons = [(gr.Button(title, size="sm", min_width=130), rows) for title, rows in presets()]
+    with gr.Row():
+        run = gr.Button("Make the grid", variant="primary", scale=3, elem_id="make")
+        stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
+    status = script_component("status", elem_id="status")
+    cells = script_component("cells", options={"empty": EMPTY}, elem_id="cells")
+    link = script_component("address", elem_id="address")
+
+    form = [model, steps, ffe, seed, prompt, frames, *axes]
+    made = [cells, status, link, run, stop]
+    linked = gr.State(False)
+    quiet = {"show_progress": "hidden", **PRIVATE}
+    busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
+    ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
+
+    def reopen(request: gr.Request) -> Update:
+        """Fill the form from the address of the page."""
+        query = request.query_params
+        simple = {"model": model, "steps": steps, "first_steps": ffe, "seed": seed, "prompt": prompt, "frames": frames}
+        updates: Update = {linked: bool(query.get("x") and query.get("y"))}
+        try:
+            for name, component in simple.items():
+                if query.get(name):
+                    text = name in ("model", "prompt")
+                    updates[component] = query[name] if text else whole(query[name], name, "a whole number")
+        except RequestError as error:
+            return {status: {"state": "error", "text": str(error)}, linked: False}
+        if updates[linked]:
+            for i, (name, text) in enumerate(texts_from_query(query)):
+                updates[axes[2 * i]] = name if name in AXES else ""
+                updates[axes[2 * i + 1]] = text
+            updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
+        return updates
+
+    def make(*values: Any) -> Iterator[Update]:
+        try:
+            context.check_writable()
+            grid = grid_of(*values)
+            yield {status: {"state": "running", "text": "Loading the models", "progress": 0}, **busy}
+            for parts in make_grid(context, grid):
+                yield {outputs[name]: value for name, value in parts.items()}
+            yield {link: grid_query(grid), **ready}
+        except Exception as error:
+            yield {status: {"state": "error", "text": sentence(error)}, **ready}
+
+    def make_linked(open_it: bool, *values: Any) -> Iterator[Update]:
+        if open_it:
+            yield from make(*values)
+        else:
+            yield {run: gr.update()}
+
+    def stopped() -> Update:
+        return {status: {"state": "idle", "text": "Cancelled. Cells that were finished are saved."}} | ready
+
+    outputs = {"cells": cells, "status": status}
+    opened = blocks.load(reopen, None, [*form, status, linked], **quiet)
+    opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
+    clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
+    making = clicked.then(make, form, made, **MODEL_QUEUE, **quiet)
+    for event in (opening, making):
+        event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
+    stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
+    dice.click(None, None, seed, js=DICE, **quiet)
+    for button, rows in buttons:
+        flat = [part for row in rows for part in row]
+        button.click(lambda flat=flat: flat, None, axes, queue=False, **quiet)
+
+
+def grid_of(model: str, steps: Any, ffe: Any, seed: Any, prompt: str, frames: Any, *axes: str) -> Grid:
+    """The grid that the form describes; raises RequestError.
+
+    Steps that the model does not offer are moved to the nearest it does, unless they are an axis.
+    """
+    wanted = whole(steps, "steps", "one of the steps offered")
+    base = Cell(
+        get_spec(model).name,
+        nearest(wanted, offered_steps(model)),
+        int(ffe or 0),
+        seed_of(seed),
+        prompt or "",
+        frames_of(frames),
+    )
+    return read_grid(base, list(zip(axes[::2], axes[1::2], strict=True)))
+
+
+def make_grid(context: Context, grid: Grid) -> Iterator[dict[str, Any]]:
+    """Yield what changes on the page, by component name, as the cells are made one after the other.
+
+    Every cell is checked before the first is made; raises RequestError naming the cell.
+    """
+    cells, identity = grid.cells(), uuid4().hex
+    labels = grid.labels()
+    for place, cell in cells:
+        try:
+            context.service.check(cell.model, cell.request)
+        except RequestError as error:
+            raise RequestError(f"Cell {_words(labels, place)}: {error}") from error
+    shown = [{"place": list(place), "label": _words(labels, place), "note": "waiting"} for place, _ in cells]
+    value = {
+        "id": identity,
+        "fps": get_spec(cells[0][1].model).fps,
+        "axes": [
+            {"title": AXES[name].title, "labels": found} for (name, _), found in zip(grid.axes, labels, strict=True)
+        ],
+        "cells": shown,
+        "ticks": [],
+        "metrics": [_shade(name) for name in SHADES],
+    }
+    metrics, clips, notices = create_metrics(SHADES), [], []
+    for i, (_, cell) in enumerate(cells):
+        with closing(context.service.stream(cell.model, cell.request)) as events:
+            clip = next(event for event in events if isinstance(event, SavedClip))
+        clips.append(clip)
+        notices += clip.notices
+        frames = clip.result.frames
+        source = Source(clip.path.stem, frames=frames, fps=clip.result.fps, prompt=cell.prompt)
+        (scores,) = evaluate([source], metrics)
+        shown[i] |= {
+            "note": "",
+            **sheet(frames, context.media),
+            "scores": {name: _score(result) for name, result in scores.results.items()},
+            "facts": speed_facts(clip.result),
+            "links": [{"label": "open in Generate", "url": _generate(cell)}],
+        }
+        value["ticks"] = chunk_starts(clip.result.chunk_frames)
+        yield {"cells": value | {"cells": list(shown)}, "status": _progress(i + 1, len(cells), shown[i]["label"])}
+    yield {"status": _done(grid, clips, notices)}
+
+
+def _done(grid: Grid, clips: Sequence[SavedClip], notices: Sequence[str]) -> dict[str, Any]:
+    ids = [clip.path.stem for clip in clips]
+    seconds = sum(clip.result.seconds for clip in clips)
+    return {
+        "state": "done",
+        "text": f"Done: {len(clips)} clips in {seconds:.1f} s.",
+        "notices": list(dict.fromkeys(notices)),
+        "links": [
+            {"label": "Evaluate these clips", "url": evaluate_link(list(dict.fromkeys(ids)))},
+            *export_links(ids, len(grid.axes[0][1])),
+        ],
+    }
+
+
+def _progress(done: int, count: int, label: str) -> dict[str, Any]:
+    return {"state": "running", "text": f"{done} of {count}: {label}", "progress": done / count}
+
+
+def _words(labels: Sequence[Sequence[str]], place: Sequence[int]) -> str:
+    return " · ".join(labels[axis][i] for axis, i in enumerate(place))
+
+
+def _generate(cell: Cell) -> str:
+    side = Side(cell.model, cell.steps, cell.first_steps > 0, cell.first_steps or 4)
+    return generate_link(side, cell.prompt, cell.seed, cell.frames)
+
+
+def _shade(name: str) -> dict[str, Any]:
+    facts = create_metrics([name])[0].facts
+    return {"name": name, "title": facts.title, "better": facts.higher_is_better}
+
+
+def _score(result: MetricResult) -> dict[str, Any]:
+    if result.value is None:
+        return {"value": None, "text": f"not scored: {result.reason}"}
+    return {"value": result.value, "text": f"{result.value:.3g}"}

@@ -1,0 +1,170 @@
+/**
+ * A grid of clips, all in step. Its value: {id, fps, total, axes: [{title, labels}], cells: [cell], metrics: [{name, title,
+ * better}], cellSize}; a cell is {place: [x, y, z], label, url, frames, scores: {name: {text, value}}, note}. A value with the
+ * id of the last one adds cells. A click on a cell opens it beside the reference (marked; Shift and a click choose another).
+ */
+import { Clock } from "./clock.js";
+import { el, icon } from "./dom.js";
+import { framesFromSheet } from "./frames.js";
+import { Player } from "./player.js";
+
+export function mount(element, { props, watch }) {
+  const cells = new Cells(element, props.options ?? {});
+  watch("value", () => cells.show(props.value));
+  cells.show(props.value);
+}
+
+class Cells {
+  constructor(root, { empty = "" }) {
+    Object.assign(this, { root, value: null, reference: 0, views: [], metric: "", queue: Promise.resolve() });
+    root.classList.add("wb-cells");
+    root.dataset.state = "empty";
+    this.clock = new Clock(() => this.draw(), () => this.update());
+    this.play = el("button", { type: "button", class: "wb-button", "aria-label": "Play", onclick: () => this.toggle() }, icon("play"));
+    this.scrub = el("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Frame", class: "wb-scrub" });
+    this.scrub.addEventListener("input", () => { this.clock.pause(); this.clock.seek(Number(this.scrub.value)); });
+    this.readout = el("output", { class: "wb-readout" });
+    this.shade = el("select", { "aria-label": "Shade cells by", onchange: () => { this.metric = this.shade.value; this.paint(); } });
+    this.bar = el("div", { class: "wb-transport", hidden: true }, this.play, this.scrub, this.readout, this.shade);
+    this.table = el("div", { class: "wb-cells-tables" });
+    this.pair = el("div", { class: "wb-cells-pair", hidden: true });
+    this.message = el("div", { class: "wb-message", text: empty });
+    root.replaceChildren(this.message, this.bar, this.table, this.pair);
+    root.workbench = this;
+  }
+
+  show(value) {
+    if (!value?.cells) return this.queue;
+    this.wanted = value.id;
+    this.queue = this.queue.then(() => this.apply(value)).catch((error) => { this.message.textContent = error.message; });
+    return this.queue;
+  }
+
+  async apply(value) {
+    if (value.id !== this.wanted) return;
+    if (value.id !== this.value?.id) this.reset(value);
+    this.value = value;
+    for (const [i, cell] of value.cells.entries()) {
+      const view = this.views[i];
+      Object.assign(view.cell, cell);
+      view.note.textContent = cell.note ?? "";
+      if (!cell.url || view.frames) continue;
+      view.frames = await framesFromSheet({ url: cell.url, frames: cell.frames });
+      this.clock.total = this.clock.available = Math.max(this.clock.available, cell.frames);
+      this.scrub.max = this.clock.total - 1;
+      this.drawOne(view);
+    }
+    const ready = value.cells.every((cell) => cell.url || cell.failed);
+    this.root.dataset.state = ready ? "ready" : "loading";
+    this.paint();
+    if (ready && !this.started) {
+      this.started = true;
+      if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.clock.play();
+    }
+    this.update();
+  }
+
+  reset(value) {
+    this.clock.pause();
+    Object.assign(this.clock, { fps: value.fps, total: 0, available: 0, position: 0, range: null });
+    for (const view of this.views) for (const bitmap of view.frames ?? []) bitmap.close();
+    Object.assign(this, { reference: 0, started: false });
+    this.message.textContent = "";
+    this.pair.hidden = true;
+    this.bar.hidden = false;
+    this.views = value.cells.map((cell, i) => this.makeView(cell, i));
+    const metrics = value.metrics ?? [];
+    if (!metrics.some(({ name }) => name === this.metric)) this.metric = "";
+    this.shade.replaceChildren(el("option", { value: "", text: "no shading" }),
+      ...metrics.map(({ name, title }) => el("option", { value: name, text: title, selected: name === this.metric })));
+    const [x, y, z] = value.axes;
+    const layers = z ? z.labels : [null];
+    this.table.replaceChildren(...layers.map((label, k) => this.layer(x, y, label, k, Boolean(z))));
+  }
+
+  layer(x, y, label, k, deep) {
+    const at = (i, j) => this.views.find(({ cell: { place } }) => place[0] === i && place[1] === j && (!deep || place[2] === k));
+    const head = el("tr", {}, el("td"), ...x.labels.map((text) => el("th", { scope: "col", text })));
+    const rows = y.labels.map((text, j) => el("tr", {}, el("th", { scope: "row", text }), ...x.labels.map((_, i) => el("td", {}, at(i, j)?.node))));
+    return el("div", { class: "wb-scroll", tabindex: 0, role: "region", "aria-label": label ?? "Grid" },
+      el("table", {}, label ? el("caption", { text: label }) : null, el("thead", {}, head), el("tbody", {}, ...rows)));
+  }
+
+  makeView(cell, index) {
+    const canvas = el("canvas", { width: 64, height: 64, role: "img", "aria-label": cell.label, class: "wb-pixelated" });
+    const note = el("span", { class: "wb-note", text: cell.note ?? "" });
+    const onclick = (event) => (event.shiftKey ? this.choose(index) : this.open(index));
+    const node = el("button", { type: "button", class: "wb-cell", title: cell.label, "data-cell": index, onclick }, canvas, note);
+    return { cell: { ...cell }, node, canvas, note, frames: null };
+  }
+
+  /** Another reference for the pair view. */
+  choose(index) {
+    this.reference = index;
+    this.paint();
+  }
+
+  open(index) {
+    const chosen = [...new Set([this.reference, index])].map((i) => this.views[i].cell).filter((cell) => cell.url);
+    if (!chosen.length) return;
+    this.clock.pause();
+    const root = el("div");
+    const tools = el("p", { class: "wb-line" }, `${chosen[0].label} is the reference; Shift and a click choose another. `,
+      el("button", { type: "button", class: "wb-mode", text: "Close", onclick: () => { this.player?.clock.pause(); this.pair.hidden = true; } }));
+    this.pair.replaceChildren(tools, root);
+    this.pair.hidden = false;
+    this.player = new Player(root, { bus: "grid", compare: true, keyboard: false });
+    const clips = chosen.map(({ label, url, frames, facts, downloads, links }) => ({ label, done: true, sheets: [{ url, frames }], facts, downloads, links }));
+    this.player.show({ id: `${this.value.id}-${index}`, fps: this.value.fps, total: Math.max(...chosen.map((c) => c.frames)), ticks: this.value.ticks, clips, autoplay: true });
+    this.pair.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Shade the cells from worst to best of the chosen metric; the value is written too, so colour is never alone. */
+  paint() {
+    const { name, better } = (this.value?.metrics ?? []).find((metric) => metric.name === this.metric) ?? {};
+    const values = this.views.map(({ cell }) => cell.scores?.[name]?.value).filter((v) => v !== null && v !== undefined);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    this.views.forEach((view, i) => {
+      const score = view.cell.scores?.[name];
+      const known = score && score.value !== null && score.value !== undefined;
+      const share = known ? (high > low ? (score.value - low) / (high - low) : 1) : null;
+      view.node.style.setProperty("--shade", share === null ? "transparent" : color(better === false ? 1 - share : share));
+      view.node.dataset.reference = String(i === this.reference);
+      view.note.textContent = score ? score.text : (view.cell.note ?? "");
+    });
+  }
+
+  toggle() {
+    if (this.clock.playing) this.clock.pause();
+    else this.clock.play();
+  }
+
+  draw() {
+    for (const view of this.views) this.drawOne(view);
+    this.update();
+  }
+
+  drawOne({ canvas, frames }) {
+    if (!frames) return;
+    const picture = frames[Math.min(this.clock.frame, frames.length - 1)];
+    if (canvas.width !== picture.width || canvas.height !== picture.height) Object.assign(canvas, { width: picture.width, height: picture.height });
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+    canvas.dataset.frame = Math.min(this.clock.frame, frames.length - 1);
+  }
+
+  update() {
+    const last = Math.max(0, this.clock.total - 1);
+    this.scrub.value = this.clock.frame;
+    this.readout.textContent = this.clock.total ? `frame ${this.clock.frame} / ${last}` : "";
+    this.play.replaceChildren(icon(this.clock.playing ? "pause" : "play"));
+    this.play.setAttribute("aria-label", this.clock.playing ? "Pause" : "Play");
+  }
+}
+
+/** From orange (worst) to blue (best): told apart by the colour-blind, and lighter in the middle. */
+function color(share) {
+  const [from, to] = [[217, 95, 2], [33, 102, 172]];
+  const far = Math.abs(2 * share - 1);
+  const end = share < 0.5 ? from : to;
+  return `rgba(${end.join(",")},${(0.15 + 0.75 * far).toFixed(2)})`;
+}
