@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -152,25 +155,43 @@ def evaluate(
     done: Done | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    at_once: int = 1,
 ) -> Iterator[ClipScores]:
     """One `ClipScores` for each source, in order, as soon as it is known.
 
     A clip that cannot be read comes out with `skipped`; a metric that cannot run, or fails, with its reason; the run
     goes on. `done` holds earlier scores by `done_key`: of a clip found there only new metrics, or those whose
-    version changed, are computed. Raises Cancelled soon after `cancelled` says so.
+    version changed, are computed. Raises Cancelled soon after `cancelled` says so. `at_once` clips are scored side by
+    side in threads, which pays where decoding is most of the work; `on_progress` is then called from all of them.
     """
     clips = len(sources) if isinstance(sources, Sequence) else None
     missing = {metric.facts.name: metric.missing() for metric in metrics}
-    for index, source in enumerate(sources):
+    left = threading.Event()
 
-        def step(frame: int, frames: int | None, index: int = index, source: Source = source) -> None:
-            if cancelled and cancelled():
+    def score(index: int, source: Source) -> ClipScores:
+        def step(frame: int, frames: int | None) -> None:
+            if left.is_set() or (cancelled and cancelled()):
                 raise Cancelled
             if on_progress:
                 on_progress(Progress(index, clips, source.id, frame, frames))
 
         step(0, None)
-        yield _score(source, metrics, missing, done or {}, step)
+        return _score(source, metrics, missing, done or {}, step)
+
+    if at_once < 2:
+        yield from (score(index, source) for index, source in enumerate(sources))
+        return
+    with ThreadPoolExecutor(at_once, "evaluate") as pool:
+        waiting: deque[Future[ClipScores]] = deque()
+        try:
+            for index, source in enumerate(sources):
+                waiting.append(pool.submit(score, index, source))
+                if len(waiting) > at_once:  # one more than are at work, so that none waits for whoever takes results
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            left.set()
 
 
 @dataclass(frozen=True)

@@ -62,14 +62,15 @@ class ShapesClipBackbone:
         `tail` holds the `gap` small frames ahead of the window, fewer at the start of a clip. Metrics that look at
         one window one after the other share the work.
         """
-        if self._latest is None or self._latest[0] is not window:
+        latest = self._latest  # clips in other threads may replace it at any moment
+        if latest is None or latest[0] is not window:
             frames = np.concatenate([tail, self.small(window.frames)])
             if len(frames) > gap:
                 features = self.embed_diptychs(frames[:-gap], frames[gap:])
             else:
                 features = torch.zeros(0, self.config["embed_dim"])
-            self._latest = (window, features)
-        return self._latest[1]
+            self._latest = latest = (window, features)
+        return latest[1]
 
     @torch.no_grad()
     def embed_captions(self, captions: Sequence[str]) -> Tensor:

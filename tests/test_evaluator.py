@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -264,6 +265,19 @@ def test_a_cut_line_of_an_earlier_run_is_left_out(tmp_path, mp4):
     assert len(DoneFile(tmp_path / "none.jsonl")) == 0
 
 
+@pytest.mark.parametrize("matrix", [(0, 1, 0, -1, 0, 0, 0, 0), (-1, 0, 0, 0, -1, 0, 0, 0), (0, -1, 0, 1, 0, 0, 0, 0)])
+def test_a_video_that_says_how_it_was_held_is_turned_upright(tmp_path, clip, matrix):
+    path = write(tmp_path / "held.mp4", clip[:3, :, :150])
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44  # the display matrix of the track, in 1/65536, ends in 1.0 of 1/2^30
+    content[place : place + 36] = struct.pack(">9i", *(value << 16 for value in matrix), 1 << 30)
+    path.write_bytes(content)
+    frames = np.concatenate([window.frames for window in stream_windows(path)])
+    assert np.array_equal(frames, opencv(path))
+    assert frames.shape[1:3] == ((150, 160) if matrix[1] else (160, 150))
+    assert (only(path).width, only(path).height) == frames.shape[2:0:-1]
+
+
 def test_cancelling_stops_within_a_window(tmp_path, clip):
     path = write(tmp_path / "long.mp4", np.concatenate([clip] * 4))
     seen = []
@@ -277,6 +291,20 @@ def test_cancelling_stops_within_a_window(tmp_path, clip):
             )
         )
     assert max(seen) == 32
+
+
+def test_clips_side_by_side_come_in_order_with_the_same_numbers(tmp_path, clip):
+    paths = [write(tmp_path / f"{i}.mp4", clip[: 32 - 9 * i]) for i in range(3)]
+    (tmp_path / "bad.mp4").write_text("no video")
+    sources = [Source(path.name, path) for path in (*paths, tmp_path / "bad.mp4", *paths)]
+    found = list(evaluate(sources, METRICS, at_once=3))
+    assert [scores.id for scores in found] == [source.id for source in sources] and found[3].skipped
+    assert [scores.results for scores in found] == [scores.results for scores in evaluate(sources, METRICS)]
+    seen = []
+    some = evaluate([*sources] * 20, METRICS, at_once=3, on_progress=lambda p: seen.append(p.clip))
+    next(some)
+    some.close()  # who leaves early does not wait for the rest
+    assert max(seen) < 10
 
 
 # VmHWM and not ru_maxrss, which a process inherits from the one that started it
