@@ -1,11 +1,16 @@
-"""The Results page: on an empty store, with one vote, with many; its files; its charts in a real browser."""
+"""The Results page: on an empty store, with one vote, with many; its files; its charts in a real browser.
+
+And the Studies page: what its form says is the study; a study made, frozen and handed out.
+"""
 
 import json
+import re
 
 import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 from eval.preferences.simulation import World, simulate_votes
 from eval.preferences.table import check_votes, empty_flags, empty_votes
@@ -18,10 +23,15 @@ from workbench.preferences import Filters, study_report
 from workbench.published import published_preferences
 from workbench.settings import Settings
 from workbench.store import open_store
+from workbench.studies import default_study, parse_system
+from workbench.trials import draw
 from workbench.ui import results_view as view
-from workbench.ui.live import live_app
+from workbench.ui import studies_view
+from workbench.ui.app import build_app
+from workbench.ui.live import listening
 from workbench.vote_files import VoteTables, write_votes
 
+PATIENCE = 60_000
 HOSTILE = "a <img src=x onerror='window.hacked=1'> ${window.hacked=2} {{value}} `"
 SYSTEMS = {"shapes-asd:1:4": 0.9, "shapes-asd:1:0": 0.3, "shapes-self-forcing:1:0": -0.7, HOSTILE: -0.5}
 
@@ -126,7 +136,7 @@ def test_charts_of_nothing_are_empty():
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     settings = Settings(data_dir=folder)
     store = open_store(settings)
@@ -134,7 +144,15 @@ def server(tmp_path_factory):
     store.import_votes(TABLES["one"][0].assign(study="one", vote_id="alone"))
     store.import_flags(flags())
     pipelines = {"shapes-asd": tiny_pipeline(0), "shapes-self-forcing": tiny_pipeline(1)}
-    with live_app(GenerationService(folder, pipelines=pipelines), settings) as url:
+    made = build_app(GenerationService(folder, pipelines=pipelines), settings)
+    made.state.voting.clips.make = draw  # drawn clips, which need no model
+    yield made
+    made.state.voting.clips.stop()
+
+
+@pytest.fixture(scope="module")
+def server(app):
+    with listening(app) as url:
         yield url
 
 
@@ -185,3 +203,75 @@ def test_the_page_in_a_browser(server, page):
     page.wait_for_selector("#status [data-state=error]")
     assert "nowhere" in page.inner_text("#status")
     assert not errors
+
+
+def test_a_study_is_made_frozen_and_handed_out(app, server, page):
+    voting, errors = app.state.voting, []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{server}/studies")
+    page.wait_for_selector("#studies table")
+    page.fill("#study-id input, #study-id textarea", "by-page")
+    for system in ("shapes-asd:1:4", "shapes-self-forcing:1:0"):
+        title = next(title for title, name in studies_view.system_choices() if name == system)
+        page.fill("#systems input", title)
+        page.get_by_role("option", name=title, exact=True).click()
+    page.fill("#prompts textarea", "one\ntwo <b>bold</b>")
+    page.fill("#frames input", "13")
+    status = page.locator("#status")
+    page.click("#freeze")
+    expect(status).to_contain_text("no study is chosen", timeout=PATIENCE)
+    page.click("#save")
+    expect(status).to_contain_text("Saved.", timeout=PATIENCE)
+    record = voting.study("by-page")
+    voting.clips.wait(record)
+    page.click("#leaks")
+    expect(status).to_contain_text("Nothing tells the sides apart.", timeout=PATIENCE)
+    assert page.locator("#leak-table tbody tr").count() > 5
+    page.click("#freeze")
+    expect(status).to_contain_text("Version 1 is frozen", timeout=PATIENCE)
+    assert record.protocol_hash in status.inner_text() and voting.store.studies.get("by-page").frozen_at
+    page.fill("#seeds input, #seeds textarea", "7, 8")
+    page.click("#save")
+    expect(status).to_contain_text("a new version", timeout=PATIENCE)
+    newest = voting.store.studies.get("by-page")
+    assert (newest.version, newest.frozen_at) == (2, None) and newest.protocol_hash != record.protocol_hash
+    voting.clips.wait(newest)
+    page.click("#again")
+    expect(page.locator("#studies tbody tr")).to_contain_text("8 of 8", timeout=PATIENCE)
+    page.fill("#names textarea", "Ann\nBob\nAnn")
+    page.click("#invite")
+    expect(page.locator("#invitations tbody tr")).to_have_count(2, timeout=PATIENCE)
+    link = page.get_attribute("#invitations tbody a", "href")
+    page.get_by_role("link", name="Vote", exact=True).first.click()
+    page.wait_for_selector("#name")  # a stranger is asked for a name
+    page.goto(link)
+    page.wait_for_selector("text=I agree, start")
+    assert "invite" not in page.url and page.locator("#name").count() == 0
+    assert voting.store.people.named("Ann").role == "annotator" and not errors
+
+
+# the form of the Studies page
+
+
+def test_the_form_and_the_study_say_the_same():
+    study = default_study()
+    form = studies_view.form_of(study)
+    assert studies_view.study_of(form) == study and form["prompts"].count("\n") == len(study.prompts) - 1
+    pinned = studies_view.study_of(
+        form | {"seeds": "1 2,\n3"}, studies_view.study_of(form | {"weights": ["shapes-asd 00"]})
+    )
+    assert pinned.seeds == (1, 2, 3) and pinned.weights == ("shapes-asd 00",)
+    for wrong, word in (
+        ({"seeds": "one"}, "seeds is 'one'"),
+        ({"systems": None}, "systems is 'None'"),
+        ({"votes_per_pair": None}, "votes_per_pair is 'None'"),
+        ({"frames": 1.5}, "frames is '1.5'"),
+    ):
+        with pytest.raises(RequestError, match=re.escape(word)):
+            studies_view.study_of(form | wrong)
+
+
+def test_every_system_on_offer_can_be_made():
+    systems = [system for _, system in studies_view.system_choices()]
+    assert "shapes-asd:1:4" in systems and len(set(systems)) == len(systems)
+    assert all(str(parse_system(system)) == system for system in systems)

@@ -161,6 +161,11 @@ def _headline(duels: tuple[Duel, ...], votes: pd.DataFrame) -> str:
     )
 
 
+def plain(value: Any) -> dict[str, Any]:
+    """A dataclass as JSON-ready data; infinite bounds become None."""
+    return _finite(asdict(value))
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}

@@ -4,13 +4,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from models.types import RequestError
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
-    from workbench.preferences import Report
+    from workbench.preferences import Filters, Report
     from workbench.store import Store
+    from workbench.study_metrics import Beside
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -54,6 +57,12 @@ def _stats_parser(actions: argparse._SubParsersAction) -> None:
         help="leave out annotators who passed fewer attention checks (0 to 1, default 0)",
     )
     stats.add_argument("--file", type=Path, metavar="F", help="votes of an exported file instead of the store")
+    stats.add_argument(
+        "--metrics", action="store_true", help="also how metrics side with people and with what they flagged"
+    )
+    stats.add_argument(
+        "--measure", action="store_true", help="first compute the weight-free metrics of the clips that were voted on"
+    )
     stats.set_defaults(act=stats_of)
 
 
@@ -140,12 +149,44 @@ def stats_of(options: argparse.Namespace) -> int:
     questions = sorted(set(tables.votes["question"]))
     if questions and options.question not in questions:
         raise RequestError(f"question {options.question!r} has no votes; choose one of {', '.join(questions)}")
-    report = study_report(tables.votes, tables.flags, Filters(options.question, options.version, options.least_checks))
+    filters = Filters(options.question, options.version, options.least_checks)
+    report = study_report(tables.votes, tables.flags, filters)
+    found = _beside(options, filters) if options.metrics or options.measure else None
     if options.json:
-        say_json(report.to_json())
+        say_json(report.to_json() | ({"metrics": found.to_json()} if found else {}))
     else:
-        say(text_of(report))
+        say("\n".join([text_of(report), *(metric_lines(found) if found else [])]))
     return 0
+
+
+def _beside(options: argparse.Namespace, filters: "Filters") -> "Beside":
+    from workbench.study_metrics import beside, measure  # noqa: PLC0415  (loads the metrics)
+
+    if options.file or not options.study:
+        raise RequestError("--metrics and --measure need the clips of one study; give --study ID, and no --file")
+    store = _store(options)
+    for _ in tqdm(measure(store, options.data_dir, options.study), unit="clip") if options.measure else ():
+        pass
+    return beside(store, options.data_dir, options.study, filters)
+
+
+def metric_lines(found: "Beside") -> list[str]:
+    """Metrics beside people, as text."""
+    lines = ["", f"{found.clips} clips were voted on; of {found.unmeasured} no metric is known (--measure)."]
+    if found.agreement:
+        lines += ["decisions that agree (95 %)  Kendall's tau (95 %)       pairs  metric"]
+    for row in found.agreement:
+        share, tau = row.accuracy, row.tau
+        told = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
+        ordered = f"{tau.value:+.2f} ({tau.low:+.2f} to {tau.high:+.2f})" if tau else "-"
+        lines.append(f"{told:<28} {ordered:<26} {row.pairs:>5}  {row.metric}")
+    if found.flagged:
+        lines += ["stands out at flags (95 %)   flags  what       metric"]
+    for row in found.flagged:
+        share = row.share
+        told = f"{share.value:.2f} ({share.low:.2f} to {share.high:.2f})"
+        lines.append(f"{told:<28} {row.flags:>5}  {row.kind or 'anything':<9}  {row.metric}")
+    return lines
 
 
 def text_of(report: "Report") -> str:

@@ -17,10 +17,13 @@ from workbench.charts import (
     votes_per_day,
     win_matrix,
 )
+from workbench.evaluation import metric_rows
 from workbench.preferences import FEW_SIDES, Report
 from workbench.published import published_preferences
+from workbench.study_metrics import Beside
 from workbench.voting import describe_system
 
+MOST_FLAGGED = 60  # rows of metrics and kinds of flags
 MOST_PEOPLE = 100  # annotators in the table on the page; the files hold all
 RATING_COLUMNS = (
     "System",
@@ -217,6 +220,53 @@ def people_table(report: Report) -> dict[str, Any]:
     note = f"{more} more are in the files." if more > 0 else ""
     note = f"Below {FEW_ANNOTATORS} annotators everything is exploratory. {note}".strip()
     return {"caption": "Annotators", "columns": PEOPLE_COLUMNS, "rows": rows, "note": note}
+
+
+def metrics_table(found: Beside) -> dict[str, Any]:
+    """Which metrics side with people."""
+    if not found.agreement:
+        return {}
+    titles, rows = metric_titles(), []
+    for row in found.agreement:
+        share, tau = row.accuracy, row.tau
+        told = f"{share.value:.0%} {_range(share.low, share.high, '.0%')}"
+        ordered = f"{tau.value:+.2f} {_range(tau.low, tau.high, '+.2f')}" if tau else "-"
+        rows.append([titles.get(row.metric, row.metric), told, ordered, row.pairs, row.prompts])
+    note = (
+        "Over pairs of clips; a metric calls a tie what differs by less than its best threshold. Kendall's tau-b of "
+        "its difference and people's net preference. Intervals by bootstrap over prompts."
+    )
+    columns = ("Metric", "Decides as people (95 %)", "Kendall's tau (95 %)", "Pairs", "Prompts")
+    return {"caption": "Metrics beside people", "columns": columns, "rows": rows, "note": note}
+
+
+def flagged_table(found: Beside) -> dict[str, Any]:
+    """Which metrics move at the moments that people flagged."""
+    if not found.flagged:
+        return {}
+    titles, rows = metric_titles(), []
+    for row in found.flagged[:MOST_FLAGGED]:
+        share = row.share
+        told = f"{share.value:.2f} {_range(share.low, share.high, '.2f')}"
+        cell = {"text": told, "tone": "good"} if share.low > 0.5 else told
+        rows.append([titles.get(row.metric, row.metric), row.kind or "anything", cell, row.flags])
+    note = (
+        "How far the metric is from its usual value around a flag: the share of the clip's moments at which it is "
+        "less far. 0.50 is chance, 1 the most striking moment each time. Intervals by bootstrap over clips."
+    )
+    columns = ("Metric", "Flagged", "Stands out (95 %)", "Flags")
+    return {"caption": "Metrics where people flagged something", "columns": columns, "rows": rows, "note": note}
+
+
+def measured_line(found: Beside) -> dict[str, Any]:
+    if not found.clips:
+        return {}
+    missing = f"No metric is known of {found.unmeasured} of them." if found.unmeasured else "All of them are measured."
+    return {"state": "idle", "text": f"{found.clips} clips were voted on. {missing}"}
+
+
+def metric_titles() -> dict[str, str]:
+    return {facts.name: facts.title for facts, _ in metric_rows()}
 
 
 def files_table(study: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The Results page: what annotators preferred, how sure that is, and what it rests on."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +11,12 @@ from workbench.preferences import Filters, Report, study_report
 from workbench.questions import QUESTIONS
 from workbench.store import Store
 from workbench.studies import DEFAULT_STUDY, study_from_json
+from workbench.study_metrics import beside, measure
 from workbench.ui import results_view as view
 from workbench.ui.component import script_component
 from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.pages.header import page_header
+from workbench.ui.pages.studies import STUDY_QUEUE
 
 ALL_CHECKS = [("Everybody", 0.0), ("Half of their checks passed", 0.5), ("All of their checks passed", 1.0)]
 STILL = {"still": True}
@@ -41,12 +44,17 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     quality = script_component("table", elem_id="quality")
     timeline = script_component("chart", options=STILL, elem_id="days")
     people = script_component("table", elem_id="people")
+    measuring = gr.Button("Measure the clips that were voted on", elem_id="measure", size="sm")
+    progress = script_component("status", elem_id="measured")
+    metrics = script_component("table", elem_id="metrics")
+    flagged = script_component("table", elem_id="flagged")
     files = script_component("table", elem_id="files")
     with gr.Accordion("Preference studies of the papers, as published", open=True, elem_id="published"):
         for place, (heading, chart) in enumerate(view.published_charts()):
             gr.Markdown(heading)
             script_component("chart", chart, options=STILL, elem_id=f"published-{place}")
     parts = [bars, forest, ratings, matrix, duels, evidence, quality, timeline, people, files]
+    parts += [progress, metrics, flagged]
     outputs = [study, question, target, checks, status, *parts]
 
     def opened(request: gr.Request) -> Update:
@@ -88,13 +96,31 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             timeline: view.timeline(report),
             people: view.people_table(report),
             files: view.files_table(identity),
+            **metrics_for(identity, asked, share),
         }
+
+    def metrics_for(identity: str, asked: str, share: float) -> Update:
+        found = beside(store, context.settings.data_dir, identity, Filters(asked, None, share))
+        line, told = view.measured_line(found), (view.metrics_table(found), view.flagged_table(found))
+        return {progress: line, metrics: told[0], flagged: told[1]}
+
+    def measured(identity: str, asked: str, share: float) -> Iterator[Update]:
+        try:
+            context.check_writable()
+            for done, planned in measure(store, context.settings.data_dir, identity):
+                text = f"{done} of {planned} clips measured"
+                yield {progress: {"state": "running", "text": text, "progress": done / planned}}
+            yield metrics_for(identity, asked, share)
+        except Exception as error:
+            yield {progress: {"state": "error", "text": sentence(error, context.settings.data_dir)}}
 
     quiet = {"show_progress": "hidden", "concurrency_limit": None, **PRIVATE}
     inputs = [study, question, target, checks]
     blocks.load(opened, None, outputs, **quiet)
     for event in (study.input, question.input, target.input, checks.input, again.click):
         event(shown_for, inputs, outputs, **quiet)
+    making = {"show_progress": "hidden", **STUDY_QUEUE, **PRIVATE}
+    measuring.click(measured, [study, question, checks], [progress, metrics, flagged], **making)
 
 
 def report_of(store: Store, identity: str, question: str, least_checks: float) -> Report:
