@@ -31,7 +31,7 @@ from workbench.ui.app import build_app
 from workbench.ui.live import listening
 from workbench.vote_files import VoteTables, write_votes
 
-PATIENCE = 60_000
+PATIENCE = 180_000
 HOSTILE = "a <img src=x onerror='window.hacked=1'> ${window.hacked=2} {{value}} `"
 SYSTEMS = {"shapes-asd:1:4": 0.9, "shapes-asd:1:0": 0.3, "shapes-self-forcing:1:0": -0.7, HOSTILE: -0.5}
 
@@ -158,7 +158,7 @@ def server(app):
 
 @pytest.mark.parametrize("file", [name for name, _ in view.FILES])
 def test_files_of_a_study(server, file, tmp_path):
-    answer = httpx.get(f"{server}/api/v1/results/shapes-asd/{file}")
+    answer = httpx.get(f"{server}/api/v1/results/shapes-asd/{file}", timeout=120)
     assert answer.status_code == 200 and "attachment" in answer.headers["content-disposition"]
     write_votes(tmp_path / "votes.csv", VoteTables(*TABLES["many"]))
     if file == "votes.csv":
@@ -181,7 +181,7 @@ def page(server):
         pytest.skip(str(error))
     with open_browser() as browser:
         opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        opened.set_default_timeout(60_000)
+        opened.set_default_timeout(PATIENCE)
         yield opened
 
 

@@ -21,7 +21,7 @@ from workbench.store import open_store
 from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
 from workbench.ui.access import AccessControl
-from workbench.ui.context import MODEL_QUEUE, Context
+from workbench.ui.context import EVALUATION_QUEUE, MODEL_QUEUE, Context
 from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.export_api import export_router
@@ -40,8 +40,8 @@ from workbench.voting import VotingService
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
-MAKING = (MODEL_QUEUE["concurrency_id"], STUDY_QUEUE["concurrency_id"])
-LINKS = [("Vote", PATH)]  # pages of our own, which the bar shows after the others
+MAKING = tuple(queue["concurrency_id"] for queue in (MODEL_QUEUE, STUDY_QUEUE, EVALUATION_QUEUE))
+LINKS = [("Vote", PATH.removeprefix("/"))]  # pages of our own, which the bar shows after the others
 
 
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
