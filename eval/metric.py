@@ -19,8 +19,9 @@ class Facts:
     """What a metric says about itself; pages, charts and tables read it and know no metric by name.
 
     `kind`: "vbench" computes a VBench dimension exactly, "weight-free" needs no network, "trained here" uses a
-    network of this repository. `higher_is_better` None: a description, neither good nor bad. `bounds` holds the
-    lowest and highest possible value, None where there is no limit. `needs` names, in words, what a clip must have.
+    network of this repository, "published weights" one that others trained, by no benchmark's rules.
+    `higher_is_better` None: a description, neither good nor bad. `bounds` holds the lowest and highest possible value,
+    None where there is no limit. `needs` names, in words, what a clip must have.
     """
 
     name: str
@@ -43,15 +44,17 @@ class Facts:
 
 
 GROUPS = ("temporal quality", "frame quality", "text alignment", "semantics", "consistency", "motion")
-KINDS = ("vbench", "weight-free", "trained here")
+KINDS = ("vbench", "weight-free", "trained here", "published weights")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What metrics may use: the folder of published weights (None: where VBench keeps its own) and a torch device."""
+    """What metrics may use: the folder of published weights (None: where VBench keeps its own), a torch device, and an
+    open_clip model that was asked for as MODEL or MODEL:PRETRAINED ("": none)."""
 
     weights: Path | None = None
     device: str = "cpu"
+    clip: str = ""
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,9 @@ def test_a_manifest_names_its_clip_and_prompt(capsys, tmp_path, service):
 def test_ten_thousand_clips_are_listed_at_once(tmp_path):
     for index in range(10_000):
         (tmp_path / f"{index:05d}.mp4").touch()
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone: the machine may be busy
     clips = find_clips([tmp_path])
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(clips) == 10_000 and clips[0].name == "00000.mp4"
 
 
@@ -169,6 +169,8 @@ def test_nothing_but_bad_files_is_a_failure(capsys, tmp_path):
         (["x.mp4", "--prompt-file", "no.json"], ["'no.json'", "cannot be read"]),
         (["x.mp4", "--prompt-file", "bad.json"], ["'bad.json'", "is not JSON"]),
         (["x.mp4", "--weights", "nowhere"], ["'nowhere'", "not a folder"]),
+        (["x.mp4", "--weights", ".", "--clip", "ViT-B-32:mine"], ["expected at open_clip/ViT-B-32/mine.safetensors"]),
+        (["x.mp4", "--clip", "ViT-Q"], ["'ViT-Q'", "no architecture"]),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(capsys, tmp_path, monkeypatch, argv, words):

@@ -1,6 +1,7 @@
 """VBench's network dimensions on small random networks: laws, refusals, sharing, and second implementations."""
 
 import json
+import shutil
 
 import numpy as np
 import open_clip
@@ -14,12 +15,14 @@ from eval.metric import Resources
 from eval.metrics import create_metric, create_metrics, list_metrics
 from eval.vbench import backbones, weights
 from eval.vbench.constants import DIMENSIONS
-from eval.vbench.metrics.open_clip_score import OpenClipScore
+from eval.vbench.metrics.open_clip_score import OpenClipScore, open_clip_scores
 from eval.vbench.networks.vision_transformer import load_clip, load_dino
 from eval.vbench.preprocessing import middle_frames
 from tests.vbench_weights import save, save_all, small_clip, small_dino
+from workbench.evaluation import create_metrics as create_all
 
 RUNS = ["subject_consistency", "background_consistency", "aesthetic_quality", "imaging_quality", "clip_score"]
+NAMED = "clip_score_small-test-clip-mine"
 UNAVAILABLE = ["object_class", "multiple_objects", "human_action", "color", "spatial_relationship", "scene"]
 
 
@@ -209,7 +212,15 @@ def test_any_open_clip_model_scores_text(tmp_path):
     assert "no architecture" in OpenClipScore("ViT-Q", tmp_path / "small.pt", Resources()).missing()
     torch.save(model.state_dict(), tmp_path / "small.pt")
     frames = clip(3)
-    (found,) = evaluate([Source("c", frames=frames, fps=8.0, prompt="a cat")], [metric])
+    (tmp_path / "open_clip" / "small-test-clip").mkdir(parents=True)
+    shutil.copy(tmp_path / "small.pt", tmp_path / "open_clip" / "small-test-clip" / "mine.pt")
+    for asked in ("", "small-test-clip", "small-test-clip:mine", f"small-test-clip:{tmp_path / 'small.pt'}"):
+        names = [each.facts.name for each in open_clip_scores(Resources(tmp_path, clip=asked))]
+        assert names == (["clip_score_small-test-clip-small"] if ".pt" in asked else []) + [NAMED], asked
+    assert "expected at" in open_clip_scores(Resources(tmp_path, clip="small-test-clip:other"))[0].missing()
+    named = create_all([NAMED], Resources(tmp_path))  # as the page makes what lies in the folder
+    (found,) = evaluate([Source("c", frames=frames, fps=8.0, prompt="a cat")], [metric, *named])
+    assert found.results[NAMED] == found.results["clip_score_small-test-clip"]
     result = found.results["clip_score_small-test-clip"]
     with torch.inference_mode():
         images = model.encode_image(torch.stack([preprocess(Image.fromarray(frame)) for frame in frames]))

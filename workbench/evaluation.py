@@ -10,6 +10,7 @@ from eval.metric import ClipFacts, Facts, Metric, MetricResult, Resources, Score
 from eval.metrics import create_metric as create_eval_metric
 from eval.metrics import list_metrics as list_eval_metrics
 from eval.oracle import Verdict, judge, parse
+from eval.vbench.weights import weights_folder
 from eval.windows import Window
 from models.types import RequestError
 
@@ -17,14 +18,15 @@ Curve = list[float | None]
 LARGEST = 256 * 2**20  # bytes of frames; the oracle looks at a clip as a whole, so that it cannot stream
 
 
-def list_metrics() -> list[str]:
-    """Every metric by name, in page order."""
-    return [*list_eval_metrics(), *ORACLE]
+def list_metrics(resources: Resources | None = None) -> list[str]:
+    """Every metric by name, in page order; open_clip's models are among them where `resources` has them."""
+    return [*list_eval_metrics(), *_open_clip(resources), *ORACLE]
 
 
 def create_metrics(names: Sequence[str], resources: Resources | None = None) -> list[Metric]:
     """The named metrics, each once, in page order. Raises RequestError for none and for names that do not exist."""
-    known = list_metrics()
+    own = _open_clip(resources) | ORACLE
+    known = [*list_eval_metrics(), *own]
     unknown = [name for name in names if name not in known]
     if unknown:
         near = difflib.get_close_matches(str(unknown[0]), known, n=3, cutoff=0.3)
@@ -33,12 +35,22 @@ def create_metrics(names: Sequence[str], resources: Resources | None = None) -> 
     if not names:
         raise RequestError("no metric is chosen; choose at least one")
     wanted = [name for name in known if name in set(names)]
-    return [ORACLE[name] if name in ORACLE else create_eval_metric(name, resources) for name in wanted]
+    return [own[name] if name in own else create_eval_metric(name, resources) for name in wanted]
+
+
+def _open_clip(resources: Resources | None) -> dict[str, Metric]:
+    """Text alignment by open_clip's models: the one asked for, and those in the folder of weights."""
+    resources = resources or Resources()
+    if not resources.clip and not (weights_folder(resources.weights) / "open_clip").is_dir():
+        return {}
+    from eval.vbench.metrics.open_clip_score import open_clip_scores  # noqa: PLC0415  (loads torch)
+
+    return {metric.facts.name: metric for metric in open_clip_scores(resources)}
 
 
 def metric_rows(resources: Resources | None = None) -> list[tuple[Facts, str]]:
     """The facts of every metric in page order, each with the reason why it cannot run here ("" when it can)."""
-    return [(metric.facts, metric.missing()) for metric in create_metrics(list_metrics(), resources)]
+    return [(metric.facts, metric.missing()) for metric in create_metrics(list_metrics(resources), resources)]
 
 
 @dataclass(frozen=True)

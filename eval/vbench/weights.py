@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,11 @@ def is_published(name: str, path: Path) -> bool | None:
         return hashlib.file_digest(file, "sha256").hexdigest().startswith(expected)
 
 
-def read_state(path: Path) -> Mapping[str, Tensor]:
+def read_state(path: Path) -> "Mapping[str, Tensor]":
     """Tensors by name from a state dict, a checkpoint or a TorchScript archive; nothing in the file is executed as
     pickled code. Raises ValueError that names the file when it is none of these."""
+    import torch  # noqa: PLC0415  (who only asks what is missing should not wait for it)
+
     try:
         if _is_torchscript(path):
             # OpenAI publishes CLIP as TorchScript, which is no pickle of ours to trust: only its tensors are taken

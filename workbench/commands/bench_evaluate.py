@@ -21,11 +21,13 @@ from eval.metric import Metric
 from eval.metrics import create_metrics, list_metrics
 from eval.video import open_video
 from models.types import RequestError
+from workbench.commands.evaluate import at_once
 from workbench.console import say
 from workbench.media import replacing, write_png
 
 WIDTH, HEIGHT, FPS, FRAMES, MINUTES = 832, 480, 16, 81, 10
 DISTINCT = 4  # clips that are rendered; the others are copies of their files
+TURN = 4  # clips that a job takes before the next job's turn
 FLOW = ("motion_smoothness_flow", "warping_error", "dynamic_degree_flow")
 
 
@@ -105,21 +107,23 @@ def _encode(path: Path, frames: Iterator[np.ndarray], options: dict[str, str]) -
 def speed_table(clips: Sequence[Path]) -> list[str]:
     """Markdown: each job's time against decoding alone."""
     free = [name for name in weight_free() if name not in FLOW]
-    jobs: dict[str, Callable[[Path], object]] = {
-        "decoding alone": decode,
-        "temporal flickering": _scorer(create_metrics(["temporal_flickering"])),
+    flickering = create_metrics(["temporal_flickering"])
+    jobs: dict[str, Callable[[Sequence[Path]], object]] = {
+        "decoding alone": _each(decode),
+        "temporal flickering": _scorer(flickering),
+        f"temporal flickering, {at_once(flickering)} clips side by side": _scorer(flickering, at_once(flickering)),
         f"all {len(free)} frame metrics without flow": _scorer(create_metrics(free)),
         f"all {len(free) + len(FLOW)} with flow": _scorer(create_metrics([*free, *FLOW])),
     }
     if os.environ.get("VBENCH_CHECKOUT"):
-        jobs["temporal flickering by VBench's own code"] = vbench_score(Path(os.environ["VBENCH_CHECKOUT"]))
+        jobs["temporal flickering by VBench's own code"] = _each(vbench_score(Path(os.environ["VBENCH_CHECKOUT"])))
     for job in jobs.values():  # first use loads code
-        job(clips[0])
+        job(clips[:1])
     seconds, cpu = dict.fromkeys(jobs, 0.0), dict.fromkeys(jobs, 0.0)
-    for clip in tqdm(clips, unit="clip"):
+    for few in tqdm([clips[first : first + TURN] for first in range(0, len(clips), TURN)], unit="turn"):
         for name, job in jobs.items():  # in turn: load on the machine hits all alike
             start = time.perf_counter(), time.process_time()
-            job(clip)
+            job(few)
             seconds[name] += time.perf_counter() - start[0]
             cpu[name] += time.process_time() - start[1]
     base = seconds["decoding alone"], cpu["decoding alone"]
@@ -143,11 +147,14 @@ def decode(clip: Path) -> int:
         return sum(len(window.frames) for window in video.windows())
 
 
-def _scorer(metrics: Sequence[Metric]) -> Callable[[Path], object]:
-    def score(clip: Path) -> object:
-        (scores,) = evaluate([Source(clip.name, clip)], metrics)
-        assert not scores.skipped and not any(result.reason for result in scores.results.values())
-        return scores
+def _each(job: Callable[[Path], object]) -> Callable[[Sequence[Path]], object]:
+    return lambda clips: [job(clip) for clip in clips]
+
+
+def _scorer(metrics: Sequence[Metric], side_by_side: int = 1) -> Callable[[Sequence[Path]], object]:
+    def score(clips: Sequence[Path]) -> None:
+        for scores in evaluate([Source(clip.name, clip) for clip in clips], metrics, at_once=side_by_side):
+            assert not scores.skipped and not any(result.reason for result in scores.results.values())
 
     return score
 
@@ -200,31 +207,65 @@ CELL, LEFT, TOP = (74, 34), 230, 150
 
 def draw_responses() -> np.ndarray:
     """(H, W, 3) uint8: metrics by degradations, each as a share of the metric's strongest answer; orange is up."""
+    columns, titles = _responses()
+    size = (LEFT + CELL[0] * len(columns) + 20, TOP + CELL[1] * len(titles) + 50)
+    image = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(14)
+    for column, (title, cells) in enumerate(columns.items()):
+        x = LEFT + column * CELL[0]
+        label = Image.new("RGB", (TOP - 10, 20), "white")
+        ImageDraw.Draw(label).text((0, 1), title, "black", font)
+        image.paste(label.rotate(90, expand=True), (x + CELL[0] // 2 - 10, 4))
+        for line, name in enumerate(titles):
+            if name in cells:
+                _draw_cell(draw, (x, TOP + line * CELL[1]), *cells[name], font)
+    for line, title in enumerate(titles.values()):
+        draw.text((LEFT - 12, TOP + line * CELL[1] + 16), title, "black", font, anchor="rm")
+    note = "Change after the fault begins, as a share of the metric's strongest. Framed: what the fault is for."
+    draw.text((12, size[1] - 30), note, "black", font)
+    return np.asarray(image)
+
+
+def _draw_cell(draw: ImageDraw.ImageDraw, place: tuple[int, int], change: float, wanted: bool, font: object) -> None:
+    x, y = place
+    draw.rectangle((x, y, x + CELL[0] - 2, y + CELL[1] - 2), _shade(change))
+    if wanted:
+        draw.rectangle((x + 1, y + 1, x + CELL[0] - 3, y + CELL[1] - 3), outline="black", width=2)
+    draw.text((x + CELL[0] // 2 - 1, y + CELL[1] // 2 - 1), f"{change:+.2f}", "black", font, anchor="mm")
+
+
+def _responses() -> tuple[dict[str, dict[str, tuple[float, bool]]], dict[str, str]]:
+    """{fault: {metric: (change, is the fault for it)}} and {metric: title}."""
     from eval.degradations import DEGRADATIONS, responses  # noqa: PLC0415
 
     metrics = create_metrics(weight_free())
     found = responses(metrics)
-    size = (LEFT + CELL[0] * len(DEGRADATIONS) + 20, TOP + CELL[1] * len(metrics) + 50)
-    image = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(14)
-    for column, (name, row) in enumerate(DEGRADATIONS.items()):
-        x = LEFT + column * CELL[0]
-        label = Image.new("RGB", (TOP - 10, 20), "white")
-        ImageDraw.Draw(label).text((0, 1), row.title, "black", font)
-        image.paste(label.rotate(90, expand=True), (x + CELL[0] // 2 - 10, 4))
-        for line, metric in enumerate(metrics):
-            y = TOP + line * CELL[1]
-            change = found[name][metric.facts.name].change
-            wanted = metric.facts.name in row.moves
-            draw.rectangle((x, y, x + CELL[0] - 2, y + CELL[1] - 2), _shade(change))
-            if wanted:
-                draw.rectangle((x + 1, y + 1, x + CELL[0] - 3, y + CELL[1] - 3), outline="black", width=2)
-            draw.text((x + CELL[0] // 2 - 1, y + CELL[1] // 2 - 1), f"{change:+.2f}", "black", font, anchor="mm")
-    for line, metric in enumerate(metrics):
-        draw.text((LEFT - 12, TOP + line * CELL[1] + 16), metric.facts.title, "black", font, anchor="rm")
-    note = "Change after the fault begins, as a share of the metric's strongest. Framed: what the fault is for."
-    draw.text((12, size[1] - 30), note, "black", font)
-    return np.asarray(image)
+    columns = {
+        row.title: {metric: (answer.change, metric in row.moves) for metric, answer in found[name].items()}
+        for name, row in DEGRADATIONS.items()
+    }
+    swapped, titles = _swapped_caption()
+    return columns | {"Swapped caption": swapped}, {m.facts.name: m.facts.title for m in metrics} | titles
+
+
+def _swapped_caption() -> tuple[dict[str, tuple[float, bool]], dict[str, str]]:
+    """What a clip of the shapes world scores by another clip's caption, against its own: cells, and titles of the
+    metrics that read captions."""
+    from models.world import parse_prompt, render, sample_scene  # noqa: PLC0415
+    from workbench.evaluation import create_metrics, metric_rows  # noqa: PLC0415  (loads torch)
+
+    own, other = (
+        f"a {thing} moving right on a {ground} background"
+        for thing, ground in (("red circle", "black"), ("blue square", "gray"))
+    )
+    clip = render(sample_scene(parse_prompt(own), np.random.default_rng(0)))
+    names = [facts.name for facts, why in metric_rows() if not why]
+    metrics = create_metrics(names)
+    sources = [Source(caption, frames=clip, fps=12, prompt=caption) for caption in (own, other)]
+    right, wrong = (scores.results for scores in evaluate(sources, metrics))
+    changes = {name: wrong[name].value - right[name].value for name in names if right[name].value is not None}
+    cells = {name: (float(np.sign(change)), change != 0) for name, change in changes.items()}
+    return cells, {m.facts.name: m.facts.title for m in metrics if changes.get(m.facts.name)}
 
 
 def _shade(change: float) -> tuple[int, int, int]:

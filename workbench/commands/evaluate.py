@@ -17,6 +17,7 @@ from tqdm import tqdm
 from eval.evaluator import ClipScores, DoneFile, Progress, Source, evaluate
 from eval.metric import Metric, Resources
 from eval.report import Summary, clip_table, drift_rows, frame_table, json_pieces, summary, write_csv, write_parquet
+from eval.vbench.long import LongMetric
 from eval.video import SUFFIXES
 from models.types import RequestError
 from workbench.console import notice, one_line, say
@@ -47,6 +48,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--prompt-from-name", action="store_true", help="the file name is the prompt, as VBench names clips"
     )
     what.add_argument("--weights", type=Path, metavar="DIR", help="published weights (default: where VBench has them)")
+    what.add_argument(
+        "--clip",
+        default="",
+        metavar="MODEL[:PRETRAINED]",
+        help="also the CLIP score of an open_clip model; PRETRAINED is a file, or names weights in "
+        "open_clip/MODEL/ below --weights or in Hugging Face's cache",
+    )
+    what.add_argument(
+        "--long",
+        action="store_true",
+        help="VBench's dimensions also in clips of two seconds, as VBench-Long",
+    )
     what.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     to = parser.add_argument_group("where to")
     to.add_argument(
@@ -61,6 +74,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then score clip by clip."""
     metrics = _metrics(options)
+    if options.long:
+        metrics += [LongMetric(metric) for metric in metrics if metric.facts.kind == "vbench"]
     if options.list:
         say(_listing(metrics))
         return 0
@@ -119,16 +134,32 @@ def _clips_of(path: Path) -> list[Path]:
 def _metrics(options: argparse.Namespace) -> list[Metric]:
     from workbench.evaluation import create_metrics, list_metrics  # noqa: PLC0415  (--help should be quick)
 
-    resources = Resources(options.weights, options.device)
+    resources = Resources(options.weights, options.device, options.clip)
     if options.weights and not options.weights.is_dir():
         raise RequestError(f"--weights {str(options.weights)!r} is not a folder; give the one that holds the weights")
+    asked = _asked_clip(resources)
     if options.metrics is None and not options.list:
         # the oracle judges the shapes world only, and is asked for by name
-        everything = [metric for metric in create_metrics(list_metrics(), resources) if not metric.missing()]
+        everything = [metric for metric in create_metrics(list_metrics(resources), resources) if not metric.missing()]
         wanted = [m for m in everything if m.facts.kind == "weight-free" or m.facts.name == "temporal_flickering"]
-        return [metric for metric in wanted if not metric.facts.name.startswith("oracle")]
-    names = list_metrics() if options.list or options.metrics == "all" else options.metrics.split(",")
-    return create_metrics([name.strip() for name in names if name.strip()], resources)
+        return [metric for metric in wanted if not metric.facts.name.startswith("oracle")] + asked
+    names = list_metrics(resources) if options.list or options.metrics == "all" else options.metrics.split(",")
+    chosen = create_metrics([name.strip() for name in names if name.strip()], resources)
+    return chosen + [metric for metric in asked if metric.facts.name not in {m.facts.name for m in chosen}]
+
+
+def _asked_clip(resources: Resources) -> list[Metric]:
+    """The model of --clip, whose weights must be there."""
+    if not resources.clip:
+        return []
+    from eval.vbench.metrics.open_clip_score import open_clip_scores  # noqa: PLC0415  (loads torch)
+
+    metric = open_clip_scores(resources)[0]
+    if why := metric.missing():
+        raise RequestError(
+            f"--clip {resources.clip!r} cannot be used ({why}); put the weights there or name their file"
+        )
+    return [metric]
 
 
 def _listing(metrics: Sequence[Metric]) -> str:
@@ -225,6 +256,12 @@ class Journal:
             self.start = 0
 
 
+def at_once(metrics: Sequence[Metric]) -> int:
+    """Clips side by side: as many as there are cores, up to four; networks use all cores for one clip already."""
+    light = all(m.facts.kind == "weight-free" or m.facts.name == "temporal_flickering" for m in metrics)
+    return min(4, os.cpu_count() or 1) if light else 1
+
+
 def _score(sources: "Sources", metrics: Sequence[Metric], journal: Journal) -> Iterator[ClipScores]:
     """Scores without curves, which the journal keeps."""
     with tqdm(total=len(sources), unit="clip", disable=len(sources) == 1) as bar:
@@ -232,7 +269,7 @@ def _score(sources: "Sources", metrics: Sequence[Metric], journal: Journal) -> I
         def show(progress: Progress) -> None:
             bar.set_postfix_str(f"{Path(progress.id).name[-40:]} {progress.frame}", refresh=False)
 
-        for scores in evaluate(sources, metrics, done=journal.done, on_progress=show):
+        for scores in evaluate(sources, metrics, done=journal.done, on_progress=show, at_once=at_once(metrics)):
             journal.add(scores)
             if scores.skipped:
                 notice(f"skipped: {scores.skipped}")
