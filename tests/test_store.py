@@ -150,7 +150,7 @@ def test_a_second_vote_is_refused_until_the_first_is_undone(store, study, ann):
     with pytest.raises(AlreadyVoted):
         store.ballots.record(ballot(given.id, "two", "b"))
     assert store.ballots.undo(given.id) and store.ballots.undo(given.id) is None
-    assert store.ballots.open_assignment(ann, study).id == given.id
+    assert store.ballots.standing(ann, study)[0].id == given.id
     store.ballots.record(ballot(given.id, "two", "b"))
     assert list(zip(store.votes().answer, store.votes().undone, strict=True)) == [("a", True), ("b", False)]
 
@@ -191,7 +191,7 @@ def test_many_voters_at_once_lose_nothing(store, study):
         for pair in range(3):
             given = assign(store, person, study, f"trial-{pair}")
             store.ballots.record(ballot(given.id, f"{k}-{pair}"))
-        return store.ballots.progress(person, study)[0]
+        return store.ballots.standing(person, study)[1]
 
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(vote_on_everything, range(16))) == {3}

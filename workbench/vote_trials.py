@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
@@ -26,6 +26,7 @@ from workbench.trials import TRIAL
 ANSWERS = ("a", "b", "tie", "bad")
 UNDO_SHARE = 0.1
 WAIT = 60.0
+START_SECONDS = 300.0  # for the whole app to load on a busy machine
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Voter(threading.Thread):
 
 
 @contextmanager
-def respawning_server(settings: Settings) -> Iterator[tuple[str, Iterator[int]]]:
+def respawning_server(settings: Settings, whole_app: bool) -> Iterator[tuple[str, Iterator[int]]]:
     """The address of a voting server that comes back when it is killed, and its process ids, one after the other.
 
     The socket is ours, so that requests made while there is no server wait for the next one.
@@ -111,6 +112,7 @@ def respawning_server(settings: Settings) -> Iterator[tuple[str, Iterator[int]]]
         command = [sys.executable, "-m", "workbench.ui.voting_server", "--fd", str(fd)]
         command += ["--data-dir", str(settings.data_dir.absolute())]
         command += ["--database-url", settings.database_url] if settings.database_url else []
+        command += ["--app"] if whole_app else []
         process = subprocess.Popen(command, pass_fds=[fd], stdout=subprocess.PIPE, text=True)
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}", (int(line) for line in process.stdout)
@@ -120,12 +122,19 @@ def respawning_server(settings: Settings) -> Iterator[tuple[str, Iterator[int]]]
 
 
 def torture(
-    settings: Settings, kills: int, voters: int = 8, longest: float = 1.0, seed: int = 0, on_kill=None
+    settings: Settings,
+    kills: int,
+    voters: int = 8,
+    longest: float = 1.0,
+    seed: int = 0,
+    on_kill: Callable[[], object] | None = None,
+    whole_app: bool = False,
 ) -> Torture:
     """Kill the server `kills` times at random moments, at most `longest` seconds after it answers, while `voters`
-    vote; then look for every acknowledged vote. The trial study must be there."""
+    vote; then look for every acknowledged vote. The trial study must be there. `whole_app` kills all of the
+    application, not its voting routes alone."""
     rng, stop = random.Random(seed), threading.Event()
-    with respawning_server(settings) as (url, servers):
+    with respawning_server(settings, whole_app) as (url, servers):
         people = [Voter(url, f"voter {k}", stop) for k in range(voters)]
         for person in people:
             person.start()
@@ -145,7 +154,7 @@ def torture(
 
 
 def _wait_for(url: str) -> None:
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         try:
             if httpx.get(f"{url}/api/v1/health", timeout=WAIT).is_success:

@@ -94,6 +94,10 @@ class VotingService:
             raise Refused(401, "no-session", "you have no session here; give your name on the Vote page first")
         return known
 
+    def remembered(self, secret: str | None) -> Person | None:
+        """Whose cookie this is, if that is known without asking the database."""
+        return self._people.get(secret or "")
+
     # studies
 
     def study(self, identity: Any = None) -> StudyRecord:
@@ -173,8 +177,7 @@ class VotingService:
         if record.state != "open":
             raise Refused(403, "closed", f"study {record.title!r} is closed; thank you for your votes")
         study = self.definition(record.id, record.version)
-        open_one = self.store.ballots.open_assignment(person, record)
-        done, seen = self.store.ballots.progress(person, record)
+        open_one, done, seen = self.store.ballots.standing(person, record)
         pairs = self._fresh(("pairs", record.id, record.version), lambda: self._pairs(record))
         wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
         if open_one:

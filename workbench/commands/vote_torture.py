@@ -10,6 +10,8 @@ from models.types import RequestError
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
+SERVER_SECONDS, APP_SECONDS = 1.0, 4.0  # a server lives at most so long after it has answered
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
@@ -21,6 +23,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="how often to kill it (default 200)")
     parser.add_argument("--voters", type=int, default=8, metavar="N", help="people voting at once (default 8)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    parser.add_argument(
+        "--app",
+        action="store_true",
+        help="kill the whole app, not its voting routes alone; each start takes seconds",
+    )
     parser.add_argument("--database-url", metavar="URL", help="an empty PostgreSQL database (default: new SQLite)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -35,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder, tqdm(total=options.kills, unit="kill") as bar:
         settings = Settings(data_dir=Path(folder), database_url=options.database_url, min_watch=0.0)
         make_trial(settings, trial_study(40))
-        found = torture(settings, options.kills, options.voters, seed=options.seed, on_kill=bar.update)
+        longest = APP_SECONDS if options.app else SERVER_SECONDS
+        found = torture(settings, options.kills, options.voters, longest, options.seed, bar.update, options.app)
     if options.json:
         say_json(row(found))
     else:

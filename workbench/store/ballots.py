@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from workbench.store import schema
@@ -21,23 +21,15 @@ class Ballots:
         with self._database.read() as connection:
             return _by_id(connection, identity)
 
-    def open_assignment(self, person: Person, study: StudyRecord) -> Assignment | None:
-        """The oldest assignment of this person that has no vote that counts."""
+    def standing(self, person: Person, study: StudyRecord) -> tuple[Assignment | None, int, set[str]]:
+        """The oldest assignment of this person without a vote that counts, how many votes of theirs count, and the
+        pairs that were ever handed to them."""
+        values = _of(person, study)
         with self._database.read() as connection:
-            return _oldest_open(connection, person, study)
-
-    def progress(self, person: Person, study: StudyRecord) -> tuple[int, set[str]]:
-        """How many votes of this person count, and the pairs that were ever handed to them."""
-        table, (vote, undo) = schema.assignment, _live_votes()
-        query = (
-            select(table.c.pair, vote.c.id, undo.c.vote)
-            .join(vote, vote.c.assignment == table.c.id, isouter=True)
-            .join(undo, undo.c.vote == vote.c.id, isouter=True)
-            .where(_of(person, study))
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return sum(1 for _, voted, undone in rows if voted and not undone), {pair for pair, _, _ in rows}
+            found = connection.execute(OLDEST_OPEN, values).first()
+            rows = connection.execute(PROGRESS, values).all()
+        done = sum(1 for _, voted, undone in rows if voted and not undone)
+        return found and _from_row(found), done, {pair for pair, _, _ in rows}
 
     def assign(
         self,
@@ -50,23 +42,18 @@ class Ballots:
     ) -> Assignment:
         """Hand a pair to a person. Where they have an open assignment already, a second request at once say, it is
         that one they get."""
-        table = schema.assignment
         identity = new_id()
         with self._database.write() as connection:
-            # one person's requests take turns; SQLite has one writer anyway
-            connection.execute(
-                select(schema.annotator.c.id).where(schema.annotator.c.id == person.id).with_for_update()
-            )
-            found = _oldest_open(connection, person, study)
+            self._take_turns(connection, LOCK_PERSON, person.id)
+            found = connection.execute(OLDEST_OPEN, _of(person, study)).first()
             if found:
-                return found
+                return _from_row(found)
             values = {"id": identity, "study": study.id, "version": study.version}
             values |= {"protocol_hash": study.protocol_hash if study.frozen_at else ""}
             more = {"annotator": person.id, "pair": pair, "swapped": int(swapped), "propensity": propensity}
             tokens = {"left_token": new_token(), "right_token": new_token(), "issued_at": now()}
-            connection.execute(table.insert().values(**values, **more, **tokens))
-            counted = schema.pair.c.issued + 1
-            connection.execute(update(schema.pair).where(schema.pair.c.id == pair).values(issued=counted))
+            connection.execute(ADD_ASSIGNMENT, values | more | tokens)
+            connection.execute(COUNT_PAIR, {"handed": pair})
             return _by_id(connection, identity)
 
     def media(self, token: str) -> str | None:
@@ -96,35 +83,27 @@ class Ballots:
             return self._record(ballot)
 
     def _record(self, ballot: Ballot) -> str:
-        vote = schema.vote
         with self._database.write() as connection:
-            # first the lock, then the look: votes on one assignment take turns
-            connection.execute(
-                select(schema.assignment.c.id).where(schema.assignment.c.id == ballot.assignment).with_for_update()
-            )
-            twin = connection.execute(select(vote.c.id, vote.c.assignment).where(vote.c.key == ballot.key)).first()
+            # first the lock, then the look
+            self._take_turns(connection, LOCK_ASSIGNMENT, ballot.assignment)
+            rows = connection.execute(VOTES, {"assignment": ballot.assignment, "key": ballot.key}).all()
+            twin = next((row for row in rows if row.key == ballot.key), None)
             if twin and twin.assignment != ballot.assignment:
                 raise KeyReused
             if twin:
                 return twin.id
-            voted, undone = _counts(connection, ballot.assignment)
-            if voted > undone:
+            if any(row.undone is None for row in rows):
                 raise AlreadyVoted
-            return _insert(connection, ballot, attempt=voted)
+            return _insert(connection, ballot, attempt=len(rows))
 
     def undo(self, assignment: str) -> str | None:
         """Take back the vote that counts, by a record of its own; its id, or None when there is none."""
-        vote = schema.vote
         with self._database.write() as connection:
-            connection.execute(
-                select(schema.assignment.c.id).where(schema.assignment.c.id == assignment).with_for_update()
-            )
-            voted, undone = _counts(connection, assignment)
-            if voted == undone:
-                return None
-            last = select(vote.c.id).where(vote.c.assignment == assignment).order_by(vote.c.attempt.desc()).limit(1)
-            identity = connection.execute(last).scalar_one()
-            connection.execute(schema.undo.insert().values(vote=identity, created_at=now()))
+            self._take_turns(connection, LOCK_ASSIGNMENT, assignment)
+            rows = connection.execute(VOTES, {"assignment": assignment, "key": None})
+            identity = next((row.id for row in rows if row.undone is None), None)
+            if identity:
+                connection.execute(schema.undo.insert().values(vote=identity, created_at=now()))
         return identity
 
     def refuse(self, annotator: str | None, assignment: str | None, reason: str, sentence: str, body: str) -> None:
@@ -137,15 +116,8 @@ class Ballots:
 
     def recent_votes(self, person: Person, since: str) -> int:
         """How many votes this person has cast after a moment, undone ones included."""
-        vote, table = schema.vote, schema.assignment
-        query = (
-            select(func.count())
-            .select_from(vote)
-            .join(table, table.c.id == vote.c.assignment)
-            .where(table.c.annotator == person.id, vote.c.created_at > since)
-        )
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one()
+            return connection.execute(RECENT, {"person": person.id, "since": since}).scalar_one()
 
     def tallies(self, study: StudyRecord, question: str) -> list[tuple[str, str, str, int]]:
         """(system on the left, on the right, answer, how often) over the votes that count, checks left out."""
@@ -168,10 +140,15 @@ class Ballots:
             rows = connection.execute(query).all()
         return [(b, a, given, n) if swapped else (a, b, given, n) for a, b, swapped, given, n in rows]
 
+    def _take_turns(self, connection: Connection, lock: Select, identity: str) -> None:
+        """Whoever asks for the same row waits until this transaction ends; SQLite has one writer anyway."""
+        if not self._database.is_sqlite:
+            connection.execute(lock, {"identity": identity})
 
-def _of(person: Person, study: StudyRecord):
-    table = schema.assignment
-    return and_(table.c.annotator == person.id, table.c.study == study.id, table.c.version == study.version)
+
+def _of(person: Person, study: StudyRecord) -> dict[str, str | int]:
+    """What queries by person and study are asked with."""
+    return {"person": person.id, "study": study.id, "version": study.version}
 
 
 def new_token() -> str:
@@ -183,32 +160,24 @@ def _live_votes():
     return schema.vote, schema.undo
 
 
-def _counts(connection: Connection, assignment: str) -> tuple[int, int]:
-    vote, undo = schema.vote, schema.undo
-    query = (
-        select(func.count(vote.c.id), func.count(undo.c.vote))
-        .join(undo, undo.c.vote == vote.c.id, isouter=True)
-        .where(vote.c.assignment == assignment)
-    )
-    voted, undone = connection.execute(query).one()
-    return voted, undone
-
-
 def _insert(connection: Connection, ballot: Ballot, *, attempt: int) -> str:
     identity = new_id()
     values = {"id": identity, "assignment": ballot.assignment, "key": ballot.key, "attempt": attempt}
     more = {"watched_seconds": ballot.watched_seconds, "seconds": ballot.seconds, "app_version": ballot.app_version}
-    connection.execute(schema.vote.insert().values(**values, **more, created_at=now()))
+    connection.execute(ADD_VOTE, values | more | {"created_at": now()})
     answers = [{"vote": identity, "question": question, "answer": given} for question, given in ballot.answers]
-    connection.execute(schema.answer.insert(), answers)
+    connection.execute(ADD_ANSWER, answers)
     if ballot.flags:
         rows = [{"vote": identity, "position": i, **asdict(flag)} for i, flag in enumerate(ballot.flags)]
         connection.execute(schema.flag.insert(), rows)
     return identity
 
 
+# Queries are built once: building them costs more than running them.
+
+
 def _assignment_query():
-    """An assignment with its pair, clips and the vote that counts. Built once: building costs more than running."""
+    """An assignment with its pair, clips and the vote that counts."""
     table, pair, (vote, undo) = schema.assignment, schema.pair, _live_votes()
     first, second = schema.clip.alias("first"), schema.clip.alias("second")
     live = (
@@ -235,28 +204,48 @@ def _assignment_query():
     return query, live
 
 
+def _votes_query():
+    """Votes, undone ones too, of an assignment or with a key."""
+    vote, undo = _live_votes()
+    query = select(vote.c.id, vote.c.assignment, vote.c.key, undo.c.vote.label("undone"))
+    query = query.join(undo, undo.c.vote == vote.c.id, isouter=True)
+    return query.where(or_(vote.c.assignment == bindparam("assignment"), vote.c.key == bindparam("key")))
+
+
+def _progress_query():
+    """Every pair that was handed to a person, with its votes."""
+    table, (vote, undo) = schema.assignment, _live_votes()
+    query = select(table.c.pair, vote.c.id, undo.c.vote)
+    query = query.join(vote, vote.c.assignment == table.c.id, isouter=True)
+    return query.join(undo, undo.c.vote == vote.c.id, isouter=True).where(*_ASKED)
+
+
+def _recent_query():
+    vote, table = schema.vote, schema.assignment
+    query = select(func.count()).select_from(vote).join(table, table.c.id == vote.c.assignment)
+    return query.where(table.c.annotator == bindparam("person"), vote.c.created_at > bindparam("since"))
+
+
+def _lock(table) -> Select:
+    return select(table.c.id).where(table.c.id == bindparam("identity")).with_for_update()
+
+
+_ASKED = (
+    schema.assignment.c.annotator == bindparam("person"),
+    schema.assignment.c.study == bindparam("study"),
+    schema.assignment.c.version == bindparam("version"),
+)
 _QUERY, _LIVE = _assignment_query()
 BY_ID = _QUERY.where(schema.assignment.c.id == bindparam("identity"))
-OLDEST_OPEN = (
-    _QUERY.where(
-        schema.assignment.c.annotator == bindparam("person"),
-        schema.assignment.c.study == bindparam("study"),
-        schema.assignment.c.version == bindparam("version"),
-        _LIVE.is_(None),
-    )
-    .order_by(schema.assignment.c.issued_at)
-    .limit(1)
-)
+OLDEST_OPEN = _QUERY.where(*_ASKED, _LIVE.is_(None)).order_by(schema.assignment.c.issued_at).limit(1)
+VOTES, PROGRESS, RECENT = _votes_query(), _progress_query(), _recent_query()
+LOCK_PERSON, LOCK_ASSIGNMENT = _lock(schema.annotator), _lock(schema.assignment)
+ADD_ASSIGNMENT, ADD_VOTE, ADD_ANSWER = (table.insert() for table in (schema.assignment, schema.vote, schema.answer))
+COUNT_PAIR = update(schema.pair).where(schema.pair.c.id == bindparam("handed")).values(issued=schema.pair.c.issued + 1)
 
 
 def _by_id(connection: Connection, identity: str) -> Assignment | None:
     row = connection.execute(BY_ID, {"identity": identity}).first()
-    return _from_row(row) if row else None
-
-
-def _oldest_open(connection: Connection, person: Person, study: StudyRecord) -> Assignment | None:
-    values = {"person": person.id, "study": study.id, "version": study.version}
-    row = connection.execute(OLDEST_OPEN, values).first()
     return _from_row(row) if row else None
 
 

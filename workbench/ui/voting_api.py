@@ -266,7 +266,8 @@ def _endpoint(routes: _Routes, run: Callable) -> Callable:
             _check_origin(request)
             text = await _read(request)
             body = _object(text)
-            person = await run_in_threadpool(routes.person, request)
+            person = routes.voting.remembered(request.cookies.get(COOKIE))  # no thread where none is needed
+            person = person or await run_in_threadpool(routes.person, request)
             return await run(request, body, person)
         except Refused as refused:
             assignment = body.get("assignment")

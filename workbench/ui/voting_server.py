@@ -1,7 +1,8 @@
 """Voting alone, without the pages and the models: for trials of the vote path.
 
 `python -m workbench.ui.voting_server --fd N --data-dir D` answers on an open socket. A killed server is replaced at
-once, by a fork of a process that has everything loaded; each one's process id is a line of standard output.
+once, by a fork of a process that has everything loaded; each one's process id is a line of standard output. With
+`--app` it is the whole application that is killed and replaced, made anew each time.
 """
 
 import argparse
@@ -9,6 +10,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -38,7 +41,11 @@ def build_voting_app(settings: Settings) -> FastAPI:
     return app
 
 
-def keep_serving(settings: Settings, listener: socket.socket) -> None:
+def serve_voting(settings: Settings, listener: socket.socket) -> None:
+    uvicorn.Server(uvicorn.Config(build_voting_app(settings), log_level="error")).run(sockets=[listener])
+
+
+def keep_serving(serve: Callable[[], None]) -> None:
     """Serve in a child process, and in another one whenever it dies, until this process is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     child = 0
@@ -47,7 +54,7 @@ def keep_serving(settings: Settings, listener: socket.socket) -> None:
             child = os.fork()
             if child == 0:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                uvicorn.Server(uvicorn.Config(build_voting_app(settings), log_level="error")).run(sockets=[listener])
+                serve()
                 os._exit(0)
             sys.stdout.write(f"{child}\n")
             sys.stdout.flush()
@@ -62,9 +69,13 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--database-url")
+    parser.add_argument("--app", action="store_true")
     options = parser.parse_args()
     settings = Settings(data_dir=options.data_dir, database_url=options.database_url, min_watch=0.0)
-    keep_serving(settings, socket.socket(fileno=options.fd))
+    serve = serve_voting
+    if options.app:
+        from workbench.server import serve  # noqa: PLC0415  (loads torch and gradio, before the first child)
+    keep_serving(partial(serve, settings, socket.socket(fileno=options.fd)))
 
 
 if __name__ == "__main__":
