@@ -15,7 +15,7 @@ from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.trials import TRIAL, make_trial, trial_study
-from workbench.ui.app import build_app
+from workbench.ui.app import MAKING, build_app
 
 PEOPLE = {"rita": "researcher", "rev": "reviewer", "anna": "annotator"}
 PASSWORD = "correct horse"
@@ -45,10 +45,12 @@ def visitor(app, name: str | None = None) -> TestClient:
     return client
 
 
-def join(client: TestClient, app, making: bool):
-    """Call a page's handler as the page does."""
+def join(client: TestClient, app, queue: str | None):
+    """Call a page's handler of one of the queues of making, or of none of them, as the page does."""
     blocks = next(route.app for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks")).get_blocks()
-    index = next(i for i, fn in blocks.fns.items() if (fn.concurrency_id == "model") == making)
+    index = next(
+        i for i, fn in blocks.fns.items() if (fn.concurrency_id if fn.concurrency_id in MAKING else None) == queue
+    )
     body = {"fn_index": index, "data": [], "session_hash": "x"}
     return client.post("/gradio_api/queue/join", json=body)
 
@@ -90,21 +92,21 @@ def test_an_annotator_reaches_the_vote_page_only(app):
         "/votes",
     ):
         assert client.get(path).status_code in (403, 404), path
-    assert join(client, app, True).status_code == join(client, app, False).status_code == 403
+    assert {join(client, app, queue).status_code for queue in (*MAKING, None)} == {403}
 
 
 def test_a_reviewer_looks_and_makes_nothing(app):
     client = visitor(app, "rev")
     assert client.get("/", headers=HTML).status_code == client.get("/config").status_code == 200
-    assert join(client, app, True).status_code == 403
-    assert join(client, app, False).status_code != 403
+    assert {join(client, app, queue).status_code for queue in MAKING} == {403} and "studies" in MAKING
+    assert join(client, app, None).status_code != 403
     assert client.post("/gradio_api/call/generate", json={"data": []}).status_code == 403
     assert client.post("/gradio_api/queue/join", content=b"no json").status_code == 403
 
 
 def test_a_researcher_does_everything(app):
     client = visitor(app, "rita")
-    assert client.get("/config").status_code == 200 and join(client, app, True).status_code != 403
+    assert client.get("/config").status_code == 200 and join(client, app, "studies").status_code != 403
 
 
 def test_an_invitation_is_enough_and_leads_to_its_study(app, settings):

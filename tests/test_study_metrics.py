@@ -57,7 +57,7 @@ def test_metrics_are_measured_once_and_set_beside_people(voted):
     found = beside(store, settings.data_dir, TRIAL, Filters())
     flicker = next(row for row in found.agreement if row.metric == "luma_flicker")
     assert (found.unmeasured, flicker.pairs, flicker.prompts) == (0, 6, 6)
-    assert (flicker.accuracy.value, flicker.tau.value) == (0, -1)  # people preferred what flickers
+    assert flicker.accuracy.value == 0 and flicker.tau.value < -0.5  # people preferred what flickers
     assert "sharpness" not in [row.metric for row in found.agreement]  # more of it is neither good nor bad
     jumps = next(row for row in found.flagged if row.metric == "frame_difference" and row.kind == "flicker")
     assert jumps.flags == 6 and jumps.share.low > 0.8

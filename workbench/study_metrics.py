@@ -23,6 +23,7 @@ from workbench.store.records import Clip, ClipFilter
 from workbench.study_clips import DEGRADED, FOLDER
 
 FILE = "scores.jsonl"
+RESAMPLES = 300  # of prompts or clips, for each metric
 Curve = tuple[Sequence[float | None], float]
 
 
@@ -69,8 +70,11 @@ def beside(store: Store, data_dir: Path, study: str, filters: Filters) -> Beside
     for facts, _ in metric_rows():
         if facts.name in found.values and facts.higher_is_better is not None:
             better = facts.higher_is_better
-            rows.append(metric_agreement(votes, found.values[facts.name], facts.name, higher_is_better=better))
-    moved = [row for name, curves in found.curves.items() for row in flag_agreement(flags, curves, name)]
+            values = found.values[facts.name]
+            rows.append(metric_agreement(votes, values, facts.name, higher_is_better=better, resamples=RESAMPLES))
+    moved = []
+    for name, curves in found.curves.items():
+        moved += flag_agreement(flags, curves, name, resamples=RESAMPLES)
     return Beside(
         clips=len(shown),
         unmeasured=len({clip.id for clip in shown} - known),

@@ -54,7 +54,6 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             gr.Markdown(heading)
             script_component("chart", chart, options=STILL, elem_id=f"published-{place}")
     parts = [bars, forest, ratings, matrix, duels, evidence, quality, timeline, people, files]
-    parts += [progress, metrics, flagged]
     outputs = [study, question, target, checks, status, *parts]
 
     def opened(request: gr.Request) -> Update:
@@ -96,11 +95,14 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             timeline: view.timeline(report),
             people: view.people_table(report),
             files: view.files_table(identity),
-            **metrics_for(identity, asked, share),
         }
 
     def metrics_for(identity: str, asked: str, share: float) -> Update:
-        found = beside(store, context.settings.data_dir, identity, Filters(asked, None, share))
+        """After the rest of the page: these take a second or two."""
+        try:
+            found = beside(store, context.settings.data_dir, identity, Filters(asked, None, share))
+        except Exception as error:
+            return {progress: {"state": "error", "text": sentence(error, context.settings.data_dir)}}
         line, told = view.measured_line(found), (view.metrics_table(found), view.flagged_table(found))
         return {progress: line, metrics: told[0], flagged: told[1]}
 
@@ -115,12 +117,13 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             yield {progress: {"state": "error", "text": sentence(error, context.settings.data_dir)}}
 
     quiet = {"show_progress": "hidden", "concurrency_limit": None, **PRIVATE}
-    inputs = [study, question, target, checks]
-    blocks.load(opened, None, outputs, **quiet)
-    for event in (study.input, question.input, target.input, checks.input, again.click):
-        event(shown_for, inputs, outputs, **quiet)
+    inputs, rest = [study, question, target, checks], ([study, question, checks], [progress, metrics, flagged])
+    blocks.load(opened, None, outputs, **quiet).then(metrics_for, *rest, **quiet)
+    target.input(shown_for, inputs, outputs, **quiet)
+    for event in (study.input, question.input, checks.input, again.click):
+        event(shown_for, inputs, outputs, **quiet).then(metrics_for, *rest, **quiet)
     making = {"show_progress": "hidden", **STUDY_QUEUE, **PRIVATE}
-    measuring.click(measured, [study, question, checks], [progress, metrics, flagged], **making)
+    measuring.click(measured, *rest, **making)
 
 
 def report_of(store: Store, identity: str, question: str, least_checks: float) -> Report:
