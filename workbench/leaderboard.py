@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from eval.metric import Facts
 from eval.paired import holm
 from workbench.ablation import METRICS as ABLATION_METRICS
 from workbench.ablation_report import COLUMNS as ABLATION_COLUMNS
@@ -39,6 +40,13 @@ class Words:
     unit: str = ""
     says: str = ""
     bounds: tuple[float | None, float | None] = (None, None)
+    version: str = ""
+
+
+@cache
+def metric_facts() -> tuple[Facts, ...]:
+    """Of every metric in page order; made once, because asking each metric what it lacks takes time."""
+    return tuple(facts for facts, _ in metric_rows())
 
 
 @cache
@@ -46,9 +54,16 @@ def metric_words() -> dict[str, Words]:
     """Every metric by name in page order, those that the ablation derives included."""
     words = {
         facts.name: Words(
-            facts.name, facts.title, facts.group, facts.higher_is_better, facts.unit, facts.says, facts.bounds
+            facts.name,
+            facts.title,
+            facts.group,
+            facts.higher_is_better,
+            facts.unit,
+            facts.says,
+            facts.bounds,
+            facts.version,
         )
-        for facts, _ in metric_rows()
+        for facts in metric_facts()
     }
     for column in ABLATION_COLUMNS:
         if column.name not in words and column.name != FRECHET:
@@ -60,8 +75,12 @@ def metric_words() -> dict[str, Words]:
 
 
 def words_of(metric: str) -> Words:
-    """Of a metric that this program does not know only the name is said."""
-    return metric_words().get(metric) or Words(metric, metric, "other", None)
+    """Of a metric that this program does not know only the name is said. A side result is called as its metric."""
+    known = metric_words()
+    whole, _, part = metric.partition(".")
+    if metric not in known and part and whole in known:
+        return Words(metric, f"{known[whole].title}: {part}", known[whole].group, None)
+    return known.get(metric) or Words(metric, metric, "other", None)
 
 
 def page_order(metrics: Sequence[str]) -> list[str]:
@@ -95,9 +114,9 @@ def newest_versions(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Rows of one version of each metric, this program's own where there are values of it, and a sentence about each
     metric of which others were left out: values of different versions are never averaged."""
     kept, told = {}, []
-    own = {facts.name: facts.version for facts, _ in metric_rows()}
     for metric, versions in rows.groupby("metric")["version"].unique().items():
-        kept[metric] = own[metric] if own.get(metric) in versions else max(versions)
+        own = words_of(metric).version
+        kept[metric] = own if own in versions else max(versions)
         if len(versions) > 1:
             others = ", ".join(sorted(set(versions) - {kept[metric]}))
             told.append(f"{words_of(metric).title}: values of version {others} are left out, {kept[metric]} is shown.")
@@ -110,9 +129,9 @@ def leaderboard(
     """One row for each system, settings and metric, with `BOARD_COLUMNS`.
 
     `mean` is over prompts with Student's 95 % interval (nan for one prompt), cut at the metric's bounds; `n` counts
-    clips. Differences are from
-    system `reference` of the same conditions, over the prompts that both have, p from the paired t test of prompt
-    means, `p_holm` corrected for all comparisons in this table. `rows` has one version of each metric.
+    clips. Differences are from system `reference` of the same conditions, over the prompts that both have, p from the
+    paired t test of prompt means, `p_holm` corrected for all comparisons in this table. `rows` has one version of
+    each metric.
     """
     per_prompt = prompt_means(rows, conditions)
     if per_prompt.empty:
@@ -149,7 +168,7 @@ def prompt_means(rows: pd.DataFrame, conditions: Mapping[str, str] | None = None
     """`rows` with `value`, the mean over a prompt's clips (nan where none is scored), and `conditions`."""
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.where(rows["n"] > 0, rows["total"] / rows["n"].where(rows["n"] > 0), np.nan)
-    told = rows["settings"].map(conditions or {}).fillna("")
+    told = [(conditions or {}).get(settings, "") for settings in rows["settings"]]
     return rows.assign(value=value, conditions=told)
 
 

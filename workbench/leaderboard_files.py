@@ -49,6 +49,11 @@ class Board:
     def table(self) -> pd.DataFrame:
         return leaderboard(self.rows, self.conditions, self.reference)
 
+    @cached_property
+    def metrics(self) -> list[str]:
+        """What the table has, in page order."""
+        return page_order(list(self.table["metric"]))
+
     def values(self) -> pd.DataFrame:
         """Every value behind the table, one row a clip and metric."""
         values, _ = newest_versions(self.store.value_table(self.filters))

@@ -50,12 +50,15 @@ class Speed:
 
 @dataclass(frozen=True)
 class OverTime:
-    """A metric along the clips of a system: `curves` (clips, frames), nan for nothing, and their `prompts`."""
+    """A metric along the clips of a system: `curves` (clips, frames), nan for nothing, and their `prompts`. `line` is
+    the system's place in other charts, which gives its colour; one that is not `shown` waits in the legend."""
 
     label: str
     curves: np.ndarray
     prompts: Sequence[str]
     fps: float
+    line: int = 0
+    shown: bool = True
 
 
 def metric_dots(panels: Sequence[Panel]) -> dict[str, Any]:
@@ -149,6 +152,9 @@ def radar(panels: Sequence[Panel]) -> dict[str, Any]:
             customdata=[*told, told[0]],
             hovertemplate=f"{escape(points[0].label)}<br>%{{customdata}}<extra></extra>",
         )
+    if systems > MOST_LINES:
+        told = f"the first {MOST_LINES} of {systems} systems; filter for others"
+        figure.add_annotation(text=told, xref="paper", yref="paper", x=0, y=-0.06, showarrow=False, font={"size": 11})
     axis = {"gridcolor": NEUTRAL, "linecolor": NEUTRAL}
     radial = axis | {"range": [0, 1.05], "tickvals": [0, 1], "ticktext": ["worst", "best"], "angle": 90}
     figure.update_layout(
@@ -159,6 +165,11 @@ def radar(panels: Sequence[Panel]) -> dict[str, Any]:
         margin={"l": 90, "r": 90, "t": 110, "b": 40},
     )
     return plain(figure)
+
+
+def _legend_room(entries: int) -> int:
+    """Pixels: about four entries fit in a line."""
+    return 32 + 20 * -(-entries // 4)
 
 
 def _share(panel: Panel, line: int) -> float:
@@ -187,17 +198,15 @@ def speed_quality(points: Sequence[Speed], title: str, *, higher_is_better: bool
         dot = _dot(each.point, line)
         known = dot.pop("error_x")
         error = {name: value for name, value in known.items() if name != "width"} if known else None
-        dot |= {"x": [each.seconds], "y": [each.point.value], "error_y": error, "mode": "markers+text"}
-        dot |= {"text": [escape(each.point.label)], "textposition": "top center", "showlegend": False}
+        dot |= {"x": [each.seconds], "y": [each.point.value], "error_y": error, "showlegend": True}
         dot["hovertemplate"] = (
             f"{escape(each.point.label)}: %{{x:.2f}} s, %{{y:.4g}}<br>%{{customdata}}<extra></extra>"
         )
         figure.add_scatter(**dot)
     figure.update_xaxes(title="median seconds a clip", rangemode="tozero")
     figure.update_yaxes(title=f"{escape(title)}{DIRECTION[higher_is_better]}")
-    figure.update_layout(
-        height=420, hovermode="closest", dragmode=False, legend=LEGEND, margin={"l": 72, "r": 24, "t": 48, "b": 48}
-    )
+    margin = {"l": 72, "r": 24, "t": _legend_room(len(points) + 1), "b": 48}
+    figure.update_layout(height=380 + margin["t"], hovermode="closest", dragmode=False, legend=LEGEND, margin=margin)
     return plain(figure)
 
 
@@ -214,33 +223,31 @@ def pareto_front(seconds: Sequence[float], values: Sequence[float], higher_is_be
 def over_time(lines: Sequence[OverTime], title: str, *, higher_is_better: bool | None) -> dict[str, Any]:
     """A metric along the clip, by system: mean over prompts of half-second means, and its 95 % band."""
     figure = Figure()
-    for line, each in enumerate(lines[:MOST_LINES]):
+    for each in lines:
         band = time_band(each)
         if band is None:
             continue
         seconds, mean, low, high, prompts = band
-        label, tint = escape(each.label), color(line)
-        group = {"legendgroup": label, "hoverinfo": "skip", "mode": "lines", "showlegend": False}
+        label, tint = escape(each.label), color(each.line)
+        visible = True if each.shown else "legendonly"
+        group = {"legendgroup": label, "mode": "lines", "visible": visible, "x": seconds}
+        edge = {"hoverinfo": "skip", "showlegend": False, "line": {"width": 0, "color": tint}, **group}
         if prompts > 1:
-            figure.add_scatter(x=seconds, y=_plain(high), line={"width": 0, "color": tint}, **group)
-            shade = {"fill": "tonexty", "fillcolor": _faint(tint)}
-            figure.add_scatter(x=seconds, y=_plain(low), line={"width": 0, "color": tint}, **shade, **group)
+            figure.add_scatter(y=_plain(high), **edge)
+            figure.add_scatter(y=_plain(low), fill="tonexty", fillcolor=_faint(tint), **edge)
         figure.add_scatter(
-            x=seconds,
             y=_plain(mean),
-            mode="lines",
-            line={"color": tint, "width": 2.5, "dash": DASHES[line // 4 % 4]},
+            line={"color": tint, "width": 2.5, "dash": DASHES[each.line // 4 % 4]},
             name=f"{label} ({prompts} prompts)",
-            legendgroup=label,
             hovertemplate=f"{label}: %{{y:.4g}} at %{{x:.2f}} s<extra></extra>",
+            **group,
         )
     if not figure.data:
         return {}
     figure.update_xaxes(title="seconds")
     figure.update_yaxes(title=f"{escape(title)}{DIRECTION[higher_is_better]}")
-    figure.update_layout(
-        height=420, hovermode="closest", dragmode=False, legend=LEGEND, margin={"l": 72, "r": 24, "t": 80, "b": 48}
-    )
+    margin = {"l": 72, "r": 24, "t": _legend_room(len(lines)), "b": 48}
+    figure.update_layout(height=380 + margin["t"], hovermode="closest", dragmode=False, legend=LEGEND, margin=margin)
     return plain(figure)
 
 

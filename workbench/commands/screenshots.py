@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,34 +36,47 @@ MINUTES = 10 * 60_000
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
-        "screenshots", help="picture the pages", description="Save generate.png, compare.png and evaluate.png."
+        "screenshots",
+        help="picture the pages",
+        description="Save generate.png, compare.png and evaluate.png; of measured clips dashboard.png and others too.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("docs/images"), metavar="DIR", help="folder (default docs/images)"
+    )
+    parser.add_argument(
+        "--measured", type=Path, metavar="D", help="data folder whose clips the Dashboard shows (default: no picture)"
     )
     parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
-    from workbench.ui.live import live_app  # noqa: PLC0415
 
     find_chromium()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.measured and not (options.measured / "workbench.db").exists():
+        raise RequestError(f"--measured {str(options.measured)!r} has no clips; fill it with `ablation` or `sweep`")
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data_dir=Path(folder), device=options.device)
-        with (
-            live_app(GenerationService(settings.data_dir, settings.device), settings) as url,
-            open_browser() as browser,
-        ):
-            page = browser.new_page(viewport=SIZE)
-            page.set_default_timeout(MINUTES)
-            for name, shoot in PICTURES.items():
-                shoot(page, url)
-                page.screenshot(path=options.out / f"{name}.png", full_page=True)
-                say(str(options.out / f"{name}.png"))
+        _take(PICTURES, Settings(data_dir=Path(folder), device=options.device), options.out)
+    if options.measured:
+        settings = Settings(data_dir=options.measured, device=options.device, read_only=True)
+        _take(DASHBOARD_PICTURES, settings, options.out)
     return 0
+
+
+def _take(pictures: dict[str, Callable[["Page", str], None]], settings: Settings, out: Path) -> None:
+    """Save each as a file of its name."""
+    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch)
+    from workbench.ui.live import live_app  # noqa: PLC0415
+
+    service = GenerationService(settings.data_dir, settings.device)
+    with live_app(service, settings) as url, open_browser() as browser:
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(MINUTES)
+        for name, shoot in pictures.items():
+            shoot(page, url)
+            page.screenshot(path=out / f"{name}.png", full_page=True)
+            say(str(out / f"{name}.png"))
 
 
 def find_chromium() -> str:
@@ -116,7 +129,31 @@ def picture_evaluate(page: "Page", url: str) -> None:
     pause_at(page, 30)
 
 
+def picture_dashboard(page: "Page", url: str) -> None:
+    page.goto(f"{url}/dashboard")
+    page.wait_for_selector("#board tbody tr")
+
+
+def picture_dashboard_charts(page: "Page", url: str) -> None:
+    page.goto(f"{url}/dashboard?view=charts")
+    for name in ("dots", "radar", "speed", "time"):
+        page.wait_for_selector(f"#chart-{name} .main-svg")
+
+
+def picture_dashboard_prompt(page: "Page", url: str) -> None:
+    page.goto(f"{url}/dashboard?view=prompts")
+    page.click("#prompts-grid tbody .wb-open")
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+    page.wait_for_selector("#curves .main-svg")
+    pause_at(page, 30)
+
+
 PICTURES = {"generate": picture_generate, "compare": picture_compare, "evaluate": picture_evaluate}
+DASHBOARD_PICTURES = {
+    "dashboard": picture_dashboard,
+    "dashboard-charts": picture_dashboard_charts,
+    "dashboard-prompt": picture_dashboard_prompt,
+}
 
 
 def wait_until_done(page: "Page") -> None:

@@ -26,8 +26,17 @@ from workbench.charts import (
     speed_quality,
 )
 from workbench.display import make_display
-from workbench.evaluation import metric_rows
-from workbench.leaderboard import Row, disagreement, find_row, mixed, page_order, usual_metrics, verdict, words_of
+from workbench.leaderboard import (
+    Row,
+    disagreement,
+    find_row,
+    metric_facts,
+    mixed,
+    page_order,
+    usual_metrics,
+    verdict,
+    words_of,
+)
 from workbench.leaderboard_files import MARKS, Board, figure, title_of
 from workbench.preferences import study_report
 from workbench.published_tables import COLUMNS as PUBLISHED_COLUMNS
@@ -45,6 +54,7 @@ MOST_PROMPTS = 200  # lines of the table of prompts on the page; the files hold 
 MOST_SHOWN = 4  # clips side by side
 MOST_CLIPS = 40  # clips of a prompt in the table
 MOST_TIMED = 200  # newest clips of a system whose speed is looked at
+FEW_LINES = 4  # systems that are all drawn along the clip
 MOST_CURVES = 400  # clips of a system behind a line over time
 DIRECTION = {True: "higher is better", False: "lower is better", None: "neither good nor bad"}
 READ_AS = (
@@ -201,14 +211,17 @@ def _point(label: str, cell: Mapping[str, Any] | None) -> Point:
     return Point(label, cell["mean"], cell["low"], cell["high"], hint(cell))
 
 
-def charts(board: Board, metric: str) -> dict[str, dict[str, Any]]:
-    """The charts by name: dots, radar, speed, time."""
-    shown = panels(board.table, page_order(list(board.table["metric"])))
+def charts(
+    board: Board, metric: str, first: Row | None = None, second: Row | None = None
+) -> dict[str, dict[str, Any]]:
+    """The charts by name: dots, radar, speed, time. The two lines in focus are drawn along the clip, others on demand
+    unless there are few."""
+    shown = panels(board.table, board.metrics)
     return {
         "dots": metric_dots(shown),
         "radar": radar(shown),
         "speed": speed_chart(board, metric),
-        "time": time_chart(board, metric),
+        "time": time_chart(board, metric, tuple(filter(None, (first, second)))),
     }
 
 
@@ -228,10 +241,10 @@ def speed_chart(board: Board, metric: str) -> dict[str, Any]:
     return speed_quality(points, panel.title, higher_is_better=panel.higher_is_better)
 
 
-def time_chart(board: Board, metric: str) -> dict[str, Any]:
+def time_chart(board: Board, metric: str, close: Sequence[Row] = ()) -> dict[str, Any]:
     """The metric in focus along the clips, by line of the leaderboard; clips of other lengths are left out."""
-    lines = []
-    for (system, settings), label in labels(board.table).items():
+    lines, names = [], labels(board.table)
+    for place, ((system, settings), label) in enumerate(names.items()):
         asked = ClipFilter(
             systems=(system,), settings=(settings,), sweep=board.filters.sweep, prompt=board.filters.prompt
         )
@@ -245,7 +258,8 @@ def time_chart(board: Board, metric: str) -> dict[str, Any]:
             kept = {clip: curve for clip, curve in known.items() if len(curve) == length}
             stacked = np.array(list(kept.values()), float)
             told = [str(clips.at[clip, "prompt"]) for clip in kept]
-            lines.append(OverTime(label, stacked, told, float(clips["fps"].iloc[0])))
+            shown = len(names) <= FEW_LINES or not close or (system, settings) in close
+            lines.append(OverTime(label, stacked, told, float(clips["fps"].iloc[0]), place, shown))
     return over_time(lines, words_of(metric).title, higher_is_better=words_of(metric).higher_is_better)
 
 
@@ -373,7 +387,7 @@ def clips_grid(board: Board, clips: pd.DataFrame, metric: str) -> dict[str, Any]
         return {}
     values = board.store.value_table(ClipFilter(prompts=tuple(clips["prompt"].unique())))
     values = values[values["clip"].isin(set(clips["id"]))]
-    metrics = list(dict.fromkeys([metric, *page_order(list(board.table["metric"]))]))
+    metrics = list(dict.fromkeys([metric, *board.metrics]))
     found = {(row["clip"], row["metric"]): row for row in values.to_dict("records")}
     rows = []
     for place, row in enumerate(clips.to_dict("records")):
@@ -390,12 +404,12 @@ def _value_cell(row: Mapping[str, Any] | None) -> Any:
     return {"text": figure(row["value"]), "value": row["value"]}
 
 
-def curves_value(store: Store, clips: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """The curves of the clips in the player, the metric in focus on top."""
+def curves_value(board: Board, clips: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """The curves of the clips in the player, of the metrics on the board, the one in focus on top."""
     shown = clips.head(MOST_SHOWN)
     if shown.empty:
         return {}
-    found = store.curves(ClipFilter(prompts=tuple(shown["prompt"].unique())))
+    found = board.store.curves(ClipFilter(prompts=tuple(shown["prompt"].unique()), metrics=tuple(board.metrics)))
     by_clip: dict[str, dict[str, list]] = {}
     for (clip, name, _), curve in found.items():
         by_clip.setdefault(clip, {})[name] = [None if np.isnan(value) else float(value) for value in curve]
@@ -403,7 +417,7 @@ def curves_value(store: Store, clips: pd.DataFrame, metric: str) -> dict[str, An
         ClipCurves(f"{letter} · {title_of(row['system'])}", row["fps"], by_clip.get(row["id"], {}))
         for letter, row in zip(LETTERS, shown.to_dict("records"), strict=False)
     ]
-    facts = sorted((each for each, _ in metric_rows()), key=lambda each: each.name != metric)
+    facts = sorted(metric_facts(), key=lambda each: each.name != metric)
     return metric_curves(facts, lines, seconds=False)
 
 

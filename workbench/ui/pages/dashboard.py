@@ -52,6 +52,8 @@ class Form:
         lists = {name: tuple(found[name] or ()) for name in ("models", "metrics")}
         steps = tuple(int(step) for step in found["steps"] or ())
         texts = {name: found[name] or "" for name in found if name not in (*lists, "steps")}
+        if texts["view"] != "votes":
+            texts["study"] = ""
         return Query(**texts, **lists, steps=steps, at=at or "")
 
 
@@ -138,7 +140,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 **{figure: {} for figure in charts.values()},
             }
         if query.view == "charts":
-            drawn = view.charts(board, metric)
+            drawn = view.charts(board, metric, first, second)
             return update | {charts[name]: value for name, value in drawn.items()}
         if query.view == "prompts":
             return (
@@ -179,7 +181,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return {
             told: view.clip_links(found, query, context.settings.read_only),
             player: view.player_value(context, found, query),
-            curves: view.curves_value(store, found, metric),
+            curves: view.curves_value(board, found, metric),
             clips: view.clips_grid(board, found, metric),
         }
 
@@ -263,8 +265,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         field.input(moved, inputs, outputs, **quiet)
     for field in (form.view, form.reference, form.metric, form.row, form.study):
         field.input(changed, inputs, outputs, **quiet)
-    for event in (form.prompt.submit, form.prompt.blur):
-        event(changed, inputs, outputs, **quiet)
+    form.prompt.submit(moved, inputs, outputs, **quiet)
     for table in (grid, prompts):
         table.select(pressed, inputs, outputs, **quiet)
 
@@ -287,7 +288,7 @@ def _form() -> tuple[Form, gr.Column, gr.Row, gr.Row]:
             sweep = gr.Dropdown([("all clips", "")], value="", label="Sweep", min_width=140, elem_id="sweep")
         with gr.Row(equal_height=True):
             metrics = gr.Dropdown([], label="Metrics", multiselect=True, scale=2, min_width=260, elem_id="metrics")
-            prompt = gr.Textbox(label="Words of the prompt", min_width=160, elem_id="words")
+            prompt = gr.Textbox(label="Words of the prompt, then Enter", min_width=160, elem_id="words")
             reference = gr.Dropdown([], label="Compared with", min_width=180, elem_id="reference")
     with gr.Row(visible=False, equal_height=True, elem_id="focus") as focus_box:
         metric = gr.Dropdown([], label="Metric in focus", min_width=220, elem_id="metric")
