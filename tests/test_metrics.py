@@ -11,7 +11,11 @@ from eval.metrics import METRICS, create_metric, create_metrics
 from eval.metrics.blockiness import blockiness
 from eval.metrics.colorfulness import colorfulness
 from eval.metrics.saturation import saturation
+from eval.vbench.long import LongMetric
 from eval.windows import windows
+from tests.conftest import PROMPT
+from workbench.evaluation import create_metrics as create_all
+from workbench.evaluation import metric_rows
 
 WEIGHT_FREE = [m.facts.name for m in create_metrics() if m.facts.kind == "weight-free"] + ["temporal_flickering"]
 PAIRED = ["temporal_flickering", "frame_difference", "warping_error", "dynamic_degree_flow"]
@@ -215,3 +219,41 @@ def test_order_of_clips_does_not_change_them():
     metrics = create_metrics(WEIGHT_FREE)
     forth, back = ({s.id: s.results for s in evaluate(order, metrics)} for order in (sources, sources[::-1]))
     assert forth == back
+
+
+def test_a_swapped_caption_moves_what_reads_captions_and_nothing_else(world_clip):
+    names = [facts.name for facts, why in metric_rows() if not why]
+    captions = (PROMPT, PROMPT.replace("red circle", "blue square"))
+    sources = [Source(caption, frames=world_clip, fps=12, prompt=caption) for caption in captions]
+    own, swapped = (scores.results for scores in evaluate(sources, create_all(names)))
+    moved = {name for name in names if own[name] != swapped[name]}
+    assert moved == {"shapes_clip_alignment", "oracle_right", "oracle_shape_error", "oracle_color_error"}
+    assert swapped["shapes_clip_alignment"].value < own["shapes_clip_alignment"].value - 0.2
+    assert (own["oracle_right"].value, swapped["oracle_right"].value) == (1, 0)
+    assert all(
+        swapped[f"oracle_{part}_error"].value > own[f"oracle_{part}_error"].value for part in ("shape", "color")
+    )
+
+
+# --- long videos
+
+
+@pytest.mark.parametrize("size", [3, 16])
+def test_a_long_video_counts_as_the_mean_of_its_clips_of_two_seconds(clean, size):
+    metric = create_metric("temporal_flickering")
+
+    def long(frames):
+        scorer = LongMetric(metric).open(ClipFacts(240, 160, 6.9, len(frames)))
+        for window in windows(frames, size):
+            scorer.add(window)
+        return scorer.result()
+
+    clips = [clean[:12], clean[12:24], clean[20:32]]  # the last one borrows four frames
+    alone = [score("temporal_flickering", clip) for clip in clips]
+    found = long(clean)
+    assert found.value == pytest.approx(np.mean([result.value for result in alone]), rel=1e-12)
+    assert found.parts == {f"clip {k}": result.value for k, result in enumerate(alone, 1)} | {"clips": 3.0}
+    assert found.per_frame == alone[0].per_frame + alone[1].per_frame + alone[2].per_frame[-8:]
+    assert long(clean[:24]).value == pytest.approx(np.mean([result.value for result in alone[:2]]), rel=1e-12)
+    assert long(clean[:7]).value == score("temporal_flickering", clean[:7]).value
+    assert "one frame" in long(clean[:1]).reason
