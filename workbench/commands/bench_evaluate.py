@@ -101,6 +101,26 @@ def _encode(path: Path, frames: Iterator[np.ndarray], options: dict[str, str]) -
         container.mux(stream.encode())
 
 
+def _repeat(clip: Path, times: int, out: Path) -> None:
+    """A clip over and over without encoding it again."""
+    with av.open(str(clip)) as source:
+        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in source.demux(video=0) if p.size]
+        stream = source.streams.video[0]
+        length = round(1 / (stream.time_base * FPS)) * FRAMES
+        with replacing(out) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+            copy = container.add_stream_from_template(stream)
+            for index in range(times):
+                for content, pts, dts, is_keyframe in packets:
+                    packet = av.Packet(content)
+                    packet.stream, packet.time_base = copy, stream.time_base
+                    packet.pts, packet.dts, packet.is_keyframe = (
+                        pts + index * length,
+                        dts + index * length,
+                        is_keyframe,
+                    )
+                    container.mux(packet)
+
+
 # --- speed
 
 
@@ -188,10 +208,10 @@ print(scores.frames, peak)
 
 def memory_line(folder: Path, minutes: float) -> str:
     """Peak resident memory of a process of its own that runs every weight-free metric on one long video."""
-    frames = round(minutes * 60 * FPS)
-    long = folder / f"long-{frames}.mp4"
+    times = max(1, round(minutes * 60 * FPS / FRAMES))
+    long = folder / f"long-{times}.mp4"
     if not long.exists():
-        _encode(long, _scene(0, frames), {"crf": "18", "preset": "ultrafast"})
+        _repeat(make_clips(folder, 1)[0], times, long)
     done = subprocess.run([sys.executable, "-c", MEASURE, str(long)], capture_output=True, text=True, check=True)
     seen, peak = done.stdout.split()
     return (
