@@ -53,6 +53,12 @@ class KVCache:
         self.global_end = self.local_end = 0
         self.entries = [LayerCache() for _ in range(self.layers)]
 
+    def skip(self, start: int) -> None:
+        """Go on at absolute token `start`: what lies between the end so far and there is never held."""
+        if start < self.global_end:
+            raise ValueError(f"a cache that ends at {self.global_end} cannot go back to {start}; reset it first")
+        self.global_end = start
+
     def reset_text(self) -> None:
         """Forget the prompt's keys and values: the next call computes them from the text it is given."""
         for entry in self.entries:

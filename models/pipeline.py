@@ -11,7 +11,7 @@ from torch import Tensor
 from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
-from models.sampling import ChunkLatents, ClipNoise, rollout, sample_flow
+from models.sampling import CACHES, ChunkLatents, ClipNoise, TextSwitch, rollout, sample_flow
 from models.schedulers import StepPlan, step_sigmas
 from models.specs import ModelSpec
 from models.text_encoder import ShapesTextEncoder, TextEncoder
@@ -68,6 +68,8 @@ class VideoPipeline:
     def plan(self, request: GenerationRequest) -> StepPlan:
         """Noise levels for each chunk of a causal model, First-Frame Enhancement included."""
         given = 1 if request.image is not None else 0
+        if request.step_plan:
+            return StepPlan.by_hand(self._layout(request), request.step_plan, self.spec.shift, given=given)
         plan = StepPlan.uniform(self._layout(request), request.steps, self.spec.shift, given=given)
         return plan.enhance_first(request.first_steps, self.spec.shift) if request.ffe else plan
 
@@ -91,7 +93,9 @@ class VideoPipeline:
         shape = (1, channels, height, width)
         device = next(self.transformer.parameters()).device
         draw = lambda chunk, step, size: noise(chunk, step, size).to(device)  # noqa: E731
-        yield from rollout(self.transformer, plan, self._embed(request.prompt), cache, draw, shape, given=given)
+        switches = {s.chunk: TextSwitch(self._embed(s.prompt), s.cache) for s in request.switches}
+        text = self._embed(request.prompt)
+        yield from rollout(self.transformer, plan, text, cache, draw, shape, given=given, switches=switches)
 
     def _whole(self, request: GenerationRequest, noise: ClipNoise) -> Iterator[ChunkLatents]:
         layout = self._layout(request)
@@ -169,7 +173,11 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
         raise RequestError(f"guidance scale is {request.guidance_scale}; it must lie between 0 and 30, where 1 is off")
     if request.image is not None:
         _check_image(spec, request.image)
-    return _notices(spec, request, prompt)
+    if request.step_plan or request.switches:
+        _check_timeline(spec, request)
+    return [
+        notice for text in (prompt, *(s.prompt for s in request.switches)) for notice in _about_prompt(spec, text)
+    ] + _notices(spec, request)
 
 
 def _whole_number(name: str, value: int, low: int, high: int) -> None:
@@ -177,6 +185,35 @@ def _whole_number(name: str, value: int, low: int, high: int) -> None:
         raise RequestError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
     if not low <= value <= high:
         raise RequestError(f"{name} is {value}; it must be from {low} to {high}")
+
+
+def _check_timeline(spec: ModelSpec, request: GenerationRequest) -> None:
+    """Steps by hand and prompt switches: both need chunks, and places inside the clip."""
+    if not spec.causal:
+        raise RequestError(
+            f"{spec.name} makes all frames at once and has no chunks; leave step plan and prompt switches out"
+        )
+    for steps in request.step_plan:
+        _whole_number("a number in the step plan", steps, 1, MAX_STEPS)
+        if steps not in spec.steps:
+            raise RequestError(f"the step plan holds {steps}; {spec.name} offers {', '.join(map(str, spec.steps))}")
+    last = len(chunk_layout_for(spec, request.frames, shown=True)) - 1
+    places = [switch.chunk for switch in request.switches]
+    for switch in request.switches:
+        if not isinstance(switch.chunk, int) or not 1 <= switch.chunk <= last:
+            where = f"from 1 to {last}" if last else "nowhere, as there is one chunk only"
+            raise RequestError(
+                f"a prompt switch is at chunk {switch.chunk!r}; {request.frames} frames can switch {where}"
+            )
+        if places.count(switch.chunk) > 1:
+            raise RequestError(f"two prompt switches are at chunk {switch.chunk}; keep one of them")
+        if switch.cache not in CACHES:
+            raise RequestError(f"a prompt switch has cache {switch.cache[:40]!r}; choose {', '.join(CACHES)}")
+        if not switch.prompt.strip() or len(switch.prompt) > MAX_PROMPT:
+            length = len(switch.prompt.strip())
+            raise RequestError(
+                f"the prompt from chunk {switch.chunk} on has {length} characters; give 1 to {MAX_PROMPT}"
+            )
 
 
 def _check_image(spec: ModelSpec, image: np.ndarray) -> None:
@@ -190,17 +227,21 @@ def _check_image(spec: ModelSpec, image: np.ndarray) -> None:
         raise RequestError(f"the image is {image.shape[1]} x {image.shape[0]} pixels; each side needs at least 8")
 
 
-def _notices(spec: ModelSpec, request: GenerationRequest, prompt: str) -> list[str]:
-    notices = []
+def _about_prompt(spec: ModelSpec, prompt: str) -> list[str]:
     strange = unknown_words(prompt) if spec.family == "shapes" else []
     if strange:
         shown = ", ".join(strange[:12]) + (", ..." if len(strange) > 12 else "")
-        notices.append(f"words this model does not know: {shown}")
-    elif spec.family == "shapes" and parse_prompt(prompt) is None:
-        notices.append(
+        return [f"words this model does not know: {shown}"]
+    if spec.family == "shapes" and parse_prompt(prompt) is None:
+        return [
             "the prompt is outside the grammar this model was trained on: a COLOR SHAPE moving DIRECTION on a "
             "BACKGROUND background"
-        )
+        ]
+    return []
+
+
+def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
+    notices = []
     if request.frames > pixel_frames(spec.latent_frames):
         notices.append(
             f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on"

@@ -4,7 +4,7 @@ The application, the command line and training rollouts all run `denoise_chunk` 
 where noise comes from and in which step carries gradient.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,17 @@ class ChunkLatents:
     forwards: int
 
 
+@dataclass(frozen=True)
+class TextSwitch:
+    """From its chunk on, `text` (B, L, D) is the prompt. `cache` is as in `switch_text`."""
+
+    text: Tensor
+    cache: str = "keep"
+
+
+CACHES = ("keep", "recache", "reset")
+
+
 def denoise_chunk(
     model: CausalVideoTransformer,
     sigmas: tuple[float, ...],
@@ -75,6 +86,29 @@ def clean_pass(model: CausalVideoTransformer, x0: Tensor, text: Tensor, cache: K
     model(x0, timestep, text, cache=cache, start_frame=start_frame, write_cache=True)
 
 
+@torch.no_grad()
+def switch_text(
+    model: CausalVideoTransformer, switch: TextSwitch, past: list[tuple[int, Tensor]], cache: KVCache, start: int
+) -> None:
+    """Another prompt from latent frame `start` on; `past` holds the chunks before it as (first frame, x0).
+
+    `keep`: only the prompt's keys and values change; the past stays as the old prompt wrote it (CausVid, arXiv
+    2412.07772). `recache`: the chunks that are held enter the cache again under the new prompt, in order (LongLive,
+    arXiv 2509.22622). `reset`: the past is forgotten, as at a cut.
+    """
+    if switch.cache == "keep":
+        cache.reset_text()
+        return
+    cache.reset()
+    if switch.cache == "recache":
+        reach = 0 if cache.window is None else start - (cache.window - cache.sink)
+        for first, x0 in past:
+            if first < cache.sink or first + x0.shape[1] > reach:
+                cache.skip(first * cache.tokens_per_frame)
+                clean_pass(model, x0, switch.text, cache, first)
+    cache.skip(start * cache.tokens_per_frame)
+
+
 def rollout(
     model: CausalVideoTransformer,
     plan: StepPlan,
@@ -85,16 +119,20 @@ def rollout(
     *,
     given: Tensor | None = None,
     gradient: bool = False,
+    switches: Mapping[int, TextSwitch] | None = None,
 ) -> Iterator[ChunkLatents]:
     """Generate chunk after chunk. `shape` is (B, C, H, W) of one latent frame; `draw(chunk, step, shape)` gives noise.
 
     Chunks without noise levels are taken from `given` (B, t, C, H, W) in order. The clean pass of the last chunk is
-    left out: nothing follows it.
+    left out: nothing follows it. `switches` change the prompt before the chunks they are filed under.
     """
     batch, *frame = shape
-    start = 0
+    start, past = 0, []
     for index, (length, sigmas) in enumerate(zip(plan.chunks, plan.sigmas, strict=True)):
         size = (batch, length, *frame)
+        if switches and index in switches:
+            switch_text(model, switches[index], past, cache, start)
+            text = switches[index].text
         if sigmas:
             x0 = denoise_chunk(
                 model, sigmas, text, cache, start, lambda step, i=index, s=size: draw(i, step, s), gradient=gradient
@@ -104,6 +142,8 @@ def rollout(
         last = index == len(plan.chunks) - 1
         if not last:
             clean_pass(model, x0.detach(), text, cache, start)
+        if switches:
+            past.append((start, x0.detach()))
         yield ChunkLatents(index, x0, sigmas, len(sigmas) + (not last))
         start += length
 

@@ -77,6 +77,13 @@ class StepPlan:
             return self
         return replace(self, sigmas=(*self.sigmas[:first], step_sigmas(first_steps, shift), *self.sigmas[first + 1 :]))
 
+    @classmethod
+    def by_hand(cls, chunks: Sequence[int], steps: Sequence[int], shift: float = 5.0, *, given: int = 0) -> "StepPlan":
+        """`steps` of one generated chunk after the other; the last number serves all that follow."""
+        numbers = [*steps, *[steps[-1]] * len(chunks)]
+        sigmas = [() if i < given else step_sigmas(numbers[i - given], shift) for i in range(len(chunks))]
+        return cls(tuple(chunks), tuple(sigmas))
+
     @property
     def forwards(self) -> int:
         """Network calls without guidance: the steps, and a clean pass for every chunk but the last."""

@@ -10,12 +10,27 @@ class RequestError(ValueError):
 
 
 @dataclass(frozen=True)
+class PromptSwitch:
+    """From chunk `chunk` (1 is the second) on, `prompt` is what the clip shows.
+
+    `cache` says what becomes of the chunks before it: "keep" leaves them as the old prompt wrote them, "recache" puts
+    them into the cache again under the new one, "reset" forgets them, as at a cut.
+    """
+
+    chunk: int
+    prompt: str
+    cache: str = "keep"
+
+
+@dataclass(frozen=True)
 class GenerationRequest:
     """One clip to make. The same request gives the same clip on every path.
 
     `image` (H, W, 3) uint8 RGB of any size turns the request into image-to-video.
     `first_steps` counts only with `ffe`: the steps of the first generated chunk.
     `guidance_scale` None means the model's own default; 1 is off.
+    `step_plan` gives the steps of each generated chunk by hand, the last number for all that follow; `steps` and `ffe`
+    do not count then.
     """
 
     prompt: str
@@ -26,6 +41,8 @@ class GenerationRequest:
     seed: int = 0
     image: np.ndarray | None = field(default=None, compare=False)
     guidance_scale: float | None = None
+    step_plan: tuple[int, ...] = ()
+    switches: tuple[PromptSwitch, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -210,6 +210,8 @@ def describe(pipeline: VideoPipeline, request: GenerationRequest, result: Genera
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         first_frame_seconds=round(result.first_frame_seconds, 4),
         seconds=round(result.seconds, 4),
+        step_plan=tuple(request.step_plan),
+        switches=tuple(request.switches),
     )
 
 
@@ -224,6 +226,9 @@ def content_name(manifest: Manifest) -> str:
     """A file name made from what decides the clip: the same request on the same weights has the same name."""
     identity = {name: getattr(manifest, name) for name in IDENTITY}
     identity |= {"image": manifest.image and manifest.image.sha256, "frames_digest": manifest.frames_digest}
+    # added only where used, so that clips without them keep their names
+    identity |= {"step_plan": manifest.step_plan} if manifest.step_plan else {}
+    identity |= {"switches": [asdict(switch) for switch in manifest.switches]} if manifest.switches else {}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.types import GenerationRequest, RequestError
+from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.media import read_image, write_bytes
 
 FORMAT = "asd-workbench clip"
@@ -55,6 +55,8 @@ class Manifest:
     created: str
     first_frame_seconds: float
     seconds: float
+    step_plan: tuple[int, ...] = ()
+    switches: tuple[PromptSwitch, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
@@ -67,6 +69,8 @@ class Manifest:
             raise ValueError(f"no {FORMAT!r} format mark")
         if values.get("version") != VERSION:
             raise ValueError(f"version {values.get('version')!r}, and this program reads version {VERSION}")
+        # fields with a default came later: manifests from before them are still read
+        values = {f.name: f.default for f in fields(cls) if f.default is not MISSING} | values
         known = {field.name: field.type for field in fields(cls)}
         missing = [name for name in known if name not in values]
         if missing:
@@ -88,6 +92,8 @@ def _fits(value: Any, kind: Any) -> bool:
 def _revive(name: str, value: Any) -> Any:
     if name == "image" and value is not None:
         return InputImage(**value)
+    if name == "switches":
+        return tuple(PromptSwitch(**switch) for switch in value)
     if name == "sigmas":
         return tuple(tuple(float(s) for s in sigmas) for sigmas in value)
     return tuple(value) if isinstance(value, list) else value
@@ -147,6 +153,8 @@ def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:
         seed=manifest.seed,
         image=image,
         guidance_scale=manifest.guidance_scale,
+        step_plan=manifest.step_plan,
+        switches=manifest.switches,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from models.types import GenerationRequest, RequestError
+from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.console import notice, say, say_json
 from workbench.manifest import Manifest, read_input, read_manifest
 from workbench.media import read_image
@@ -42,6 +42,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     how.add_argument("--steps", type=int, metavar="N", help="denoising steps a chunk (default: the model's own)")
     how.add_argument("--ffe", action=argparse.BooleanOptionalAction, help="First-Frame Enhancement (more steps first)")
     how.add_argument("--first-steps", type=int, metavar="N", help="steps of the first chunk with --ffe (default 4)")
+    how.add_argument(
+        "--step-plan", metavar="N,N,...", help="steps of each chunk by hand, the last for all that follow"
+    )
+    how.add_argument(
+        "--switch",
+        action="append",
+        metavar="CHUNK:PROMPT",
+        help="another prompt from this chunk on (1 is the second); may be given several times",
+    )
+    how.add_argument(
+        "--switch-cache",
+        choices=("keep", "recache", "reset"),
+        help="chunks before a switch: kept, cached anew under its prompt, or forgotten (default keep)",
+    )
     how.add_argument("--frames", type=int, metavar="N", help="frames of the clip (default 49)")
     how.add_argument("--seed", type=int, metavar="N", help="0 or more (default 0); the same seed is the same noise")
     how.add_argument("--guidance-scale", type=float, metavar="S", help="1 is off (default: the model's own)")
@@ -122,11 +136,35 @@ def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> list[Jo
 
 
 def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> GenerationRequest:
-    names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale")
+    names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale", "step_plan", "switches")
     values = {"prompt": "", "steps": spec.default_steps}
     values |= {name: getattr(origin, name) for name in names} if origin else {}
-    values |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    given = {**vars(options), "step_plan": _step_plan(options), "switches": _switches(options)}
+    values |= {name: given[name] for name in names if given[name] is not None}
     return GenerationRequest(**values, image=_image(options, origin))
+
+
+def _step_plan(options: argparse.Namespace) -> tuple[int, ...] | None:
+    if options.step_plan is None:
+        return None
+    parts = [part.strip() for part in options.step_plan.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise RequestError(f"--step-plan {options.step_plan!r} is no list of whole numbers; write it as 4,1,1,2")
+    return tuple(map(int, parts))
+
+
+def _switches(options: argparse.Namespace) -> tuple[PromptSwitch, ...] | None:
+    if options.switch is None:
+        if options.switch_cache:
+            raise RequestError(f"--switch-cache {options.switch_cache} goes with --switch; give one, as 2:{EXAMPLE!r}")
+        return None
+    found = []
+    for text in options.switch:
+        chunk, colon, prompt = text.partition(":")
+        if not colon or not chunk.strip().isdigit():
+            raise RequestError(f"--switch {text[:80]!r} names no chunk; write CHUNK:PROMPT, as 2:{EXAMPLE!r}")
+        found.append(PromptSwitch(int(chunk), prompt.strip(), options.switch_cache or "keep"))
+    return tuple(sorted(found, key=lambda switch: switch.chunk))
 
 
 def _image(options: argparse.Namespace, origin: Manifest | None) -> np.ndarray | None:
@@ -152,6 +190,7 @@ def read_prompts(path: Path) -> list[str]:
 def _compare(origin: Manifest, made: Manifest) -> None:
     """Say why a remake of `origin` differs, if it does and nothing was changed on purpose."""
     asked = ("model", "prompt", "image", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
+    asked += ("step_plan", "switches")
     if made.frames_digest == origin.frames_digest or any(getattr(origin, a) != getattr(made, a) for a in asked):
         return
     causes = ("weights_digest", "dtype", "device", "threads", "libraries", "app_version")
