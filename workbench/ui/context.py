@@ -16,6 +16,8 @@ from workbench.voting import VotingService
 
 # every handler that touches a network shares this queue, so two never run at once
 MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
+# evaluations wait for one another by themselves; the name tells handlers that start one from those that only read
+EVALUATION_QUEUE = {"concurrency_id": "evaluation", "concurrency_limit": None}
 PRIVATE = {"api_visibility": "private"}
 EXAMPLE_PROMPTS = (
     "a red circle moving right on a black background",

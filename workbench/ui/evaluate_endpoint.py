@@ -13,7 +13,7 @@ from workbench.library import give_prompts
 from workbench.results import everything
 from workbench.runs import FAILED, Plan, Run
 from workbench.ui.component import uploaded_files
-from workbench.ui.context import Context, sentence
+from workbench.ui.context import EVALUATION_QUEUE, Context, sentence
 from workbench.ui.evaluation_view import default_metrics
 
 POLL_SECONDS = 0.1
@@ -53,7 +53,7 @@ def evaluate_endpoint(context: Context) -> None:
         return await asyncio.to_thread(everything, run) | {"link": f"/evaluate?run={run.id}"}
 
     button, results = gr.Button("evaluate"), gr.JSON(label="results")
-    button.click(evaluate, inputs, results, api_name="evaluate", concurrency_limit=None)
+    button.click(evaluate, inputs, results, api_name="evaluate", **EVALUATION_QUEUE)
 
 
 def start_run(

@@ -1,6 +1,7 @@
 """The Evaluate page: clips from the store, uploads or a folder; metrics over time, tied to the video."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from workbench.library import give_prompts
 from workbench.runs import Plan, Run
 from workbench.ui import evaluation_view as view
 from workbench.ui.component import NOT_STARTED, SEGMENTS, script_component, uploaded_files
-from workbench.ui.context import PRIVATE, Context, sentence
+from workbench.ui.context import EVALUATION_QUEUE, PRIVATE, Context, sentence
 from workbench.ui.links import read_evaluate
 from workbench.ui.pages.header import page_header
 
@@ -86,7 +87,9 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     opening = gr.State({})
 
     quiet = {"show_progress": "hidden", **PRIVATE}
-    parallel = {"concurrency_limit": None, **quiet}
+    # a press while the event before it says its last words waits for its end; gradio would drop it
+    parallel = {"concurrency_limit": None, "trigger_mode": "always_last", **quiet}
+    making_queue = {**parallel, **EVALUATION_QUEUE}
     buttons = [run, again, stop]
     outputs = [current, status, results, shown, axis, player, chart, drift, summary, scores, reasons, *buttons]
 
@@ -155,35 +158,46 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     async def watch(
         found: Run, wanted: Sequence[int] | None = None, unit: str | None = None, notice: str = ""
     ) -> AsyncIterator[Update]:
-        """Follow a run to its end. It does not need us: who closes the tab may come back by the link."""
-        yield {current: found.id, status: view.status(found), **tables(found)}
-        if found.active:  # hiding what the next update shows again may end with it hidden
-            hidden = {results: gr.update(visible=False), again: gr.update(visible=False)}
-            yield hidden | {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
-        told, waited = len(found.rows), 0.0
+        """Follow a run to its end. It does not need us: who closes the tab may come back by the link.
+
+        Each update repeats all that must hold: when two arrive together, gradio's client writes what the second one
+        changes into the first one as well, so that what only the first one said is lost.
+        """
+        told, sent = -1, -TABLE_SECONDS
         while found.active:
-            await asyncio.sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
-            update: Update = {status: view.status(found)}
-            if len(found.rows) != told and waited >= TABLE_SECONDS:
+            update = following(found)
+            if len(found.rows) != told and time.monotonic() - sent >= TABLE_SECONDS:
                 update |= tables(found)
-                told, waited = len(found.rows), 0.0
+                told, sent = len(found.rows), time.monotonic()
             yield update
+            await asyncio.sleep(POLL_SECONDS)
         last = view.status(found)
         if notice:
             last["notices"] = [notice, *last.get("notices", [])]
-        yield {status: last, **tables(found), **ready(found)}
+        ended = {current: found.id, status: last, results: gr.update(visible=False), **tables(found), **ready(found)}
         choices = view.shown_choices(found)
         if choices:
             known = {i for _, i in choices}
             picked = [i for i in wanted or [i for _, i in choices] if i in known][: view.MOST_SHOWN]
             unit = unit or view.usual_axis(found, picked)
-            yield {
+            ended |= {
                 results: gr.update(visible=True),
                 shown: gr.update(choices=choices, value=picked),
                 axis: unit,
                 **await asyncio.to_thread(show, found.id, picked, unit),
             }
+        yield ended
+
+    def following(found: Run) -> Update:
+        """What the page says while a run is under way."""
+        return {
+            current: found.id,
+            status: view.status(found),
+            results: gr.update(visible=False),
+            run: gr.update(interactive=False),
+            stop: gr.update(interactive=True),
+            again: gr.update(visible=False),
+        }
 
     def tables(found: Run) -> Update:
         return {
@@ -212,8 +226,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     loaded = blocks.load(reopen, None, [picker, metrics, status, opening], **quiet)
     linked = loaded.then(open_linked, opening, outputs, **parallel)
     clicked = run.click(None, None, status, js=WAITING, **quiet)
-    making = clicked.then(start, [picker, uploads, folder, prompts, metrics], outputs, **parallel)
-    resumed = again.click(go_on, current, outputs, **parallel)
+    making = clicked.then(start, [picker, uploads, folder, prompts, metrics], outputs, **making_queue)
+    resumed = again.click(go_on, current, outputs, **making_queue)
     for event in (linked, making, resumed):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(cancel, current, stop, queue=False, **quiet)
