@@ -227,7 +227,10 @@ def test_a_sweep_keeps_its_cells_whatever_is_sent_twice(store):
     states = [(cell.cell, cell.status, cell.reason, cell.clip) for cell in store.sweeps.cells("s")]
     wanted = [("x", "waiting", "", None), ("y", "done", "", CLIP.id), ("z", "failed", "no memory", None)]
     assert states == wanted and store.leaderboard_rows().n.tolist() == [1]
-    assert store.sweeps.done_values("s") == {CLIP.id: {("a", "1")}}
+    assert store.known_values([CLIP.id, "other"]) == {CLIP.id: {("a", "1")}}
+    assert store.known_values([CLIP.id], but="why") == {CLIP.id: {("a", "1")}}
+    store.add_values(CLIP.id, {"a": Value(None, reason="why not")})
+    assert store.known_values([CLIP.id], but="why") == {} and store.sweeps.done_cells(["x", "y"]) == {"y": CLIP.id}
 
 
 def test_a_cell_that_another_sweep_has_done_is_done(store):

@@ -19,6 +19,7 @@ from workbench.store.records import SETTINGS, ClipFilter, GeneratedClip, Value
 
 VALUES_LOCK = 4_711_043  # any number, the same for all who write values
 BATCH = 20_000  # rows held in memory at once
+MOST_NAMES = 10_000  # in one question
 ALL = ClipFilter()
 SYSTEM = ("model", "steps", "first_steps")
 GROUP = (*SYSTEM, "settings", "metric", "version")
@@ -204,6 +205,20 @@ class ClipStore:
         query = select(value, *columns).join(made, made.c.id == value.c.clip)
         query = _where(_of_clips(query, filters), value.c.metric, filters.metrics)
         return self._table(query, VALUE_COLUMNS).sort_values(["clip", "metric", "version"], ignore_index=True)
+
+    def known_values(self, clips: Sequence[str], *, but: str = "") -> dict[str, set[tuple[str, str]]]:
+        """(metric, version) for which each of `clips` has a value, or a reason that does not begin with `but`."""
+        value = schema.metric_value
+        found: dict[str, set[tuple[str, str]]] = {}
+        for first in range(0, len(clips), MOST_NAMES):
+            query = select(value.c.clip, value.c.metric, value.c.version)
+            query = query.where(value.c.clip.in_(clips[first : first + MOST_NAMES]))
+            if but:
+                query = query.where(~value.c.reason.startswith(but, autoescape=True))
+            with self.database.read() as connection:
+                for clip, metric, version in connection.execute(query):
+                    found.setdefault(clip, set()).add((metric, version))
+        return found
 
     def curves(self, filters: ClipFilter = ALL) -> dict[tuple[str, str, str], np.ndarray]:
         """Curves by (clip, metric, version): float32, one value a frame, NaN where there is nothing to measure."""

@@ -55,16 +55,13 @@ class Sweeps:
         with self._database.read() as connection:
             return [CellState(*row) for row in connection.execute(query)]
 
-    def done_values(self, identity: str) -> dict[str, set[tuple[str, str]]]:
-        """(metric, version) that each clip of a sweep has a value or a reason for, by the clip's id."""
-        cell, value = schema.sweep_cell, schema.metric_value
-        query = select(value.c.clip, value.c.metric, value.c.version).distinct()
-        query = query.join(cell, cell.c.clip == value.c.clip).where(cell.c.sweep == identity)
-        found: dict[str, set[tuple[str, str]]] = {}
+    def done_cells(self, cells: Sequence[str]) -> dict[str, str]:
+        """Those of `cells` that any sweep has done, each with its clip."""
+        table = schema.sweep_cell
+        query = select(table.c.cell, func.min(table.c.clip)).where(table.c.status == "done").group_by(table.c.cell)
+        wanted = set(cells)
         with self._database.read() as connection:
-            for clip, metric, version in connection.execute(query):
-                found.setdefault(clip, set()).add((metric, version))
-        return found
+            return {cell: clip for cell, clip in connection.execute(query) if cell in wanted}
 
     def finish(self, identity: str, cell: str, clip: GeneratedClip, values: Mapping[str, Value]) -> None:
         """Keep the clip and the values of a cell and mark it done, all or none; again changes nothing."""
