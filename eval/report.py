@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -122,24 +123,13 @@ def _summary(name: str, scores: Sequence[ClipScores]) -> Summary:
     )
 
 
-def _reason(scores: ClipScores, name: str) -> str:
-    if name in scores.results:
-        return scores.results[name].reason
-    return "skipped" if scores.skipped else "not asked for"
-
-
-def summary_table(rows: Sequence[Summary]) -> pd.DataFrame:
-    """`summary` as a table without the reasons."""
-    return pd.DataFrame([{k: v for k, v in asdict(row).items() if k != "reasons"} for row in rows])
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
+def write_csv(table: pd.DataFrame, file: Path | BinaryIO) -> None:
     """All digits are kept."""
-    table.to_csv(path, index=False)
+    table.to_csv(file, index=False)
 
 
-def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    table.to_parquet(path, index=False)
+def write_parquet(table: pd.DataFrame, file: Path | BinaryIO) -> None:
+    table.to_parquet(file, index=False)
 
 
 def json_pieces(scores: Iterable[ClipScores], rows: Sequence[Summary], command: str) -> Iterator[str]:

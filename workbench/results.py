@@ -1,4 +1,4 @@
-"""The results of a run as plain data and as files; the tables are those of the command line."""
+"""The results of a run as plain data and as files; tables and formats are those of `eval.report`, as everywhere."""
 
 import io
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from eval.metric import Facts
-from eval.report import Summary, clip_table, frame_table, json_pieces, summary
+from eval.report import Summary, clip_table, frame_table, json_pieces, summary, write_csv, write_parquet
 from workbench.runs import Run
 
 
@@ -60,13 +60,9 @@ def _values(run: Run) -> pd.DataFrame:
     return table
 
 
-def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode()
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
+def _file(write: Callable, table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
+    write(table, buffer)
     return buffer.getvalue()
 
 
@@ -75,12 +71,12 @@ def _json(run: Run) -> bytes:
     return "".join(json_pieces(run.all_scores(), rows, f"Evaluate page, evaluation {run.id}")).encode()
 
 
-PARQUET = "application/vnd.apache.parquet"
+CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 # file name: MIME type and what makes it
 EXPORTS: dict[str, tuple[str, Callable[[Run], bytes]]] = {
-    "clips.csv": ("text/csv", lambda run: _csv(_values(run))),
-    "frames.csv": ("text/csv", lambda run: _csv(frame_table(run.all_scores()))),
-    "clips.parquet": (PARQUET, lambda run: _parquet(_values(run))),
-    "frames.parquet": (PARQUET, lambda run: _parquet(frame_table(run.all_scores()))),
+    "clips.csv": (CSV, lambda run: _file(write_csv, _values(run))),
+    "frames.csv": (CSV, lambda run: _file(write_csv, frame_table(run.all_scores()))),
+    "clips.parquet": (PARQUET, lambda run: _file(write_parquet, _values(run))),
+    "frames.parquet": (PARQUET, lambda run: _file(write_parquet, frame_table(run.all_scores()))),
     "scores.json": ("application/json", _json),
 }
