@@ -60,7 +60,7 @@ def test_metrics_are_measured_once_and_set_beside_people(voted):
     assert flicker.accuracy.value == 0 and flicker.tau.value < -0.5  # people preferred what flickers
     assert "sharpness" not in [row.metric for row in found.agreement]  # more of it is neither good nor bad
     jumps = next(row for row in found.flagged if row.metric == "frame_difference" and row.kind == "flicker")
-    assert jumps.flags == 6 and jumps.share.low > 0.8
+    assert jumps.flags == 6 and jumps.share.low > 0.6  # half of so short a clip lies near the flag
     assert beside(store, settings.data_dir, TRIAL, Filters("motion")).agreement == ()
     for table in (view.metrics_table(found), view.flagged_table(found)):
         assert json.dumps(table) and table["rows"][0][0] not in ("sharpness", "frame_difference")  # titles, not names

@@ -26,6 +26,7 @@ from workbench.trials import TRIAL
 ANSWERS = ("a", "b", "tie", "bad")
 UNDO_SHARE = 0.1
 WAIT = 60.0
+AFTER_A_VOTE = 0.7  # of the servers live until they have taken a vote, however slow the machine is
 START_SECONDS = 300.0  # for the whole app to load on a busy machine
 
 
@@ -130,27 +131,40 @@ def torture(
     on_kill: Callable[[], object] | None = None,
     whole_app: bool = False,
 ) -> Torture:
-    """Kill the server `kills` times at random moments, at most `longest` seconds after it answers, while `voters`
-    vote; then look for every acknowledged vote. The trial study must be there. `whole_app` kills all of the
-    application, not its voting routes alone."""
+    """Kill the server `kills` times at random moments, at most `longest` seconds after it answers or has taken a vote,
+    while `voters` vote; then look for every acknowledged vote. The trial study must be there. `whole_app` kills all
+    of the application, not its voting routes alone."""
     rng, stop = random.Random(seed), threading.Event()
     with respawning_server(settings, whole_app) as (url, servers):
         people = [Voter(url, f"voter {k}", stop) for k in range(voters)]
         for person in people:
             person.start()
         for _ in range(kills):
-            server = next(servers)
+            server, before = next(servers), _acknowledged(people)
             _wait_for(url)
+            if rng.random() < AFTER_A_VOTE:
+                _wait_for_a_vote(people, before)
             time.sleep(rng.uniform(0, longest))
             os.kill(server, signal.SIGKILL)
             if on_kill:
                 on_kill()
-        _wait_for(url)
-        time.sleep(longest)
+        _wait_for_a_vote(people, _acknowledged(people))
         stop.set()
         for person in people:
-            person.join(WAIT)
+            person.join(START_SECONDS)
     return audit(settings, people, kills)
+
+
+def _acknowledged(people: list[Voter]) -> int:
+    return sum(len(person.acknowledged) for person in people)
+
+
+def _wait_for_a_vote(people: list[Voter], before: int) -> None:
+    end = time.monotonic() + START_SECONDS
+    while _acknowledged(people) <= before:
+        if time.monotonic() > end:
+            raise RuntimeError("no vote was acknowledged for minutes")
+        time.sleep(0.01)
 
 
 def _wait_for(url: str) -> None:
