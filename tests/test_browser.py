@@ -443,6 +443,24 @@ def test_a_comparison_handed_on_as_one_file_plays_without_a_server(open_page, br
     alone.wait_for_selector("#player.wb-player[data-state=ready]")
     alone.wait_for_selector("#chart .wb-plot .main-svg")
     alone.evaluate("() => document.getElementById('player').workbench.seek(7)")
-    assert alone.locator("#player .wb-picture[data-frame='7']").count() == 3
+    alone.wait_for_function("() => document.querySelectorAll(`#player .wb-picture[data-frame='7']`).length === 3")
     alone.close()
     assert problems == []
+
+
+def test_a_prompt_switches_on_the_way_and_the_address_tells_it(open_page):
+    page = open_page("/", PLAYER)
+    page.click("#timeline button")
+    page.fill("#plan textarea", "2,1")
+    page.fill("#switches textarea", "9: a blue star moving left on a gray background")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=error]")
+    assert "chunk 9; 49 frames can switch from 1 to 4" in page.inner_text("#status")
+    page.fill("#switches textarea", "2: a blue star moving left on a gray background")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=done]")
+    page.wait_for_function(
+        "() => location.search.includes('switches=2%3A+a+blue') && location.search.includes('plan=2%2C1')"
+    )
+    again = open_page(page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0]), PLAYER)
+    again.wait_for_function("() => document.querySelector('#plan textarea')?.value === '2,1'")

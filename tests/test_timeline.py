@@ -14,6 +14,8 @@ from models.schedulers import StepPlan
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.__main__ import main
 from workbench.manifest import read_manifest, request_from_manifest
+from workbench.timeline import read_step_plan, read_switches
+from workbench.ui.links import read_generate
 
 PROMPT = "a red circle moving right on a black background"
 OTHER = "a blue star moving left on a gray background"
@@ -136,3 +138,15 @@ def test_a_model_without_chunks_refuses_both():
 def test_wrong_flags_end_with_2(tmp_path, capsys, flags, told):
     assert main(["generate", "--prompt", PROMPT, "--out", str(tmp_path / "a.mp4"), *flags]) == 2
     assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_the_page_and_a_link_read_what_people_write():
+    assert read_step_plan(" 4, 1 ,2") == (4, 1, 2) and read_step_plan("  ") == ()
+    late, early = "3: a blue star", "1:  a   red\tcircle"
+    assert read_switches(f"{late}\n\n{early}", "reset") == read_switches(f"{early}|{late}", "reset")
+    assert read_switches(early) == (PromptSwitch(1, "a red circle"),)
+    query = {"plan": "4,1", "switches": f"{early}|{late}", "cache": "recache"}
+    assert read_generate(query) == {"plan": "4,1", "switches": f"{early}\n{late}", "cache": "recache"}
+    for wrong in ({"plan": "4;1"}, {"switches": "blue"}, {"cache": "drop"}):
+        with pytest.raises(RequestError, match=f"'{next(iter(wrong.values()))}'"):
+            read_generate(wrong)

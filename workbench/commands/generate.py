@@ -11,6 +11,8 @@ from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.console import notice, say, say_json
 from workbench.manifest import Manifest, read_input, read_manifest
 from workbench.media import read_image
+from workbench.timeline import EXAMPLE as SWITCH
+from workbench.timeline import read_step_plan, read_switch
 
 EXAMPLE = "a red circle moving right on a black background"
 
@@ -145,25 +147,15 @@ def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> Gene
 
 
 def _step_plan(options: argparse.Namespace) -> tuple[int, ...] | None:
-    if options.step_plan is None:
-        return None
-    parts = [part.strip() for part in options.step_plan.split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise RequestError(f"--step-plan {options.step_plan!r} is no list of whole numbers; write it as 4,1,1,2")
-    return tuple(map(int, parts))
+    return None if options.step_plan is None else read_step_plan(options.step_plan, "--step-plan")
 
 
 def _switches(options: argparse.Namespace) -> tuple[PromptSwitch, ...] | None:
     if options.switch is None:
         if options.switch_cache:
-            raise RequestError(f"--switch-cache {options.switch_cache} goes with --switch; give one, as 2:{EXAMPLE!r}")
+            raise RequestError(f"--switch-cache {options.switch_cache} goes with --switch; give one, as {SWITCH!r}")
         return None
-    found = []
-    for text in options.switch:
-        chunk, colon, prompt = text.partition(":")
-        if not colon or not chunk.strip().isdigit():
-            raise RequestError(f"--switch {text[:80]!r} names no chunk; write CHUNK:PROMPT, as 2:{EXAMPLE!r}")
-        found.append(PromptSwitch(int(chunk), prompt.strip(), options.switch_cache or "keep"))
+    found = [read_switch(text, options.switch_cache or "keep", "--switch") for text in options.switch]
     return tuple(sorted(found, key=lambda switch: switch.chunk))
 
 

@@ -5,7 +5,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from models.registry import get_spec
+from models.sampling import CACHES
 from models.types import RequestError
+from workbench.timeline import read_step_plan, read_switches
 from workbench.ui.comparison import Side, format_sides, parse_sides
 from workbench.ui.context import frames_of, seed_of, whole
 
@@ -36,6 +38,15 @@ def read_generate(query: Mapping[str, str]) -> dict[str, Any]:
     if query.get("ffe"):
         first_steps = whole(query["ffe"], "ffe in this link", "the steps of the first chunk, 0 for off")
         found |= {"ffe": first_steps > 0} | ({"first_steps": first_steps} if first_steps > 0 else {})
+    if query.get("plan"):
+        found["plan"] = ",".join(map(str, read_step_plan(query["plan"], "plan in this link")))
+    if query.get("switches"):
+        read_switches(query["switches"])
+        found["switches"] = query["switches"].replace("|", "\n")
+    if query.get("cache"):
+        if query["cache"] not in CACHES:
+            raise RequestError(f"cache {query['cache'][:40]!r} in this link is unknown; write {', '.join(CACHES)}")
+        found["cache"] = query["cache"]
     return found | _common(query)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,8 @@ from models.registry import get_spec
 from models.types import Chunk, GenerationRequest, RequestError
 from workbench.generation import SavedClip
 from workbench.media import read_image
+from workbench.timeline import EXAMPLE as SWITCH
+from workbench.timeline import read_step_plan, read_switches
 from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
 from workbench.ui.comparison import Side
 from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, script_component, uploaded_picture
@@ -35,10 +38,13 @@ from workbench.ui.pages.header import page_header
 
 TEXT, PICTURE = "Text", "Picture and text"
 NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
-WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed) => {
-  const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed };
+WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches, cache) => {
+  const changed = switches.trim().split('\\n').join('|');
+  const timeline = { plan: plan.trim(), switches: changed, cache: changed ? cache : '' };
+  const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed, ...timeline };
   import('/ui/js/link.js').then((link) => link.writeQuery(settings));
 }"""
+SWITCH_CACHES = [("stay as they are", "keep"), ("are cached anew", "recache"), ("are forgotten", "reset")]
 Update = dict[Any, Any]
 
 
@@ -88,6 +94,21 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 with gr.Column(min_width=140):
                     dice = gr.Button("New seed", size="sm", elem_id="dice")
                     keep = gr.Checkbox(True, label="Keep this seed", container=False, elem_id="keep-seed")
+            with gr.Accordion("Chunk by chunk: steps and prompts by hand", open=False, elem_id="timeline") as timeline:
+                plan = gr.Textbox(
+                    label="Steps of each chunk",
+                    info="As 4,1,2: the last number serves all that follow. Empty: as above.",
+                    elem_id="plan",
+                )
+                switches = gr.Textbox(
+                    label="Other prompts",
+                    info=f"One a line, as {SWITCH}. Chunk 1 is the second one.",
+                    lines=2,
+                    elem_id="switches",
+                )
+                cache = gr.Radio(
+                    SWITCH_CACHES, value="keep", label="At a switch, the chunks before", elem_classes=SEGMENTS
+                )
             with gr.Row():
                 run = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
                 stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", scale=1, min_width=100)
@@ -99,7 +120,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             )
             status = script_component("status", elem_id="status")
 
-    fields = [model, prompt, steps, ffe, first_steps, frames, seed]
+    fields = [model, prompt, steps, ffe, first_steps, frames, seed, plan, switches, cache]
     quiet = {"show_progress": "hidden", **PRIVATE}
     busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
     ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
@@ -110,12 +131,15 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             found = read_generate(request.query_params)
         except RequestError as error:
             return {status: {"state": "error", "text": str(error)}}
-        named = dict(zip(("model", "prompt", "steps", "ffe", "first_steps", "frames", "seed"), fields, strict=True))
+        names = ("model", "prompt", "steps", "ffe", "first_steps", "frames", "seed", "plan", "switches", "cache")
+        named = dict(zip(names, fields, strict=True))
         updates: Update = {named[name]: gr.update(value=value) for name, value in found.items()} | {
             status: gr.update()
         }
         if "model" in found:
             updates |= fit(found["model"], found.get("steps"), found.get("ffe", False))
+        if found.get("plan") or found.get("switches"):
+            updates[timeline] = gr.update(open=True)
         return updates
 
     def make(
@@ -126,12 +150,17 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         first: int,
         count: float,
         number: float,
+        by_hand: str,
+        others: str,
+        past: str,
         kind: str,
         upload: str | None,
     ) -> Iterator[Update]:
         """Yield the page's updates: one for every chunk, then the finished clip."""
         try:
             request = _request(text, n, enhance, first, count, number, kind, upload)
+            steps_by_hand, later = read_step_plan(by_hand or ""), read_switches(others or "", past)
+            request = replace(request, step_plan=steps_by_hand, switches=later)
             context.check_writable()
             yield {status: _running("Loading the model", 0), **busy}
             yield from _clip_updates(context, name, request, player, status)
@@ -145,7 +174,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     def fit(name: str, n: int | None, enhance: bool) -> Update:
         return {steps: _steps_update(name, n), ffe: _ffe_update(name, enhance)}
 
-    blocks.load(reopen, None, [*fields, status], **quiet)
+    blocks.load(reopen, None, [*fields, status, timeline], **quiet)
     gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
     model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
@@ -215,7 +244,7 @@ def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedC
         ],
     }
     links = [{"label": "Evaluate this clip", "url": evaluate_link([clip.path.stem])}]
-    if request.image is None:
+    if request.image is None and not (request.step_plan or request.switches):
         links.insert(0, {"label": "Open in Compare", "url": _compare_address(side, request)})
     return status | {"links": links}
 

@@ -1,0 +1,27 @@
+"""Steps and prompts chunk by chunk, as people write them on the page, in links and on the command line."""
+
+from models.types import PromptSwitch, RequestError
+
+EXAMPLE = "2: a blue star moving left on a navy background"
+
+
+def read_step_plan(text: str, name: str = "the step plan") -> tuple[int, ...]:
+    """`4,1,1` to numbers; empty for none. Raises RequestError for anything else."""
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isdigit() for part in parts):
+        raise RequestError(f"{name} {text[:80]!r} is no list of whole numbers; write it as 4,1,1,2")
+    return tuple(map(int, parts))
+
+
+def read_switch(text: str, cache: str = "keep", name: str = "the prompt switch") -> PromptSwitch:
+    """`2: a blue star ...` to a switch before chunk 2. Raises RequestError for anything else."""
+    chunk, colon, prompt = text.partition(":")
+    if not colon or not chunk.strip().isdigit():
+        raise RequestError(f"{name} {text[:80]!r} names no chunk; write CHUNK: PROMPT, as {EXAMPLE!r}")
+    return PromptSwitch(int(chunk), " ".join(prompt.split()), cache)
+
+
+def read_switches(text: str, cache: str = "keep") -> tuple[PromptSwitch, ...]:
+    """One switch a line (or between bars, as links have them), in the order of their chunks."""
+    lines = [line for line in text.replace("|", "\n").splitlines() if line.strip()]
+    return tuple(sorted((read_switch(line, cache) for line in lines), key=lambda switch: switch.chunk))
