@@ -9,8 +9,8 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from workbench.sweep_work import Item, Outcome, Setup, record_of
 
 STALE_SECONDS = 3600.0
 """A temporary file of this age belongs to nobody any more."""
-Run = Callable[[Iterator[Item], Setup, int], Iterator[Outcome]]
+Run = Callable[[Iterator[Item], Setup, int], Generator[Outcome, None, None]]
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,12 @@ class Sweep:
         items = {item.cell.key: item for item in work.items}
         with self._alone():
             self._clean()
-            for outcome in run(iter(work.items), self.setup, workers):
-                item = items[outcome.key]
-                self._keep(item, outcome, report)
-                if on_done:
-                    on_done(item, outcome)
+            with closing(run(iter(work.items), self.setup, workers)) as outcomes:
+                for outcome in outcomes:
+                    item = items[outcome.key]
+                    self._keep(item, outcome, report)
+                    if on_done:
+                        on_done(item, outcome)
         by_key = {cell.key: cell for cell in self.cells}
         report.failed += [(by_key[state.cell], state.reason) for state in work.failed]
         report.seconds = round(time.perf_counter() - began, 3)
