@@ -27,9 +27,10 @@ from eval.video import open_video
 from models import world
 from models.types import GenerationRequest, RequestError
 from workbench.evaluation import create_metrics
-from workbench.manifest import Manifest, manifest_path, read_manifest
+from workbench.manifest import manifest_path, read_manifest
 from workbench.store import Store
-from workbench.store.records import ClipFilter, GeneratedClip, Value
+from workbench.store.records import ClipFilter, Value
+from workbench.sweep_work import record_of
 
 BASELINE, ASD = "shapes-self-forcing", "shapes-asd"
 FIRST_STEPS = 4
@@ -310,14 +311,14 @@ def store_clips(store: Store, judged: Sequence[Judged], data_dir: Path) -> int:
 
     Returns how many were new. Clips whose file is gone are left out.
     """
-    here = store.value_table(ClipFilter(models=(BASELINE, ASD), metrics=("total",)))
+    here = store.value_table(ClipFilter(metrics=("total",)))
     known, count = set(here["clip"]), 0
     versions = dict(metric_versions())
     for row in judged:
         path = data_dir / "clips" / f"{row.clip}.mp4"
         if not row.clip or row.clip in known or not path.exists():
             continue
-        store.add_clip(record_of(read_manifest(manifest_path(path)), path))
+        store.add_clip(record_of(read_manifest(manifest_path(path)), row.clip))
         names = {**dict.fromkeys(row.values), **dict.fromkeys(row.reasons)}
         store.add_values(row.clip, {name: _stored(row, name, versions.get(name, "1")) for name in names})
         count += 1
@@ -326,29 +327,3 @@ def store_clips(store: Store, judged: Sequence[Judged], data_dir: Path) -> int:
 
 def _stored(row: Judged, name: str, version: str) -> Value:
     return Value(row.values.get(name), version, row.reasons.get(name, ""), tuple(row.curves.get(name, ())))
-
-
-def record_of(made: Manifest, path: Path) -> GeneratedClip:
-    """A clip of the data folder as the store keeps it."""
-    return GeneratedClip(
-        id=path.stem,
-        model=made.model,
-        family=made.family,
-        weights_digest=made.weights_digest,
-        steps=made.steps,
-        first_steps=made.first_steps if made.ffe else 0,
-        prompt=made.prompt,
-        seed=made.seed,
-        image_digest=made.image.sha256 if made.image else "",
-        frames=made.frames,
-        width=made.width,
-        height=made.height,
-        fps=made.fps,
-        guidance_scale=made.guidance_scale,
-        dtype=made.dtype,
-        path=f"clips/{path.name}",
-        seconds=made.seconds,
-        first_frame_seconds=made.first_frame_seconds,
-        forwards=made.forwards,
-        created_at=made.created,
-    )

@@ -13,11 +13,17 @@ from eval.paired import holm, sign_flip_p, swap_p
 from eval.stats import Interval, bootstrap_mean, paired_difference
 from workbench.ablation import BASELINE, REAL, REFERENCE, SECOND, Job, Judged, System, systems
 
-RESAMPLES = 10_000
-DISTANCE_RESAMPLES = 500
-DISTANCE_SWAPS = 4000
 SURE = 0.05
 FRECHET = "frechet"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often is drawn: for intervals of means and of distances, for p of differences of distances."""
+
+    means: int = 10_000
+    distances: int = 500
+    swaps: int = 4000
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,13 @@ class Difference:
     prompts: int
 
 
-def clip_table(judged: Sequence[Judged]) -> pd.DataFrame:
-    """One row a clip and number: system, model, steps, first_steps, prompt, seed, clip, metric, value."""
+def clip_table(jobs: Sequence[Job], judged: Mapping[str, Judged]) -> pd.DataFrame:
+    """One row a clip and number: system, model, steps, first_steps, prompt, seed, clip, metric, value. The real clips
+    that distances are measured from are not in it."""
+    shown = [judged[job.key] for job in jobs if (job.system.model, job.draw) != (REAL, REFERENCE)]
     rows = [
         (row.system, *_parts(row.system), row.prompt, row.seed, row.clip, name, value)
-        for row in judged
+        for row in shown
         for name, value in row.values.items()
     ]
     columns = ["system", "model", "steps", "first_steps", "prompt", "seed", "clip", "metric", "value"]
@@ -101,22 +109,24 @@ def _parts(name: str) -> tuple[str, int, int]:
     return model, int(steps), int(first)
 
 
-def build_report(jobs: Sequence[Job], judged: Mapping[str, Judged], **facts: Any) -> dict[str, Any]:
+def build_report(
+    jobs: Sequence[Job], judged: Mapping[str, Judged], effort: Effort = Effort(), **facts: Any
+) -> dict[str, Any]:
     """The whole table as JSON-ready data; `judged` by the key of its job, `facts` are told as they are."""
     rows = _by_row(jobs, judged)
     reference = _features(rows.pop((REAL, REFERENCE)))
     second = rows.pop((REAL, SECOND))
     plain = {name: clips for (name, _), clips in rows.items()}
-    table = [_row(System(REAL, 0), second, reference)]
+    table = [_row(System(REAL, 0), second, reference, effort)]
     tests: dict[tuple[str, str], dict[str, Any]] = {}
     for system in systems():
         if system.name not in plain:
             continue
         baseline = System(BASELINE, system.steps)
-        table.append(_row(system, plain[system.name], reference))
+        table.append(_row(system, plain[system.name], reference, effort))
         if system != baseline and baseline.name in plain:
             for column in COLUMNS:
-                found = _difference(column, plain[system.name], plain[baseline.name], reference)
+                found = _difference(column, plain[system.name], plain[baseline.name], reference, effort)
                 if found:
                     tests[system.name, column.name] = found
     _correct(tests)
@@ -135,8 +145,8 @@ def _by_row(jobs: Sequence[Job], judged: Mapping[str, Judged]) -> dict[tuple[str
     return rows
 
 
-def _row(system: System, clips: Sequence[Judged], reference: np.ndarray) -> dict[str, Any]:
-    cells = {column.name: asdict(cell) for column in COLUMNS if (cell := _cell(column, clips, reference))}
+def _row(system: System, clips: Sequence[Judged], reference: np.ndarray, effort: Effort) -> dict[str, Any]:
+    cells = {column.name: asdict(cell) for column in COLUMNS if (cell := _cell(column, clips, reference, effort))}
     made = [clip for clip in clips if clip.forwards]
     return {
         "system": system.name,
@@ -149,27 +159,29 @@ def _row(system: System, clips: Sequence[Judged], reference: np.ndarray) -> dict
     }
 
 
-def _cell(column: Column, clips: Sequence[Judged], reference: np.ndarray) -> Cell | None:
+def _cell(column: Column, clips: Sequence[Judged], reference: np.ndarray, effort: Effort) -> Cell | None:
     prompts = [clip.prompt for clip in clips]
     if column.name == FRECHET:
         if len(clips) < 3:
             return None
         features = _features(clips)
-        found = _distance_interval(lambda rows: frechet_distance(reference[rows], features[rows]), prompts)
+        found = _distance_interval(
+            lambda rows: frechet_distance(reference[rows], features[rows]), prompts, effort.distances
+        )
         return Cell(found.value, max(found.low, 0.0), found.high, len(clips), found.n, 0)
     known = [(clip.values[column.name], clip.prompt) for clip in clips if column.name in clip.values]
     if not known:
         return None
     values, clusters = zip(*known, strict=True)
-    found = bootstrap_mean(values, clusters, resamples=RESAMPLES)
+    found = bootstrap_mean(values, clusters, resamples=effort.means)
     return Cell(found.value, found.low, found.high, len(known), found.n, len(clips) - len(known))
 
 
 def _difference(
-    column: Column, clips: Sequence[Judged], others: Sequence[Judged], reference: np.ndarray
+    column: Column, clips: Sequence[Judged], others: Sequence[Judged], reference: np.ndarray, effort: Effort
 ) -> dict[str, Any] | None:
     if column.name == FRECHET:
-        return _distance_difference(clips, others, reference) if len(clips) > 2 else None
+        return _distance_difference(clips, others, reference, effort) if len(clips) > 2 else None
     both = [
         (one.values[column.name], other.values[column.name], one.prompt)
         for one, other in zip(clips, others, strict=True)
@@ -178,13 +190,15 @@ def _difference(
     if not both:
         return None
     first, second, prompts = (list(part) for part in zip(*both, strict=True))
-    found = paired_difference(first, second, prompts, resamples=RESAMPLES)
+    found = paired_difference(first, second, prompts, resamples=effort.means)
     frame = pd.DataFrame({"prompt": prompts, "difference": np.subtract(first, second)})
     p = sign_flip_p(frame.groupby("prompt", sort=True)["difference"].mean().to_numpy())
     return asdict(Difference(found.value, found.low, found.high, p, None, len(both), found.n))
 
 
-def _distance_difference(clips: Sequence[Judged], others: Sequence[Judged], reference: np.ndarray) -> dict[str, Any]:
+def _distance_difference(
+    clips: Sequence[Judged], others: Sequence[Judged], reference: np.ndarray, effort: Effort
+) -> dict[str, Any]:
     first, second, prompts = _features(clips), _features(others), [clip.prompt for clip in clips]
 
     def between(rows: np.ndarray) -> float:
@@ -197,12 +211,12 @@ def _distance_difference(clips: Sequence[Judged], others: Sequence[Judged], refe
         one, other = np.where(sides, second, first), np.where(sides, first, second)
         return frechet_distance(reference, one) - frechet_distance(reference, other)
 
-    found = _distance_interval(between, prompts)
-    p = swap_p(swapped, len(names), resamples=DISTANCE_SWAPS)
+    found = _distance_interval(between, prompts, effort.distances)
+    p = swap_p(swapped, len(names), resamples=effort.swaps)
     return asdict(Difference(found.value, found.low, found.high, p, None, len(clips), len(names)))
 
 
-def _distance_interval(measure: Callable[[np.ndarray], float], prompts: Sequence[str]) -> Interval:
+def _distance_interval(measure: Callable[[np.ndarray], float], prompts: Sequence[str], resamples: int) -> Interval:
     """Captions are drawn again with all their clips; a resample repeats clips and so lies a little too far out, which
     is taken off."""
     names, member = np.unique(prompts, return_inverse=True)
@@ -211,7 +225,7 @@ def _distance_interval(measure: Callable[[np.ndarray], float], prompts: Sequence
     value = measure(np.arange(len(prompts)))
     draws = [
         measure(np.concatenate([rows[k] for k in generator.integers(len(names), size=len(names))]))
-        for _ in range(DISTANCE_RESAMPLES)
+        for _ in range(resamples)
     ]
     low, high = np.quantile(draws, [0.025, 0.975]) - np.mean(draws) + value
     return Interval(value, float(low), float(high), len(names))

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         ablation.store_clips(store, list(judged.values()), options.data_dir)
     report = build_report(jobs, judged, **facts)
     folder = options.out or options.data_dir / "ablation"
-    files = write_files(report, clip_table([judged[job.key] for job in jobs]), folder)
+    files = write_files(report, clip_table(jobs, judged), folder)
     if options.json:
         say_json(report)
     else:
