@@ -26,6 +26,7 @@ from workbench.ui.live import live_app
 from workbench.ui.media import MediaTokens
 from workbench.ui.pages import PAGES
 from workbench.ui.selftest import BITS, BLOCK, FRAMES, coded_clip
+from workbench.ui.updates import holding
 
 PROMPT = EXAMPLE_PROMPTS[0]
 SIDES = [
@@ -276,3 +277,10 @@ def test_sides_refuse_unknown_keys():
 def test_recipe_difference_shows_only_what_differs():
     recipes = [{"model": "a", "steps": 1, "ffe": False}, {"model": "b", "steps": 1, "ffe": True}]
     assert recipe_difference(recipes) == [("model", ["a", "b"]), ("ffe", [False, True])]
+
+
+def test_updates_that_arrive_together_lose_nothing():
+    """Whichever of them the browser drops, the ones after it say the same."""
+    said = list(holding(iter([{"a": 1}, {"b": 2}, {"a": 3}]), {"end": True}))
+    assert said == [{"a": 1}, {"a": 1, "b": 2}, {"a": 3, "b": 2}, {"a": 3, "b": 2, "end": True}]
+    assert list(holding(iter([]), {"end": True})) == [{"end": True}]

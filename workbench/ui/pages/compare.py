@@ -32,6 +32,7 @@ from workbench.ui.context import (
 from workbench.ui.export_api import export_links
 from workbench.ui.links import compare_query, evaluate_link, generate_link, read_compare
 from workbench.ui.pages.header import page_header
+from workbench.ui.updates import PATIENT, holding
 
 FFE_CHOICES = [("off", 0), ("2 first steps", 2), ("3 first steps", 3), ("4 first steps", 4)]
 RECIPE_FIELDS = (
@@ -162,9 +163,10 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 recipes: {},
                 **busy,
             }
-            for parts in make_comparison(context, plan):
-                yield {component: parts[name] for name, component in outputs.items() if name in parts}
-            yield ready
+            changes = make_comparison(context, plan)
+            yield from holding(
+                ({**busy, **{outputs[n]: part for n, part in parts.items()}} for parts in changes), ready
+            )
         except Exception as error:
             yield {status: {"state": "error", "text": sentence(error)}, **ready}
 
@@ -184,7 +186,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     )
     opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
     clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
-    making = clicked.then(make, form, made, **MODEL_QUEUE, **quiet)
+    making = clicked.then(make, form, made, **MODEL_QUEUE, **PATIENT, **quiet)
     for event in (opening, making):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)

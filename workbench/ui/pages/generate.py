@@ -35,6 +35,7 @@ from workbench.ui.context import (
 )
 from workbench.ui.links import compare_link, evaluate_link, read_generate
 from workbench.ui.pages.header import page_header
+from workbench.ui.updates import PATIENT, holding
 
 TEXT, PICTURE = "Text", "Picture and text"
 NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
@@ -163,8 +164,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             request = replace(request, step_plan=steps_by_hand, switches=later)
             context.check_writable()
             yield {status: _running("Loading the model", 0), **busy}
-            yield from _clip_updates(context, name, request, player, status)
-            yield ready
+            clips = _clip_updates(context, name, request, player, status)
+            yield from holding(({**busy, **update} for update in clips), ready)
         except Exception as error:
             yield {status: {"state": "error", "text": sentence(error, upload)}, **ready}
 
@@ -183,7 +184,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     clicked = gr.on([run.click, prompt.submit], None, [keep, seed], seed, js=NEW_SEED, **quiet)
     waiting = clicked.then(None, None, [status, stop], js=STARTED, **quiet)
     waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
-    making = waiting.then(make, [*fields, source, picture], [player, status, run, stop], **MODEL_QUEUE, **quiet)
+    made = [player, status, run, stop]
+    making = waiting.then(make, [*fields, source, picture], made, **MODEL_QUEUE, **PATIENT, **quiet)
     making.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[making], queue=False, **quiet)
 

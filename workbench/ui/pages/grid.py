@@ -34,6 +34,7 @@ from workbench.ui.context import (
 from workbench.ui.export_api import export_links
 from workbench.ui.links import evaluate_link, generate_link
 from workbench.ui.pages.header import page_header
+from workbench.ui.updates import PATIENT, holding
 
 SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
 EMPTY = "Choose what goes along the axes and press “Make the grid”. Click a cell to see it beside the reference."
@@ -123,9 +124,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             context.check_writable()
             grid = grid_of(*values)
             yield {status: {"state": "running", "text": "Loading the models", "progress": 0}, **busy}
-            for parts in make_grid(context, grid):
-                yield {outputs[name]: value for name, value in parts.items()}
-            yield {link: grid_query(grid), **ready}
+            changes = make_grid(context, grid)
+            last = {link: grid_query(grid), **ready}
+            yield from holding(
+                ({**busy, **{outputs[n]: part for n, part in parts.items()}} for parts in changes), last
+            )
         except Exception as error:
             yield {status: {"state": "error", "text": sentence(error)}, **ready}
 
@@ -142,7 +145,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     opened = blocks.load(reopen, None, [*form, status, linked], **quiet)
     opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
     clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
-    making = clicked.then(make, form, made, **MODEL_QUEUE, **quiet)
+    making = clicked.then(make, form, made, **MODEL_QUEUE, **PATIENT, **quiet)
     for event in (opening, making):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
