@@ -61,7 +61,7 @@ def test_strangers_reach_nothing_but_the_door(app):
     assert answer.status_code == 303 and answer.headers["location"] == "/login?next=/"
     for path in ("/config", "/compare", "/api/v1/openapi.json", "/gradio_api/info", "/media/x"):
         assert client.get(path).status_code == 401, path
-    assert join(client, app, True).status_code == 401
+    assert join(client, app, MAKING[0]).status_code == 401
     assert client.get("/login").status_code == client.get("/vote").status_code == 200
     assert client.get("/api/v1/health").status_code == 200
 

@@ -149,7 +149,7 @@ def test_a_phone_shows_everything_without_sideways_scrolling(open_page):
 
 
 def test_generate_plays_chunks_while_later_ones_are_made(open_page):
-    page = open_page("/?frames=97&steps=4&ffe=0", "#generate")
+    page = open_page("/?frames=97&steps=4&ffe=0", PLAYER)
     page.wait_for_function("() => document.querySelector('#frames input').value === '97'")
     page.evaluate(
         f"""() => {{ window.seen = []; const player = document.querySelector('{PLAYER}').workbench;

@@ -40,8 +40,8 @@ from workbench.ui.updates import PATIENT, holding
 TEXT, PICTURE = "Text", "Picture and text"
 NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
 WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches, cache) => {
-  const changed = switches.trim().split('\\n').join('|');
-  const timeline = { plan: plan.trim(), switches: changed, cache: changed ? cache : '' };
+  const changed = (switches ?? '').trim().split('\\n').join('|');
+  const timeline = { plan: (plan ?? '').trim(), switches: changed, cache: changed ? cache : '' };
   const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed, ...timeline };
   import('/ui/js/link.js').then((link) => link.writeQuery(settings));
 }"""
