@@ -30,7 +30,7 @@ from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layer
 @dataclass(frozen=True)
 class SelfForcingConfig:
     roles: Roles = field(default_factory=Roles)
-    steps: int = 120
+    steps: int = 220
     batch: int = 11
     prompts: int = 2000
     critic_updates: int = 5

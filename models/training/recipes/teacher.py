@@ -48,7 +48,7 @@ class TeacherConfig:
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
     start: Path | None = None
-    steps: int = 6200
+    steps: int = 7400
     lr: float = 2.5e-3
     frame_batch: int = 128
     clip_batch: int = 8
