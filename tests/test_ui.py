@@ -81,7 +81,7 @@ def test_pages_have_no_footer_and_keep_no_history(url):
 
 def test_only_the_workbench_endpoints_are_public(client):
     named = set(client.view_api(return_format="dict")["named_endpoints"])
-    assert named == {"/models", "/generate", "/compare", "/evaluate"}
+    assert named == {"/models", "/generate", "/compare", "/evaluate", "/leaderboard"}
 
 
 def test_another_site_gets_no_access(url):
