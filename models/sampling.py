@@ -5,7 +5,8 @@ where noise comes from and in which step carries gradient.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from models.schedulers import StepPlan, add_noise, x0_from_flow
 from models.transformer import CausalVideoTransformer
 
 Draw = Callable[[int, int, tuple[int, ...]], Tensor]
+Observe = Callable[[int, int, Tensor], None]
 
 
 class ClipNoise:
@@ -54,6 +56,16 @@ class TextSwitch:
 CACHES = ("keep", "recache", "reset")
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """Makes `rollout` sample a many-step causal model: Euler down the flow of each chunk with uncond + scale * (cond -
+    uncond). `negative` (B, L, D) is the text of uncond, `cache` its own past."""
+
+    negative: Tensor
+    scale: float
+    cache: KVCache
+
+
 def denoise_chunk(
     model: CausalVideoTransformer,
     sigmas: tuple[float, ...],
@@ -63,20 +75,54 @@ def denoise_chunk(
     noise: Callable[[int], Tensor],
     *,
     gradient: bool = False,
+    source: Tensor | None = None,
+    observe: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Few-step sampling with fresh noise between steps (consistency-style, as in Self Forcing, arXiv 2506.08009).
 
-    `noise(step)` gives (B, t, C, H, W). With `gradient` the last step, and only it, carries gradient. Returns x0.
+    `noise(step)` gives (B, t, C, H, W). With `gradient` the last step, and only it, carries gradient. With `source`
+    (B, t, C, H, W) the chunk starts from that, noised to the first level, as in SDEdit (arXiv 2108.01073), instead of
+    from noise alone. `observe(step, x0)` sees the prediction of every step. Returns x0.
     """
-    noisy = noise(0)
+    noisy = noise(0) if source is None else add_noise(source, noise(0), sigmas[0])
     for step, sigma in enumerate(sigmas):
         with torch.set_grad_enabled(gradient and step == len(sigmas) - 1):
             timestep = torch.full((noisy.shape[0], 1), 1000 * sigma, device=noisy.device)
             flow = model(noisy, timestep, text, cache=cache, start_frame=start_frame)
             x0 = x0_from_flow(noisy, flow, sigma)
+        if observe:
+            observe(step, x0.detach())
         if step + 1 < len(sigmas):
             noisy = add_noise(x0, noise(step + 1), sigmas[step + 1])
     return x0
+
+
+@torch.no_grad()
+def flow_chunk(
+    model: CausalVideoTransformer,
+    sigmas: tuple[float, ...],
+    text: Tensor,
+    cache: KVCache,
+    start_frame: int,
+    noise: Tensor,
+    guidance: Guidance,
+    *,
+    source: Tensor | None = None,
+    observe: Callable[[int, Tensor], None] | None = None,
+) -> Tensor:
+    """Many-step Euler of one chunk from `noise` (B, t, C, H, W), with guidance unless its scale is 1. `source` and
+    `observe` as in `denoise_chunk`. Returns x0."""
+    x = noise if source is None else add_noise(source, noise, sigmas[0])
+    for step, (sigma, following) in enumerate(zip(sigmas, (*sigmas[1:], 0.0), strict=True)):
+        timestep = torch.full((x.shape[0], 1), 1000 * sigma, device=x.device)
+        flow = model(x, timestep, text, cache=cache, start_frame=start_frame)
+        if guidance.scale != 1:
+            free = model(x, timestep, guidance.negative, cache=guidance.cache, start_frame=start_frame)
+            flow = free + guidance.scale * (flow - free)
+        if observe:
+            observe(step, x0_from_flow(x, flow, sigma))
+        x = x + (following - sigma) * flow
+    return x
 
 
 @torch.no_grad()
@@ -118,34 +164,53 @@ def rollout(
     shape: tuple[int, int, int, int],
     *,
     given: Tensor | None = None,
+    source: Callable[[int, int], Tensor] | None = None,
     gradient: bool = False,
     switches: Mapping[int, TextSwitch] | None = None,
+    guidance: Guidance | None = None,
+    observe: Observe | None = None,
 ) -> Iterator[ChunkLatents]:
     """Generate chunk after chunk. `shape` is (B, C, H, W) of one latent frame; `draw(chunk, step, shape)` gives noise.
 
-    Chunks without noise levels are taken from `given` (B, t, C, H, W) in order. The clean pass of the last chunk is
-    left out: nothing follows it. `switches` change the prompt before the chunks they are filed under.
+    Chunks without noise levels are taken from `given` (B, t, C, H, W) in order. `source(start, length)` gives the
+    latent frames (B, length, C, H, W) of a video that every chunk starts from: it is asked for when a chunk's turn
+    comes, so the video may still be arriving. The clean pass of the last chunk is left out: nothing follows it.
+    `switches` change the prompt before the chunks they are filed under. `guidance` samples with many steps instead of
+    few. `observe(chunk, step, x0)` sees the prediction of every step.
     """
     batch, *frame = shape
     start, past = 0, []
+    pasts = [(cache, text)]
+    if guidance and guidance.scale != 1:
+        pasts.append((guidance.cache, guidance.negative))
     for index, (length, sigmas) in enumerate(zip(plan.chunks, plan.sigmas, strict=True)):
         size = (batch, length, *frame)
         if switches and index in switches:
-            switch_text(model, switches[index], past, cache, start)
             text = switches[index].text
-        if sigmas:
-            x0 = denoise_chunk(
-                model, sigmas, text, cache, start, lambda step, i=index, s=size: draw(i, step, s), gradient=gradient
-            )
+            pasts[0] = (cache, text)
+            for kept, words in pasts:
+                switch_text(model, replace(switches[index], text=words), past, kept, start)
+        start_from = source(start, length) if source else None
+        extra = {"source": start_from, "observe": partial(observe, index) if observe else None}
+        if not sigmas:
+            x0 = given[:, start : start + length] if start_from is None else start_from
+        elif guidance:
+            x0 = flow_chunk(model, sigmas, text, cache, start, draw(index, 0, size), guidance, **extra)
         else:
-            x0 = given[:, start : start + length]
+            noise = partial(_of_chunk, draw, index, size)
+            x0 = denoise_chunk(model, sigmas, text, cache, start, noise, gradient=gradient, **extra)
         last = index == len(plan.chunks) - 1
         if not last:
-            clean_pass(model, x0.detach(), text, cache, start)
+            for kept, words in pasts:
+                clean_pass(model, x0.detach(), words, kept, start)
         if switches:
             past.append((start, x0.detach()))
-        yield ChunkLatents(index, x0, sigmas, len(sigmas) + (not last))
+        yield ChunkLatents(index, x0, sigmas, (len(sigmas) + (not last)) * len(pasts))
         start += length
+
+
+def _of_chunk(draw: Draw, chunk: int, shape: tuple[int, ...], step: int) -> Tensor:
+    return draw(chunk, step, shape)
 
 
 @torch.no_grad()

@@ -56,7 +56,7 @@ def test_smoke_training_logs_finite_values_and_exports(chain, folder, name):
     assert (folder / name / "samples.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd", "shapes-clip"])
+@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd", "aad1", "shapes-clip"])
 def test_a_resumed_run_ends_bit_equal(chain, folder, name, tmp_path):
     row, config = RECIPES[name], smoke(name, folder)
     whole = row.build(config)

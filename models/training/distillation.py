@@ -76,9 +76,16 @@ def load_codec(folder: Path) -> Codec:
 
 
 def training_rollout(
-    model: CausalVideoTransformer, plan: StepPlan, text: Tensor, noise: ClipNoise, *, gradient: bool
+    model: CausalVideoTransformer,
+    plan: StepPlan,
+    text: Tensor,
+    noise: ClipNoise,
+    *,
+    gradient: bool,
+    given: Tensor | None = None,
 ) -> Tensor:
     """A full causal rollout of a batch (B, 13, C, h, w); with `gradient`, through the last step of every chunk.
+    `given` (B, 1, C, h, w) are the pictures that clips of an image-to-video plan start from.
 
     Two rollouts from one `noise` share it wherever their plans have a chunk and a step in common. Self Forcing's exit
     after step e is the plan whose chunks hold the first e noise levels of the list.
@@ -88,7 +95,8 @@ def training_rollout(
         return noise(chunk, step, size).to(text.device)
 
     cache = model.new_cache(*LATENT_SHAPE[2:])
-    chunks = rollout(model, plan, text, cache, draw, (len(text), *LATENT_SHAPE[1:]), gradient=gradient)
+    shape = (len(text), *LATENT_SHAPE[1:])
+    chunks = rollout(model, plan, text, cache, draw, shape, given=given, gradient=gradient)
     return torch.cat([chunk.latents for chunk in chunks], 1)
 
 
@@ -106,18 +114,20 @@ def distribution_matching(
     fake_score: CausalVideoTransformer,
     guidance_scale: float,
     seed: StepSeed,
+    chunks: tuple[int, ...] | None = None,
 ) -> Tensor:
     """The DMD gradient at generated clips `x` (B, T, C, H, W): both scores look at one noising of the whole clip.
 
-    `guidance_scale` is in the convention uncond + s * (cond - uncond); Self Forcing's additive 3 is 4 here.
+    `guidance_scale` is in the convention uncond + s * (cond - uncond); Self Forcing's additive 3 is 4 here. `chunks`
+    makes both scores chunk-causal; by default they attend in both directions.
     """
     x = x.detach()
     sigma = score_sigma(len(x), seed)
     noisy = noisy_pair(x, torch.randn(x.shape, generator=seed.torch), sigma)
     time, level = 1000 * sigma, sigma[:, None, None, None, None]
-    fake = x0_from_flow(noisy, fake_score(noisy, time, text), level)
-    cond = teacher(noisy, time, text)
-    free = teacher(noisy, time, none.expand(len(x), -1, -1))
+    fake = x0_from_flow(noisy, fake_score(noisy, time, text, chunks=chunks), level)
+    cond = teacher(noisy, time, text, chunks=chunks)
+    free = teacher(noisy, time, none.expand(len(x), -1, -1), chunks=chunks)
     real = x0_from_flow(noisy, free + guidance_scale * (cond - free), level)
     return dmd_gradient(x, real, fake)
 
@@ -145,11 +155,12 @@ def critic_step(
     text: Tensor,
     seed: StepSeed,
     lr: float,
+    chunks: tuple[int, ...] | None = None,
 ) -> float:
     """One flow-matching update of the fake score on generated clips; returns the loss."""
     sigma = score_sigma(len(clips), seed)
     noise = torch.randn(clips.shape, generator=seed.torch)
-    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text)
+    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text, chunks=chunks)
     loss = flow_matching_loss(flow, clips, noise)
     optimize(loss, optimizer, lr=lr, clip=10.0)
     return float(loss.detach())
@@ -157,14 +168,18 @@ def critic_step(
 
 @torch.no_grad()
 def rollout_sheet(
-    model: CausalVideoTransformer, codec: Codec, prompts: Prompts, steps: tuple[int, ...] = (1, 4)
+    model: CausalVideoTransformer,
+    codec: Codec,
+    words: Tensor,
+    steps: tuple[int, ...] = (1, 4),
+    given: Tensor | None = None,
 ) -> np.ndarray:
-    """Rows of clips for the first prompts at each step count, same noise."""
+    """Rows of clips for `words` (B, L, D) at each step count, same noise; image-to-video with `given`."""
     rows = []
     for count in steps:
-        plan = StepPlan.uniform(CHUNKS, count)
+        plan = StepPlan.uniform(CHUNKS, count, given=int(given is not None))
         noise = ClipNoise(StepSeed.at(0, 0).torch)
-        latents = training_rollout(model, plan, prompts.embeddings[:8], noise, gradient=False)
+        latents = training_rollout(model, plan, words, noise, gradient=False, given=given)
         rows.append(np.stack([codec.decode(z[None]) for z in latents]))
     sheets = [contact_sheet(clips, lambda n: range(0, n, 12)) for clips in rows]
     return np.concatenate(sheets, 1)

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.training.distillation import Roles
 from models.training.loop import Recipe
+from models.training.recipes.aad1 import AAD1Config, AAD1Recipe
 from models.training.recipes.asd import ASDConfig, ASDRecipe
 from models.training.recipes.autoencoder import AutoencoderConfig, AutoencoderRecipe
+from models.training.recipes.causal_teacher import CausalTeacherConfig, CausalTeacherRecipe
+from models.training.recipes.causvid import CausVidRecipe
 from models.training.recipes.ode_init import OdeInitConfig, OdeInitRecipe
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
 from models.training.recipes.shapes_clip import ShapesClipConfig, ShapesClipRecipe
@@ -25,6 +29,22 @@ class RecipeRow:
 
 _POOLS = Path("runs/smoke-pools")
 _FEW = {"steps": 6, "batch": 2}
+_SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "compile": False, **_FEW}
+
+# what starts from the baseline; its critic starts anew, so the generator waits for it longer
+_LATER = {"roles": Roles(generator=Path("assets/shapes-self-forcing")), "warmup": 10}
+_COMPONENTS = {"steps": 60, **_LATER}
+_PICTURES = {
+    "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
+    "sampler_steps": 1,
+    "image": True,
+    "batch": 8,
+}
+_CAUSAL = {
+    "roles": Roles(teacher=Path("runs/causal-teacher/export/causal_teacher")),
+    "causal_scores": True,
+}
+_CAUSVID = {"steps": 160, "batch": 8}
 
 RECIPES: dict[str, RecipeRow] = {
     "autoencoder": RecipeRow(
@@ -54,6 +74,7 @@ RECIPES: dict[str, RecipeRow] = {
         OdeInitRecipe,
         {
             "shapes": OdeInitConfig(),
+            "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
         "CausVid (arXiv 2412.07772)",
@@ -62,17 +83,53 @@ RECIPES: dict[str, RecipeRow] = {
         SelfForcingRecipe,
         {
             "shapes": SelfForcingConfig(),
-            "smoke": SelfForcingConfig(prompts=8, critic_updates=2, compile=False, **_FEW),
+            "one-step": SelfForcingConfig(steps=80, sampler_steps=1, **_LATER),
+            "two-step": SelfForcingConfig(steps=80, sampler_steps=2, **_LATER),
+            "aad1-warmup": SelfForcingConfig(steps=60, **_PICTURES),
+            "aad1-dmd": SelfForcingConfig(steps=150, **_PICTURES),
+            "smoke": SelfForcingConfig(**_SMALL),
         },
         "Self Forcing (arXiv 2506.08009)",
+    ),
+    "causal-teacher": RecipeRow(
+        CausalTeacherRecipe,
+        {
+            "shapes": CausalTeacherConfig(),
+            "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
+        },
+        "Diffusion Forcing (arXiv 2407.01392)",
+    ),
+    "causvid": RecipeRow(
+        CausVidRecipe,
+        {
+            "shapes": SelfForcingConfig(**_CAUSVID),
+            "causal-teacher": SelfForcingConfig(**_CAUSVID, **_CAUSAL),
+            "smoke": SelfForcingConfig(**_SMALL),
+        },
+        "CausVid (arXiv 2412.07772)",
     ),
     "asd": RecipeRow(
         ASDRecipe,
         {
             "shapes": ASDConfig(),
-            "smoke": ASDConfig(prompts=8, critic_updates=2, taps=(0, 1), compile=False, **_FEW),
+            "components": ASDConfig(**_COMPONENTS),
+            "dmd-only": ASDConfig(alpha=0.0, **_COMPONENTS),
+            "real": ASDConfig(positive="real", **_COMPONENTS),
+            "both": ASDConfig(positive="both", **_COMPONENTS),
+            "no-dmd": ASDConfig(matching=False, **_COMPONENTS),
+            "smoke": ASDConfig(taps=(0, 1), **_SMALL),
         },
         "Adversarial Self-Distillation (arXiv 2511.01419)",
+    ),
+    "aad1": RecipeRow(
+        AAD1Recipe,
+        {
+            "shapes": AAD1Config(),
+            "causal": AAD1Config(causal=True),
+            "per-frame": AAD1Config(per_frame=True),
+            "smoke": AAD1Config(warmup=2, taps=(0, 1), clip_pool=4, pools=_POOLS, compile=False, **_FEW),
+        },
+        "AAD-1 (arXiv 2606.03972)",
     ),
     "shapes-clip": RecipeRow(
         ShapesClipRecipe,

@@ -16,13 +16,14 @@ apart.
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.sampling import ClipNoise
 from models.schedulers import StepPlan
 from models.training.discriminator import VideoDiscriminator
-from models.training.distillation import CHUNKS, distribution_matching, score_sigma, training_rollout
+from models.training.distillation import CHUNKS, score_sigma, training_rollout
 from models.training.loop import StepSeed, adamw, optimize
 from models.training.losses import finite_difference_penalty, noisy_pair, relativistic_loss
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
@@ -32,7 +33,14 @@ LONGEST = 4
 
 @dataclass(frozen=True)
 class ASDConfig(SelfForcingConfig):
+    """`positive`: what an n-step clip should pass for: "self" (ASD: n + 1 steps), "real" (real clips of the same
+    prompts, as One-Forcing, arXiv 2605.23458) or "both" by turns. `alpha` 0 leaves distribution matching alone,
+    `matching` False the discriminator.
+    """
+
     batch: int = 7
+    positive: str = "self"
+    matching: bool = True
     alpha: float = 30.0
     ratio: float = 0.3
     head_lr: float = 1e-3
@@ -46,7 +54,8 @@ class ASDConfig(SelfForcingConfig):
 
 
 class ASDRecipe(SelfForcingRecipe):
-    """Self Forcing's roles and a discriminator with one logit per pair (n, n + 1)."""
+    """Self Forcing's roles and a discriminator with one logit per pair: 1 to 3 are (n, n + 1 steps), and, where real
+    clips take part, 4 to 7 are (n, real)."""
 
     config: ASDConfig
 
@@ -54,36 +63,58 @@ class ASDRecipe(SelfForcingRecipe):
         super().__init__(config)
         model = self.fake_score.config
         width = model.num_attention_heads * model.attention_head_dim
-        self.discriminator = VideoDiscriminator(width, model.num_attention_heads, config.taps, LONGEST - 1)
+        pairs = LONGEST - 1 if config.positive == "self" else 2 * LONGEST - 1
+        if config.positive != "self":
+            self.clips = self.real_clips()
+        self.discriminator = VideoDiscriminator(width, model.num_attention_heads, config.taps, pairs)
         self.modules["discriminator"] = self.discriminator
         self.optimizers["discriminator"] = adamw([self.discriminator], lr=config.head_lr, betas=(0.0, 0.99))
-        self.won = torch.full((LONGEST - 1,), 0.5)
+        self.won = torch.full((pairs,), 0.5)
         self.read: list[tuple[int, list[Tensor]]] = []
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
-        text = self.prompts.batch(seed.numpy, self.config.batch)
+        text, x0 = self.draw(seed.numpy)
         n = int(seed.numpy.integers(1, LONGEST + 1))
         noise = ClipNoise(seed.torch)
         clips = training_rollout(self.generator, self.plans[n], text, noise, gradient=True)
-        gradient = distribution_matching(
-            clips, text, self.prompts.none, self.teacher, self.fake_score, self.config.guidance_scale, seed
-        )
-        logs = {f"dmd/n{n}": float(gradient.square().mean().sqrt())}
+        gradient = self.matching_gradient(clips, text, seed) if self.config.matching else torch.zeros_like(clips)
+        logs = {f"dmd/n{n}": float(gradient.square().mean().sqrt())} if self.config.matching else {}
         gradient = gradient / gradient.numel()
-        if n < LONGEST:
-            better = training_rollout(self.generator, self.plans[n + 1], text, noise, gradient=False)
-            logs |= self.update_discriminator(clips.detach(), better, text, n, seed)
-            adversarial = self.adversarial_gradient(clips.detach(), better, text, n, seed)
-            alpha = self.weight(gradient, adversarial, self.trust(n))
-            logs |= {f"alpha/n{n}": alpha, f"ratio/n{n}": alpha * float(adversarial.norm() / gradient.norm())}
+        pair = self.pair(n, seed.numpy)
+        if pair:
+            better = x0
+            if pair < LONGEST:
+                better = training_rollout(self.generator, self.plans[n + 1], text, noise, gradient=False)
+            logs |= self.update_discriminator(clips.detach(), better, text, pair, seed)
+            adversarial = self.adversarial_gradient(clips.detach(), better, text, pair, seed)
+            alpha = self.config.alpha
+            if self.config.matching:
+                alpha = self.weight(gradient, adversarial, self.trust(pair))
+                logs[f"ratio/{_label(pair)}"] = alpha * float(adversarial.norm() / gradient.norm())
+            logs[f"alpha/{_label(pair)}"] = alpha
             gradient = gradient + alpha * adversarial
-        if step >= self.config.warmup:
+        if step >= self.config.warmup and (pair or self.config.matching):
             self.update_generator(clips, gradient)
         return logs | self.update_critic(clips, text, seed)
 
-    def trust(self, n: int) -> float:
-        """How much the generator follows D_n, 0 to 1: 0 while it tells no more than half of fresh pairs right."""
-        return max(0.0, 2 * float(self.won[n - 1]) - 1)
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor | None]:
+        """Prompts, and real clips of them (B, T, C, H, W) where they are needed."""
+        if self.clips is None:
+            return self.prompts.batch(rng, self.config.batch), None
+        x0, captions = self.clips.batch(rng, self.config.batch)
+        return self.text.embed(captions), x0
+
+    def pair(self, n: int, rng: np.random.Generator) -> int | None:
+        """Which pair an n-step clip is judged in now; None where distribution matching is alone."""
+        kinds = {"self": [n] if n < LONGEST else [], "real": [LONGEST - 1 + n]}
+        fit = [p for kind, pairs in kinds.items() if self.config.positive in (kind, "both") for p in pairs]
+        if not fit or not self.config.alpha:
+            return None
+        return fit[0] if len(fit) == 1 else int(rng.choice(fit))
+
+    def trust(self, pair: int) -> float:
+        """How much the generator follows a pair's head: 0 while it tells half of fresh pairs right or less."""
+        return max(0.0, 2 * float(self.won[pair - 1]) - 1)
 
     def weight(self, matching: Tensor, adversarial: Tensor, trust: float) -> float:
         """alpha for this iteration: the paper's 30, or less where the adversarial gradient would exceed `ratio` times
@@ -97,17 +128,17 @@ class ASDRecipe(SelfForcingRecipe):
         """The step lists that are used at inference, for n = 1 .. 4."""
         return {n: StepPlan.uniform(CHUNKS, n) for n in range(1, LONGEST + 1)}
 
-    def logits(self, clips: Tensor, sigma: Tensor, noise: Tensor, text: Tensor, n: int) -> Tensor:
-        """D_n of noised clips (B,)."""
+    def logits(self, clips: Tensor, sigma: Tensor, noise: Tensor, text: Tensor, pair: int) -> Tensor:
+        """The pair's logit of noised clips (B,)."""
         noisy = noisy_pair(clips, noise, sigma)
         _, hidden = self.fake_score(noisy, 1000 * sigma, text, taps=self.discriminator.taps)
-        return self.discriminator(hidden)[:, n - 1]
+        return self.discriminator(hidden)[:, pair - 1]
 
     def update_discriminator(
-        self, worse: Tensor, better: Tensor, text: Tensor, n: int, seed: StepSeed
+        self, worse: Tensor, better: Tensor, text: Tensor, pair: int, seed: StepSeed
     ) -> dict[str, float]:
-        """Judge a fresh pair of batches, worse = n steps, better = n + 1 steps; then update the heads on it and on
-        features of earlier ones. One trunk pass reads all four versions."""
+        """Judge a fresh pair of batches, worse = n steps, better = n + 1 steps or real; then update the heads on it
+        and on features of earlier ones. One trunk pass reads all four versions."""
         config, count = self.config, len(worse)
         sigma = score_sigma(count, seed, config.head_shift)
         noisy = noisy_pair(
@@ -121,23 +152,23 @@ class ASDRecipe(SelfForcingRecipe):
             _, hidden = self.fake_score(
                 states, 1000 * sigma.repeat(4), text.repeat(4, 1, 1), taps=self.discriminator.taps
             )
-            real, fake, *_ = self.discriminator(hidden)[:, n - 1].split(count)
+            real, fake, *_ = self.discriminator(hidden)[:, pair - 1].split(count)
             gap = real - fake
         won = (gap > 0).float().mean()
-        self.won[n - 1] = torch.lerp(won, self.won[n - 1], config.trust_memory)
-        self.read = [*self.read, (n, hidden)][-config.head_replay :]
+        self.won[pair - 1] = torch.lerp(won, self.won[pair - 1], config.trust_memory)
+        self.read = [*self.read, (pair, hidden)][-config.head_replay :]
         chosen = [len(self.read) - 1, *seed.numpy.integers(len(self.read), size=config.head_updates - 1)]
         penalties = [self._learn(*self.read[i]) for i in chosen]
         return {
-            f"gap/n{n}": float(gap.mean()),
-            f"won/n{n}": float(won),
-            f"trust/n{n}": self.trust(n),
+            f"gap/{_label(pair)}": float(gap.mean()),
+            f"won/{_label(pair)}": float(won),
+            f"trust/{_label(pair)}": self.trust(pair),
             "penalty": sum(penalties) / len(penalties),
         }
 
-    def _learn(self, n: int, hidden: list[Tensor]) -> float:
+    def _learn(self, pair: int, hidden: list[Tensor]) -> float:
         """One update of the heads on the features of one iteration; returns the penalty."""
-        logits = self.discriminator(hidden)[:, n - 1]
+        logits = self.discriminator(hidden)[:, pair - 1]
         real, fake, near_real, near_fake = logits.chunk(4)
         penalty = finite_difference_penalty(real, near_real) + finite_difference_penalty(fake, near_fake)
         loss = relativistic_loss(real, fake) + 0.5 * self.config.penalty * penalty
@@ -161,15 +192,19 @@ class ASDRecipe(SelfForcingRecipe):
         self.won = memory.get("won", self.won)
         super().recall({key: memory[key] for key in memory if key.startswith(("clips", "text"))})
 
-    def adversarial_gradient(self, worse: Tensor, better: Tensor, text: Tensor, n: int, seed: StepSeed) -> Tensor:
+    def adversarial_gradient(self, worse: Tensor, better: Tensor, text: Tensor, pair: int, seed: StepSeed) -> Tensor:
         """Gradient of the generator's side of the relativistic loss with respect to its clips (B, T, C, H, W)."""
         sigma = score_sigma(len(worse), seed, self.config.head_shift)
         noise = torch.randn(worse.shape, generator=seed.torch)
         with torch.no_grad():
-            real = self.logits(better, sigma, noise, text, n)
+            real = self.logits(better, sigma, noise, text, pair)
         self.fake_score.requires_grad_(False)
         clips = worse.requires_grad_(True)
-        loss = relativistic_loss(self.logits(clips, sigma, noise, text, n), real)
+        loss = relativistic_loss(self.logits(clips, sigma, noise, text, pair), real)
         (gradient,) = torch.autograd.grad(loss, clips)
         self.fake_score.requires_grad_(True)
         return gradient
+
+
+def _label(pair: int) -> str:
+    return f"n{pair}" if pair < LONGEST else f"real{pair - LONGEST + 1}"

@@ -33,6 +33,9 @@ from models.training.losses import ode_regression_loss
 
 @dataclass(frozen=True)
 class OdeInitConfig:
+    """`one_step` restricts the levels to those of a one-step student, pure noise and clean, after a clean first chunk:
+    stage one of AAD-1 (arXiv 2606.03972)."""
+
     roles: Roles = field(default_factory=lambda: Roles(generator=Roles.teacher))
     pools: Path = Path("runs/pools")
     trajectories: int = 192
@@ -42,6 +45,7 @@ class OdeInitConfig:
     batch: int = 8
     lr: float = 3e-4
     ema: float = 0.98
+    one_step: bool = False
     compile: bool = True
 
 
@@ -89,6 +93,9 @@ class OdeInitRecipe(Recipe):
         rows = torch.tensor(seed.numpy.integers(config.trajectories, size=config.batch))
         states = self.trajectories[rows].float()
         level = torch.tensor(seed.numpy.integers(5, size=(config.batch, len(CHUNKS))))
+        if config.one_step:
+            level = torch.where(level < 3, 0, 4)
+            level[:, 0] = 4
         level = level.repeat_interleave(torch.tensor(CHUNKS), 1)
         noisy = states[torch.arange(config.batch)[:, None], level, torch.arange(LATENT_SHAPE[0])[None]]
         sigma = self.sigmas[level]
@@ -100,4 +107,4 @@ class OdeInitRecipe(Recipe):
         return {"loss": float(loss.detach()), "grad_norm": norm}
 
     def sample_sheet(self) -> np.ndarray:
-        return rollout_sheet(self.model, self.codec, self.prompts)
+        return rollout_sheet(self.model, self.codec, self.prompts.embeddings[:8])

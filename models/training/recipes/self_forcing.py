@@ -5,12 +5,15 @@ critic five times on the clips of the last few iterations.
 """
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.sampling import ClipNoise
 from models.schedulers import StepPlan
+from models.training.data import LatentPool, latent_pool
 from models.training.distillation import (
     CHUNKS,
     Prompts,
@@ -25,14 +28,25 @@ from models.training.distillation import (
     training_rollout,
 )
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers
+from models.world import FRAMES
 
 
 @dataclass(frozen=True)
 class SelfForcingConfig:
+    """`sampler_steps`: the step count it trains for, each chunk leaving after one of them at random. `image`: clips
+    start from the first frame of a real one and the student makes the rest. `causal_scores`: teacher and fake score
+    see the past only. `clip_pool` real clips are read by the recipes that need any.
+    """
+
     roles: Roles = field(default_factory=Roles)
+    pools: Path = Path("runs/pools")
+    clip_pool: int = 6000
     steps: int = 220
     batch: int = 11
     prompts: int = 2000
+    sampler_steps: int = 4
+    image: bool = False
+    causal_scores: bool = False
     critic_updates: int = 5
     replay: int = 3
     lr: float = 1e-4
@@ -57,7 +71,10 @@ class SelfForcingRecipe(Recipe):
             compile_layers(self.teacher.blocks)
             compile_layers(self.fake_score.blocks)
         self.codec = load_codec(config.roles.autoencoder)
-        self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.prompts, seed=31)
+        self.text = load_text_encoder(config.roles.text_encoder)
+        self.prompts = Prompts.sample(self.text, config.prompts, seed=31)
+        self.clips = self.real_clips() if config.image else None
+        self.score_chunks = CHUNKS if config.causal_scores else None
         self.replay = Replay(config.replay, [])
         self.modules = {"generator": self.generator, "fake_score": self.fake_score}
         self.optimizers = {
@@ -67,22 +84,43 @@ class SelfForcingRecipe(Recipe):
         self.averages = {"generator": Average(self.generator, config.ema, start=10)}
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
-        text = self.prompts.batch(seed.numpy, self.config.batch)
-        exit_step = int(seed.numpy.integers(4)) + 1
-        plan = prefix_plan(exit_step)
-        clips = training_rollout(self.generator, plan, text, ClipNoise(seed.torch), gradient=True)
-        gradient = distribution_matching(
-            clips, text, self.prompts.none, self.teacher, self.fake_score, self.config.guidance_scale, seed
-        )
+        clips, text, label = self.generate(seed)
+        gradient = self.matching_gradient(clips, text, seed)
         # the critic learns a little before the generator first follows it
         if step >= self.config.warmup:
             self.update_generator(clips, gradient / gradient.numel())
-        return {
-            f"dmd/exit{exit_step}": float(gradient.square().mean().sqrt()),
-            **self.update_critic(clips, text, seed),
-        }
+        return {f"dmd/{label}": float(gradient.square().mean().sqrt()), **self.update_critic(clips, text, seed)}
 
-    def update_generator(self, clips: torch.Tensor, gradient: torch.Tensor) -> float:
+    def generate(self, seed: StepSeed) -> tuple[Tensor, Tensor, str]:
+        """Clips (B, T, C, H, W) that carry gradient, their prompts (B, L, D), and what kind of clips they are."""
+        text, given = self.conditions(seed.numpy)
+        exit_step = int(seed.numpy.integers(self.config.sampler_steps)) + 1
+        plan = prefix_plan(exit_step, self.config.sampler_steps, given=int(self.config.image))
+        noise = ClipNoise(seed.torch)
+        clips = training_rollout(self.generator, plan, text, noise, gradient=True, given=given)
+        return clips, text, f"exit{exit_step}"
+
+    def conditions(self, rng: np.random.Generator) -> tuple[Tensor, Tensor | None]:
+        """A batch of prompts, and the pictures (B, 1, C, H, W) to start from in image-to-video."""
+        if self.clips is None:
+            return self.prompts.batch(rng, self.config.batch), None
+        x0, captions = self.clips.batch(rng, self.config.batch)
+        return self.text.embed(captions), x0[:, :1]
+
+    def matching_gradient(self, clips: Tensor, text: Tensor, seed: StepSeed) -> Tensor:
+        """The distribution-matching gradient at clips (B, T, C, H, W)."""
+        return distribution_matching(
+            clips,
+            text,
+            self.prompts.none,
+            self.teacher,
+            self.fake_score,
+            self.config.guidance_scale,
+            seed,
+            self.score_chunks,
+        )
+
+    def update_generator(self, clips: Tensor, gradient: Tensor) -> float:
         """One step along `gradient`, the loss gradient at the clips (B, T, C, H, W)."""
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
@@ -91,31 +129,37 @@ class SelfForcingRecipe(Recipe):
         optimizer.step()
         return float(norm)
 
-    def update_critic(self, clips: torch.Tensor, text: torch.Tensor, seed: StepSeed) -> dict[str, float]:
+    def update_critic(self, clips: Tensor, text: Tensor, seed: StepSeed) -> dict[str, float]:
         self.replay.add(clips, text)
+        optimizer, lr = self.optimizers["fake_score"], self.config.critic_lr
         losses = []
         for _ in range(self.config.critic_updates):
             batch = self.replay.batch(seed.numpy, self.config.batch)
-            losses.append(
-                critic_step(self.fake_score, self.optimizers["fake_score"], *batch, seed, self.config.critic_lr)
-            )
+            losses.append(critic_step(self.fake_score, optimizer, *batch, seed, lr, self.score_chunks))
         return {"critic_loss": float(np.mean(losses))}
 
-    def memory(self) -> dict[str, torch.Tensor]:
+    def real_clips(self) -> LatentPool:
+        return latent_pool(self.codec, self.config.clip_pool, frames=FRAMES, seed=12, folder=self.config.pools)
+
+    def memory(self) -> dict[str, Tensor]:
         return {
             f"{name}{i}": part
             for i, pair in enumerate(self.replay.clips)
             for name, part in zip(("clips", "text"), pair, strict=True)
         }
 
-    def recall(self, memory: dict[str, torch.Tensor]) -> None:
+    def recall(self, memory: dict[str, Tensor]) -> None:
         self.replay.clips = [(memory[f"clips{i}"], memory[f"text{i}"]) for i in range(len(memory) // 2)]
 
     def sample_sheet(self) -> np.ndarray:
-        return rollout_sheet(self.generator, self.codec, self.prompts)
+        steps = tuple(sorted({1, self.config.sampler_steps}))
+        if self.clips is None:
+            return rollout_sheet(self.generator, self.codec, self.prompts.embeddings[:8], steps)
+        text = self.text.embed(self.clips.captions[:8])
+        return rollout_sheet(self.generator, self.codec, text, steps, self.clips.latents[:8, :1].float())
 
 
-def prefix_plan(exit_step: int) -> StepPlan:
-    """Self Forcing's random exit: every chunk stops after the first `exit_step` of the four noise levels."""
-    plan = StepPlan.uniform(CHUNKS, 4)
+def prefix_plan(exit_step: int, steps: int = 4, *, given: int = 0) -> StepPlan:
+    """Self Forcing's random exit: every chunk stops after the first `exit_step` of `steps` noise levels."""
+    plan = StepPlan.uniform(CHUNKS, steps, given=given)
     return replace(plan, sigmas=tuple(sigmas[:exit_step] for sigmas in plan.sigmas))
