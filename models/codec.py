@@ -36,6 +36,18 @@ class Codec:
         """(T, H, W, 3) uint8 RGB with T = 4k + 1 to latents (1, k + 1, C, H/8, W/8)."""
         return self.normalize(self.autoencoder.encode(self._to_model(frames)).latent_dist.mode().transpose(1, 2))
 
+    def encode_run(self, frames: np.ndarray, start: int, length: int) -> Tensor:
+        """Latent frames `start` to `start + length` of a video (T, H, W, 3): (1, length, C, h, w).
+
+        Only the frames they cover are encoded, after the one before them. Past its end the last frame stands still.
+        Equal to a slice of `encode` of the whole where latent frames do not depend on one another, as in the shapes
+        autoencoder; a Wan autoencoder sees less of the past here.
+        """
+        first = max(0, TEMPORAL * (start - 1))
+        ticks = np.arange(first, TEMPORAL * (start + length - 1) + 1)
+        latents = self.encode(frames[np.minimum(ticks, len(frames) - 1)])
+        return latents[:, -length:]
+
     def normalize(self, latents: Tensor) -> Tensor:
         return (latents - self.mean.to(latents)) / self.std.to(latents)
 

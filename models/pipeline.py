@@ -2,21 +2,25 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
-from models.sampling import CACHES, ChunkLatents, ClipNoise, TextSwitch, rollout, sample_flow
+from models.kv_cache import KVCache
+from models.sampling import CACHES, ChunkLatents, ClipNoise, Guidance, TextSwitch, rollout, sample_flow
 from models.schedulers import StepPlan, step_sigmas
 from models.specs import ModelSpec
 from models.text_encoder import ShapesTextEncoder, TextEncoder
 from models.transformer import CausalVideoTransformer
 from models.types import Chunk, GenerationRequest, GenerationResult, RequestError
+from models.video_input import fit_frames, fit_image, fitted_length
+from models.video_input import notices as video_notices
 from models.world import parse_prompt, unknown_words
 
 MAX_PROMPT = 1000
@@ -46,32 +50,43 @@ class VideoPipeline:
     def stream(self, request: GenerationRequest, *, generator: torch.Generator | None = None) -> Iterator[Chunk]:
         """Yield the frames of each chunk as soon as they exist; together they are exactly `request.frames` frames."""
         self.check(request)
+        request = self.fit(request)
         began = time.perf_counter()
         noise = ClipNoise(generator or torch.Generator().manual_seed(request.seed))
         latents = self._causal(request, noise) if self.spec.causal else self._whole(request, noise)
-        finished: list[ChunkLatents] = []
+        newest: ChunkLatents | None = None
 
         def runs() -> Iterator[Tensor]:
-            for chunk in latents:
-                finished.append(chunk)
-                yield chunk.latents
+            nonlocal newest
+            for newest in latents:
+                yield newest.latents
 
         made, total = 0, len(chunk_layout_for(self.spec, request.frames, shown=True))
         for index, frames in enumerate(self.codec.stream_decode(runs())):
             kept = frames[: request.frames - made]
             made += len(kept)
-            chunk = finished[index]
+            chunk = newest
             yield Chunk(index, total, kept, chunk.sigmas, chunk.forwards, time.perf_counter() - began)
             if made == request.frames:
                 return
 
+    def fit(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with its video, if any, at the model's rate, size and at most the asked number of frames."""
+        if request.video is None:
+            return request
+        fitted = np.stack(list(fit_frames(request.video, request.video_fps, self.spec, request.frames)))
+        return replace(request, video=fitted, video_fps=float(self.spec.fps), frames=len(fitted))
+
     def plan(self, request: GenerationRequest) -> StepPlan:
-        """Noise levels for each chunk of a causal model, First-Frame Enhancement included."""
+        """Noise levels for each chunk of a causal model, First-Frame Enhancement and a video's strength included."""
         given = 1 if request.image is not None else 0
         if request.step_plan:
-            return StepPlan.by_hand(self._layout(request), request.step_plan, self.spec.shift, given=given)
-        plan = StepPlan.uniform(self._layout(request), request.steps, self.spec.shift, given=given)
-        return plan.enhance_first(request.first_steps, self.spec.shift) if request.ffe else plan
+            plan = StepPlan.by_hand(self._layout(request), request.step_plan, self.spec.shift, given=given)
+        else:
+            plan = StepPlan.uniform(self._layout(request), request.steps, self.spec.shift, given=given)
+            if request.ffe and self.spec.few_step:
+                plan = plan.enhance_first(request.first_steps, self.spec.shift)
+        return plan if request.video is None else plan.start_at(request.strength)
 
     def _layout(self, request: GenerationRequest) -> tuple[int, ...]:
         return chunk_layout_for(self.spec, request.frames)
@@ -88,14 +103,27 @@ class VideoPipeline:
         channels, height, width = self._frame_shape()
         longer = sum(plan.chunks) > self.spec.latent_frames
         window = {"window": self.spec.window, "sink": self.spec.sink} if longer else {}
-        cache = self.transformer.new_cache(height, width, **window)
+
+        def new_cache() -> KVCache:
+            return self.transformer.new_cache(height, width, **window)
+
         given = None if request.image is None else self.codec.encode(fit_image(request.image, self.spec.size)[None])
-        shape = (1, channels, height, width)
         device = next(self.transformer.parameters()).device
-        draw = lambda chunk, step, size: noise(chunk, step, size).to(device)  # noqa: E731
-        switches = {s.chunk: TextSwitch(self._embed(s.prompt), s.cache) for s in request.switches}
-        text = self._embed(request.prompt)
-        yield from rollout(self.transformer, plan, text, cache, draw, shape, given=given, switches=switches)
+        yield from rollout(
+            self.transformer,
+            plan,
+            self._embed(request.prompt),
+            new_cache(),
+            lambda chunk, step, size: noise(chunk, step, size).to(device),
+            (1, channels, height, width),
+            given=given,
+            source=None if request.video is None else partial(self.codec.encode_run, request.video),
+            switches={s.chunk: TextSwitch(self._embed(s.prompt), s.cache) for s in request.switches},
+            guidance=None if self.spec.few_step else Guidance(self._embed(""), self._scale(request), new_cache()),
+        )
+
+    def _scale(self, request: GenerationRequest) -> float:
+        return self.spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
 
     def _whole(self, request: GenerationRequest, noise: ClipNoise) -> Iterator[ChunkLatents]:
         layout = self._layout(request)
@@ -105,7 +133,7 @@ class VideoPipeline:
             device
         )
         sigmas = step_sigmas(request.steps, self.spec.shift)
-        scale = self.spec.guidance_scale if request.guidance_scale is None else request.guidance_scale
+        scale = self._scale(request)
         *_, x0 = sample_flow(self.transformer, sigmas, self._embed(request.prompt), self._embed(""), start, scale)
         forwards = len(sigmas) * (2 if scale != 1 else 1)
         for index, latents in enumerate(x0.split(layout, 1)):
@@ -138,18 +166,6 @@ def collect(chunks: list[Chunk], fps: int, notices: list[str]) -> GenerationResu
     )
 
 
-def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Centre-crop an (H, W, 3) uint8 picture to the model's aspect and resize it to `size` (height, width)."""
-    height, width = size
-    if image.shape[:2] == size:
-        return image
-    scale = min(image.shape[0] / height, image.shape[1] / width)
-    crop_h, crop_w = round(height * scale), round(width * scale)
-    top, left = (image.shape[0] - crop_h) // 2, (image.shape[1] - crop_w) // 2
-    cropped = Image.fromarray(image[top : top + crop_h, left : left + crop_w])
-    return np.asarray(cropped.resize((width, height), Image.Resampling.BOX if scale > 1 else Image.Resampling.BICUBIC))
-
-
 def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     """The rules of a request, each with a sentence of its own; returns notices."""
     prompt = request.prompt.strip()
@@ -165,7 +181,7 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     _whole_number("first_steps", request.first_steps, 1, MAX_STEPS)
     if spec.causal and request.steps not in spec.steps:
         raise RequestError(f"steps is {request.steps}; {spec.name} offers {', '.join(map(str, spec.steps))}")
-    if request.ffe and spec.causal and request.first_steps not in spec.steps:
+    if request.ffe and spec.few_step and request.first_steps not in spec.steps:
         raise RequestError(
             f"first steps is {request.first_steps}; {spec.name} offers {', '.join(map(str, spec.steps))}"
         )
@@ -173,6 +189,10 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
         raise RequestError(f"guidance scale is {request.guidance_scale}; it must lie between 0 and 30, where 1 is off")
     if request.image is not None:
         _check_image(spec, request.image)
+    elif "t2v" not in spec.tasks and request.video is None:
+        raise RequestError(f"{spec.name} makes video from a picture only; give one, or choose a model that offers t2v")
+    if request.video is not None:
+        _check_video(spec, request)
     if request.step_plan or request.switches:
         _check_timeline(spec, request)
     return [
@@ -197,14 +217,15 @@ def _check_timeline(spec: ModelSpec, request: GenerationRequest) -> None:
         _whole_number("a number in the step plan", steps, 1, MAX_STEPS)
         if steps not in spec.steps:
             raise RequestError(f"the step plan holds {steps}; {spec.name} offers {', '.join(map(str, spec.steps))}")
-    last = len(chunk_layout_for(spec, request.frames, shown=True)) - 1
+    frames = request.frames
+    if request.video is not None:
+        frames = min(frames, fitted_length(len(request.video), request.video_fps, spec.fps))
+    last = len(chunk_layout_for(spec, frames, shown=True)) - 1
     places = [switch.chunk for switch in request.switches]
     for switch in request.switches:
         if not isinstance(switch.chunk, int) or not 1 <= switch.chunk <= last:
             where = f"from 1 to {last}" if last else "nowhere, as there is one chunk only"
-            raise RequestError(
-                f"a prompt switch is at chunk {switch.chunk!r}; {request.frames} frames can switch {where}"
-            )
+            raise RequestError(f"a prompt switch is at chunk {switch.chunk!r}; {frames} frames can switch {where}")
         if places.count(switch.chunk) > 1:
             raise RequestError(f"two prompt switches are at chunk {switch.chunk}; keep one of them")
         if switch.cache not in CACHES:
@@ -227,6 +248,24 @@ def _check_image(spec: ModelSpec, image: np.ndarray) -> None:
         raise RequestError(f"the image is {image.shape[1]} x {image.shape[0]} pixels; each side needs at least 8")
 
 
+def _check_video(spec: ModelSpec, request: GenerationRequest) -> None:
+    video = request.video
+    if request.image is not None:
+        raise RequestError("a picture and a video are both given to start from; keep one of them")
+    if "v2v" not in spec.tasks:
+        raise RequestError(f"{spec.name} does not start from a video; leave it out or choose a model that offers v2v")
+    if video.ndim != 4 or video.shape[3] != 3 or video.dtype != np.uint8 or not len(video):
+        raise RequestError(f"the video has shape {video.shape} and type {video.dtype}; give (T, H, W, 3) uint8 RGB")
+    if min(video.shape[1:3]) < 8:
+        raise RequestError(f"the video is {video.shape[2]} x {video.shape[1]} pixels; each side needs at least 8")
+    if not 0 < request.video_fps <= 1000:
+        raise RequestError(f"the video has {request.video_fps} frames a second; give a rate above 0, up to 1000")
+    if not 0 <= request.strength <= 1:
+        raise RequestError(
+            f"strength is {request.strength}; it must be from 0, the video as it is, to 1, nothing but noise"
+        )
+
+
 def _about_prompt(spec: ModelSpec, prompt: str) -> list[str]:
     strange = unknown_words(prompt) if spec.family == "shapes" else []
     if strange:
@@ -246,11 +285,24 @@ def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
         notices.append(
             f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on"
         )
-    if request.ffe and not spec.causal:
-        notices.append(f"First-Frame Enhancement does nothing here: {spec.name} makes all frames at once")
-    if request.guidance_scale not in (None, 1) and spec.causal:
+    if request.ffe and not spec.few_step:
+        why = "takes many steps anyway" if spec.causal else "makes all frames at once"
+        notices.append(f"First-Frame Enhancement does nothing here: {spec.name} {why}")
+    if request.video is not None:
+        notices += video_notices(
+            request.video.shape[1:3], len(request.video), request.video_fps, spec, request.frames
+        ) + _about_strength(request.strength)
+    if request.guidance_scale not in (None, 1) and spec.few_step:
         notices.append(f"guidance scale does nothing here: {spec.name} was distilled with guidance built in")
     return notices
+
+
+def _about_strength(strength: float) -> list[str]:
+    if strength == 0:
+        return ["strength 0 leaves the video as it is: no step is taken and the prompt does nothing"]
+    if strength == 1:
+        return ["strength 1 keeps nothing of the video but its length"]
+    return []
 
 
 def tiny_pipeline(seed: int = 0, *, causal: bool = True) -> VideoPipeline:

@@ -84,6 +84,16 @@ class StepPlan:
         sigmas = [() if i < given else step_sigmas(numbers[i - given], shift) for i in range(len(chunks))]
         return cls(tuple(chunks), tuple(sigmas))
 
+    def start_at(self, strength: float) -> "StepPlan":
+        """For chunks that start from a video noised to `strength`: that level, then those of the list below it.
+
+        0 leaves no level, so every chunk is given; 1 leaves the lists as they are.
+        """
+        if strength >= 1:
+            return self
+        kept = [(strength, *(s for s in sigmas if s < strength - 1e-6)) if sigmas else () for sigmas in self.sigmas]
+        return replace(self, sigmas=tuple(kept) if strength > 0 else ((),) * len(self.chunks))
+
     @property
     def forwards(self) -> int:
         """Network calls without guidance: the steps, and a clean pass for every chunk but the last."""

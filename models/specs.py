@@ -10,6 +10,7 @@ class ModelSpec:
     `steps` are the step counts on offer, `trained_steps` those it was trained at. `causal` models generate chunk by
     chunk
     (`first_chunk` latent frames, then `chunk` each) through a cache; others make the whole clip at once with guidance.
+    `sampler` "few-step" predicts the clean chunk and renoises it, "flow" takes many Euler steps with guidance.
     `window` and `sink` limit what a chunk sees in clips longer than the training length of `latent_frames`.
     """
 
@@ -23,7 +24,8 @@ class ModelSpec:
     default_steps: int
     note: str
     causal: bool = True
-    tasks: tuple[str, ...] = ("t2v", "i2v")
+    sampler: str = "few-step"
+    tasks: tuple[str, ...] = ("t2v", "i2v", "v2v")
     license: str = "Apache-2.0"
     guidance_scale: float = 1.0
     shift: float = 5.0
@@ -34,6 +36,11 @@ class ModelSpec:
     sink: int = 1
     fps: int = 12
     size: tuple[int, int] = (64, 64)
+
+    @property
+    def few_step(self) -> bool:
+        """Causal and distilled: the step counts, First-Frame Enhancement and step plans of the papers apply."""
+        return self.causal and self.sampler == "few-step"
 
 
 MODELS: dict[str, ModelSpec] = {

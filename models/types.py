@@ -29,6 +29,8 @@ class GenerationRequest:
     `image` (H, W, 3) uint8 RGB of any size turns the request into image-to-video.
     `first_steps` counts only with `ffe`: the steps of the first generated chunk.
     `guidance_scale` None means the model's own default; 1 is off.
+    `video` (T, H, W, 3) uint8 RGB at `video_fps`, of any size and length, turns it into video-to-video: every chunk
+    starts from the video's, noised to `strength` (0 leaves it as it is, 1 forgets it).
     `step_plan` gives the steps of each generated chunk by hand, the last number for all that follow; `steps` and `ffe`
     do not count then.
     """
@@ -43,6 +45,9 @@ class GenerationRequest:
     guidance_scale: float | None = None
     step_plan: tuple[int, ...] = ()
     switches: tuple[PromptSwitch, ...] = ()
+    video: np.ndarray | None = field(default=None, compare=False)
+    video_fps: float = 12.0
+    strength: float = 0.8
 
 
 @dataclass(frozen=True)

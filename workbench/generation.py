@@ -22,14 +22,16 @@ from models.types import Chunk, GenerationRequest, GenerationResult, RequestErro
 from workbench import __version__
 from workbench.manifest import (
     InputImage,
+    InputVideo,
     Manifest,
     digest_pixels,
     image_path,
     is_manifest,
     manifest_path,
+    video_path,
     write_manifest,
 )
-from workbench.media import encode_mp4, replacing, write_png
+from workbench.media import encode_mp4, replacing, write_lossless, write_png
 
 # what a clip is named by; times and machine may differ between two makings of the same clip
 IDENTITY = ("model", "weights_digest", "prompt", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
@@ -94,6 +96,7 @@ class GenerationService:
         """
         pipeline = self.pipeline(model)
         notices = pipeline.check(request)
+        request = pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
         result = collect(chunks, pipeline.spec.fps, notices)
@@ -108,7 +111,7 @@ class GenerationService:
             raise RequestError(
                 f"{shown} does not end in .mp4; clips are H.264 mp4, so name it {path.stem or 'out'}.mp4"
             )
-        for file in (path, manifest_path(path), image_path(path)):
+        for file in (path, manifest_path(path), image_path(path), video_path(path)):
             if file.is_dir():
                 raise RequestError(f"{shown} cannot be written ({str(file)!r} is a folder); choose another name")
         if manifest_path(path).exists() and not is_manifest(manifest_path(path)):
@@ -212,7 +215,14 @@ def describe(pipeline: VideoPipeline, request: GenerationRequest, result: Genera
         seconds=round(result.seconds, 4),
         step_plan=tuple(request.step_plan),
         switches=tuple(request.switches),
+        video=_describe_video(request),
     )
+
+
+def _describe_video(request: GenerationRequest) -> InputVideo | None:
+    if request.video is None:
+        return None
+    return InputVideo(digest_pixels(request.video), len(request.video), request.strength)
 
 
 def _describe_image(request: GenerationRequest) -> InputImage | None:
@@ -229,11 +239,12 @@ def content_name(manifest: Manifest) -> str:
     # added only where used, so that clips without them keep their names
     identity |= {"step_plan": manifest.step_plan} if manifest.step_plan else {}
     identity |= {"switches": [asdict(switch) for switch in manifest.switches]} if manifest.switches else {}
+    identity |= {"video": asdict(manifest.video)} if manifest.video else {}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def save(result: GenerationResult, manifest: Manifest, request: GenerationRequest, path: Path) -> SavedClip:
-    """Write clip, manifest and conditioning picture together: all of them or none, the manifest last."""
+    """Write clip, manifest and what it started from together: all of them or none, the manifest last."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = manifest_path(path)
     with ExitStack() as files:
@@ -241,6 +252,8 @@ def save(result: GenerationResult, manifest: Manifest, request: GenerationReques
         encode_mp4(result.frames, result.fps, files.enter_context(replacing(path)))
         if request.image is not None:
             write_png(files.enter_context(replacing(image_path(path))), request.image)
+        if request.video is not None:
+            write_lossless(request.video, result.fps, files.enter_context(replacing(video_path(path))))
     return SavedClip(path, beside, result, manifest, result.notices)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.media import read_image, write_bytes
+from workbench.media import read_image, read_lossless, write_bytes
 
 FORMAT = "asd-workbench clip"
 VERSION = 1
@@ -22,6 +22,16 @@ class InputImage:
     sha256: str
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class InputVideo:
+    """The video a clip started from, fitted to the model, which lies beside the manifest as `<name>.input.mkv`;
+    `sha256` is of its pixels, `strength` how much noise it was given."""
+
+    sha256: str
+    frames: int
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Manifest:
     seconds: float
     step_plan: tuple[int, ...] = ()
     switches: tuple[PromptSwitch, ...] = ()
+    video: InputVideo | None = None
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
@@ -92,6 +103,8 @@ def _fits(value: Any, kind: Any) -> bool:
 def _revive(name: str, value: Any) -> Any:
     if name == "image" and value is not None:
         return InputImage(**value)
+    if name == "video" and value is not None:
+        return InputVideo(**value)
     if name == "switches":
         return tuple(PromptSwitch(**switch) for switch in value)
     if name == "sigmas":
@@ -112,6 +125,10 @@ def manifest_path(clip: Path) -> Path:
 
 def image_path(clip: Path) -> Path:
     return clip.with_suffix(".input.png")
+
+
+def video_path(clip: Path) -> Path:
+    return clip.with_suffix(".input.mkv")
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
@@ -138,12 +155,13 @@ def is_manifest(path: Path) -> bool:
 
 
 def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:
-    """The model and the request that make the clip of this manifest again, its picture included.
+    """The model and the request that make the clip of this manifest again, its picture or video included.
 
-    Raises RequestError when the manifest or its picture is missing or changed.
+    Raises RequestError when the manifest or what it started from is missing or changed.
     """
     manifest = read_manifest(path)
     image = read_input(path, manifest.image) if manifest.image else None
+    video = video_values(path, manifest)
     return manifest.model, GenerationRequest(
         prompt=manifest.prompt,
         steps=manifest.steps,
@@ -155,6 +173,7 @@ def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:
         guidance_scale=manifest.guidance_scale,
         step_plan=manifest.step_plan,
         switches=manifest.switches,
+        **video,
     )
 
 
@@ -165,3 +184,15 @@ def read_input(manifest: Path, image: InputImage) -> np.ndarray:
     if digest_pixels(pixels) != image.sha256:
         raise RequestError(f"{str(path)!r} is not the picture this clip was made from; put that one back")
     return pixels
+
+
+def video_values(path: Path, manifest: Manifest) -> dict[str, Any]:
+    """The fields of a request about the video beside the manifest at `path`; empty without one. Raises RequestError
+    when it is missing or not the one the clip was made from."""
+    if manifest.video is None:
+        return {}
+    beside = video_path(path)
+    frames = read_lossless(beside)
+    if digest_pixels(frames) != manifest.video.sha256:
+        raise RequestError(f"{str(beside)!r} is not the video this clip was made from; put that one back")
+    return {"video": frames, "video_fps": float(manifest.fps), "strength": manifest.video.strength}

@@ -113,6 +113,32 @@ def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
     return rgb.to_ndarray()
 
 
+def write_lossless(frames: np.ndarray, fps: float, path: Path) -> None:
+    """Write (T, H, W, 3) uint8 RGB as FFV1 in Matroska, bit for bit."""
+    with replacing(path) as temporary, av.open(str(temporary), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=round(fps))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "bgr0"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+
+
+def read_lossless(path: Path) -> np.ndarray:
+    """What `write_lossless` wrote. Raises RequestError for a file that is gone or something else."""
+
+    def frames() -> Iterator[np.ndarray]:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                yield frame.reformat(format="rgb24").to_ndarray()
+
+    try:
+        return np.stack(list(frames()))
+    except (OSError, av.FFmpegError, ValueError, IndexError) as error:
+        reason = f"{str(path)!r} cannot be read ({_reason(error)})"
+        raise RequestError(f"{reason}; it is the video that the clip was made from, put it back") from error
+
+
 def read_image(path: Path) -> np.ndarray:
     """Read a picture as (H, W, 3) uint8 RGB, upright by its EXIF tag, transparency on white.
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.console import notice, say, say_json
-from workbench.manifest import Manifest, read_input, read_manifest
+from workbench.manifest import Manifest, read_input, read_manifest, video_values
 from workbench.media import read_image
 from workbench.timeline import EXAMPLE as SWITCH
 from workbench.timeline import read_step_plan, read_switch
@@ -36,6 +36,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     source.add_argument("--model", help="a name from `models` (default shapes-asd)")
     source.add_argument("--prompt", help="what the clip should show")
     source.add_argument("--image", type=Path, metavar="F", help="a picture that becomes the first frame")
+    source.add_argument("--video", type=Path, metavar="F", help="a video the clip starts from, of any size and rate")
+    source.add_argument(
+        "--strength", type=float, metavar="S", help="noise given to --video, 0 (as it is) to 1 (default 0.8)"
+    )
     source.add_argument("--prompts", type=Path, metavar="F", help="a file, one prompt a line; seeds count up")
     source.add_argument(
         "--from", type=Path, metavar="F.json", dest="manifest", help="make a clip again; flags change it"
@@ -75,10 +79,10 @@ def run(options: argparse.Namespace) -> int:
     origin = read_manifest(options.manifest) if options.manifest else None
     model = options.model or (origin.model if origin else "shapes-asd")
     service = _service(options, origin)
-    jobs = _jobs(options, origin, service.pipeline(model).spec)
+    jobs, said = _jobs(options, origin, service.pipeline(model).spec)
     for job in jobs:
         service.check_output(job.out)
-    for text in dict.fromkeys(text for job in jobs for text in service.check(model, job.request)):
+    for text in dict.fromkeys([*said, *(text for job in jobs for text in service.check(model, job.request))]):
         notice(text)
     progress = tqdm(jobs, unit="clip", disable=len(jobs) == 1)
     saved = [service.generate(model, job.request, out=job.out) for job in progress]
@@ -122,28 +126,42 @@ def _check_flags(options: argparse.Namespace) -> None:
         raise RequestError(f"--out-dir {str(options.out_dir)!r} goes with --prompts; for one clip give --out F.mp4")
     elif not options.out and not options.manifest:
         raise RequestError("--out is missing; give the clip's path, for example --out out.mp4")
+    if options.strength is not None and not (options.video or options.manifest):
+        raise RequestError(f"--strength {options.strength} goes with --video; give one, or drop it")
     if options.first_steps is not None and options.ffe is False:
         raise RequestError(f"--first-steps {options.first_steps} counts only with --ffe; drop it or --no-ffe")
 
 
-def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> list[Job]:
-    request = _request(options, origin, spec)
+def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> tuple[list[Job], list[str]]:
+    """What to make, and what was changed about the given video."""
+    request, said = _request(options, origin, spec)
     if not options.prompts:
-        return [Job(request, options.out or options.manifest.with_suffix(".again.mp4"))]
+        return [Job(request, options.out or options.manifest.with_suffix(".again.mp4"))], said
     prompts = read_prompts(options.prompts)
-    return [
+    jobs = [
         Job(replace(request, prompt=prompt, seed=request.seed + index), options.out_dir / f"{index:04d}.mp4")
         for index, prompt in enumerate(prompts)
     ]
+    return jobs, said
 
 
-def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> GenerationRequest:
+def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> tuple[GenerationRequest, list[str]]:
     names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale", "step_plan", "switches")
     values = {"prompt": "", "steps": spec.default_steps}
     values |= {name: getattr(origin, name) for name in names} if origin else {}
     given = {**vars(options), "step_plan": _step_plan(options), "switches": _switches(options)}
     values |= {name: given[name] for name in names if given[name] is not None}
-    return GenerationRequest(**values, image=_image(options, origin))
+    request = GenerationRequest(**values, image=_image(options, origin))
+    if origin and not options.image:
+        request = replace(request, **video_values(options.manifest, origin))
+    if options.strength is not None:
+        request = replace(request, strength=options.strength)
+    if options.video is None:
+        return request, []
+    from workbench.input_video import read_video  # noqa: PLC0415  (loads OpenCV; --help should not)
+
+    frames, said = read_video(options.video, spec, request.frames)
+    return replace(request, video=frames, video_fps=float(spec.fps), frames=len(frames)), said
 
 
 def _step_plan(options: argparse.Namespace) -> tuple[int, ...] | None:

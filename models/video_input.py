@@ -1,0 +1,57 @@
+"""Any video as a model's input: its rate, size and number of frames."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from models.specs import ModelSpec
+
+
+def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Centre-crop an (H, W, 3) uint8 picture to the model's aspect and resize it to `size` (height, width)."""
+    height, width = size
+    if image.shape[:2] == size:
+        return image
+    scale = min(image.shape[0] / height, image.shape[1] / width)
+    crop_h, crop_w = round(height * scale), round(width * scale)
+    top, left = (image.shape[0] - crop_h) // 2, (image.shape[1] - crop_w) // 2
+    cropped = Image.fromarray(image[top : top + crop_h, left : left + crop_w])
+    return np.asarray(cropped.resize((width, height), Image.Resampling.BOX if scale > 1 else Image.Resampling.BICUBIC))
+
+
+def fit_frames(frames: Iterable[np.ndarray], fps: float, spec: ModelSpec, count: int) -> Iterator[np.ndarray]:
+    """At most `count` frames (H, W, 3) at the model's rate and size: at every tick the frame that is shown then."""
+    made = 0
+    for index, frame in enumerate(frames):
+        fitted = None
+        while made < count and shown_at(made, fps, spec.fps) == index:
+            fitted = fit_image(frame, spec.size) if fitted is None else fitted
+            yield fitted
+            made += 1
+        if made == count:
+            return
+
+
+def shown_at(tick: int, fps: float, target: float) -> int:
+    """Which frame of a video at `fps` is on screen at tick `tick` of a clock of `target` ticks a second."""
+    return int(tick * fps / target + 1e-6)
+
+
+def fitted_length(frames: int, fps: float, target: float) -> int:
+    """How many frames a video of `frames` at `fps` has at `target`."""
+    return max(1, int((frames - 1) * target / fps + 1e-6) + 1)
+
+
+def notices(size: tuple[int, int], frames: int, fps: float, spec: ModelSpec, count: int) -> list[str]:
+    """What fitting a video of `size` (height, width) changes about it, and about a clip of `count` frames."""
+    said = []
+    if size != spec.size:
+        crop = " and cropped to its middle" if size[0] * spec.size[1] != size[1] * spec.size[0] else ""
+        said.append(f"the video of {size[1]} x {size[0]} pixels is resized to {spec.size[1]} x {spec.size[0]}{crop}")
+    if abs(fps - spec.fps) > 1e-3:
+        said.append(f"the video of {fps:g} frames a second is read at the model's {spec.fps}")
+    length = fitted_length(frames, fps, spec.fps)
+    if length < count:
+        said.append(f"the video ends after {length} frames at {spec.fps} a second, and so does the clip")
+    return said
