@@ -6,8 +6,6 @@ import logging
 import os
 from pathlib import Path
 
-import torch
-
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec
 from models.pipeline import VideoPipeline
@@ -15,6 +13,7 @@ from models.specs import MODELS, ModelSpec
 from models.text_encoder import ShapesTextEncoder
 from models.transformer import CausalVideoTransformer
 from models.types import RequestError
+from models.weights import load_model
 
 log = logging.getLogger(__name__)
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -67,10 +66,7 @@ def create_pipeline(name: str, *, device: str = "cpu") -> VideoPipeline:
     # the hub is never asked: weights are local files, and a missing file is an error, not a download
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     parts = [
-        kind.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-        .eval()
-        .requires_grad_(False)
-        .to(device)
+        load_model(kind, folder).eval().requires_grad_(False).to(device)
         for kind, folder in zip(
             (CausalVideoTransformer, ShapesTextEncoder, ShapesAutoencoder), weight_folders(spec), strict=True
         )

@@ -1,6 +1,7 @@
 """The table of models. Adding one is adding a row (and, for the shapes family, its weights under `assets/`)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -8,8 +9,8 @@ class ModelSpec:
     """What a model is and how it is sampled.
 
     `steps` are the step counts on offer, `trained_steps` those it was trained at. `causal` models generate chunk by
-    chunk
-    (`first_chunk` latent frames, then `chunk` each) through a cache; others make the whole clip at once with guidance.
+    chunk (`first_chunk` latent frames, then `chunk` each) through a cache; others make the whole clip at once with
+    guidance.
     `sampler` "few-step" predicts the clean chunk and renoises it, "flow" takes many Euler steps with guidance.
     `window` and `sink` limit what a chunk sees in clips longer than the training length of `latent_frames`.
     """
@@ -43,6 +44,20 @@ class ModelSpec:
         return self.causal and self.sampler == "few-step"
 
 
+def _student(name: str, title: str, paper: str, note: str, **values: Any) -> ModelSpec:
+    """A causal few-step model of the shapes world; by default trained for four steps."""
+    usual = {"steps": (1, 2, 3, 4), "trained_steps": (4,), "default_steps": 4}
+    return ModelSpec(name, title, "shapes", paper, name, note=note, **(usual | values))
+
+
+ASD_PAPER = "Adversarial Self-Distillation (arXiv 2511.01419)"
+CAUSVID_PAPER = "CausVid (arXiv 2412.07772)"
+SELF_FORCING_PAPER = "Self Forcing (arXiv 2506.08009)"
+AAD1_PAPER = "AAD-1 (arXiv 2606.03972)"
+ONE_STEP = {"trained_steps": (1,), "default_steps": 1}
+ALL_STEPS = {"trained_steps": (1, 2, 3, 4), "default_steps": 1}
+FROM_PICTURE = {**ONE_STEP, "steps": (1, 2), "tasks": ("i2v",)}
+
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
@@ -60,28 +75,106 @@ MODELS: dict[str, ModelSpec] = {
             tasks=("t2v",),
             guidance_scale=4.0,
         ),
-        ModelSpec(
-            name="shapes-self-forcing",
-            title="Self Forcing (baseline)",
-            family="shapes",
-            paper="Self Forcing (arXiv 2506.08009)",
-            weights="shapes-self-forcing",
-            steps=(1, 2, 3, 4),
-            trained_steps=(4,),
-            default_steps=4,
-            note="causal, few steps, distribution matching on its own rollouts",
+        _student(
+            "shapes-self-forcing",
+            "Self Forcing (baseline)",
+            SELF_FORCING_PAPER,
+            "causal, few steps, distribution matching on its own rollouts",
+        ),
+        _student(
+            "shapes-asd",
+            "ASD",
+            ASD_PAPER,
+            "causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of "
+            "distribution matching",
+            **ALL_STEPS,
         ),
         ModelSpec(
-            name="shapes-asd",
-            title="ASD",
+            name="shapes-causal-teacher",
+            title="Causal teacher",
             family="shapes",
-            paper="Adversarial Self-Distillation (arXiv 2511.01419)",
-            weights="shapes-asd",
-            steps=(1, 2, 3, 4),
-            trained_steps=(1, 2, 3, 4),
-            default_steps=1,
-            note="causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of "
-            "distribution matching",
+            paper=CAUSVID_PAPER,
+            weights="shapes-causal-teacher",
+            steps=(4, 8, 16, 32, 48),
+            trained_steps=(),
+            default_steps=16,
+            note="the teacher taught to see the past only, by diffusion forcing: many steps a chunk with guidance",
+            sampler="flow",
+            guidance_scale=4.0,
+        ),
+        _student(
+            "shapes-ode-init",
+            "ODE initialisation",
+            CAUSVID_PAPER,
+            "where every student starts: regression on the teacher's sampling paths, no distribution matching",
+        ),
+        _student(
+            "shapes-causvid",
+            "CausVid",
+            CAUSVID_PAPER,
+            "distribution matching on noised real clips under the bidirectional teacher, no rollout in training",
+        ),
+        _student(
+            "shapes-causvid-causal",
+            "CausVid, causal teacher",
+            CAUSVID_PAPER,
+            "CausVid's negative control: the same training under the causal teacher",
+        ),
+        _student(
+            "shapes-self-forcing-1",
+            "Self Forcing for one step",
+            SELF_FORCING_PAPER,
+            "the baseline trained on for one step alone: the fair opponent of ASD there",
+            **ONE_STEP,
+        ),
+        _student(
+            "shapes-self-forcing-2",
+            "Self Forcing for two steps",
+            SELF_FORCING_PAPER,
+            "the baseline trained on for two steps alone: the fair opponent of ASD there",
+            **{"trained_steps": (2,), "default_steps": 2},
+        ),
+        _student(
+            "shapes-dmd",
+            "DMD alone, every step count",
+            ASD_PAPER,
+            "ASD's training without its discriminator, from the baseline",
+            **ALL_STEPS,
+        ),
+        _student(
+            "shapes-asd-real",
+            "ASD against real clips",
+            "One-Forcing (arXiv 2605.23458)",
+            "ASD's training from the baseline with real clips in the place of n + 1 steps",
+            **ALL_STEPS,
+        ),
+        _student(
+            "shapes-aad1",
+            "AAD-1",
+            AAD1_PAPER,
+            "one step from a picture: adversarial only, a bidirectional discriminator with one score a video",
+            **FROM_PICTURE,
+        ),
+        _student(
+            "shapes-aad1-dmd",
+            "AAD-1's start, DMD only",
+            AAD1_PAPER,
+            "one step from a picture: distribution matching for as long as AAD-1 trains in all",
+            **FROM_PICTURE,
+        ),
+        _student(
+            "shapes-aad1-causal",
+            "AAD-1, causal discriminator",
+            AAD1_PAPER,
+            "AAD-1's ablation: its discriminator sees the past only",
+            **FROM_PICTURE,
+        ),
+        _student(
+            "shapes-aad1-frames",
+            "AAD-1, score per frame",
+            AAD1_PAPER,
+            "AAD-1's ablation: its discriminator gives one score a frame",
+            **FROM_PICTURE,
         ),
     )
 }

@@ -5,7 +5,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch.testing import assert_close
 
-from models.sampling import ClipNoise, rollout, sample_flow
+from models.sampling import ClipNoise, Guidance, clean_pass, rollout, sample_flow
 from models.schedulers import StepPlan, add_noise, flow_from_x0, shift_sigma, step_sigmas, x0_from_flow
 from tests.golden_data import golden, golden_network
 
@@ -144,3 +144,57 @@ def test_guidance_of_one_is_off_and_euler_follows_a_straight_flow_exactly():
 
 def test_shift_keeps_the_ends():
     assert shift_sigma(0.0, 5.0) == 0 and shift_sigma(1.0, 5.0) == 1 and shift_sigma(0.4, 1.0) == 0.4
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_many_steps_of_one_chunk_are_those_of_the_whole_clip_sampler(tiny, scale):
+    """A clip of one chunk has no past: the guided causal rollout and the bidirectional sampler must agree."""
+    model, text = tiny.transformer, tiny.text_encoder
+    words, none = text.embed(["a red circle"]), text.embed([""])
+    noise = ClipNoise(torch.Generator().manual_seed(0))
+    plan = StepPlan.uniform((3,), 6)
+    guidance = Guidance(none, scale, model.new_cache(8, 8))
+    with torch.no_grad():
+        (chunk,) = rollout(model, plan, words, model.new_cache(8, 8), noise, (1, 16, 8, 8), guidance=guidance)
+        *_, whole = sample_flow(model, plan.sigmas[0], words, none, noise(0, 0, (1, 3, 16, 8, 8)), scale)
+    assert torch.allclose(chunk.latents, whole, atol=1e-5)
+    assert chunk.forwards == 6 * (2 if scale != 1 else 1)
+
+
+def test_guidance_keeps_a_past_of_its_own(tiny):
+    """Both caches hold every finished chunk, each under its own text."""
+    model, text = tiny.transformer, tiny.text_encoder
+    words, none = text.embed(["a red circle"]), text.embed([""])
+    noise = ClipNoise(torch.Generator().manual_seed(0))
+    cache, free = model.new_cache(8, 8), model.new_cache(8, 8)
+    plan = StepPlan.uniform((1, 3, 3), 2)
+    with torch.no_grad():
+        chunks = list(rollout(model, plan, words, cache, noise, (1, 16, 8, 8), guidance=Guidance(none, 2.0, free)))
+        past = torch.cat([chunk.latents for chunk in chunks[:2]], 1)
+        for made, used in ((cache, words), (free, none)):
+            again = model.new_cache(8, 8)
+            clean_pass(model, past[:, :1], used, again, 0)
+            clean_pass(model, past[:, 1:], used, again, 1)
+            assert made.global_end == again.global_end
+            assert torch.allclose(made.entries[1].k, again.entries[1].k, atol=1e-5)
+
+
+def test_every_prediction_is_observed_and_the_last_is_the_chunk(tiny):
+    model, words = tiny.transformer, tiny.text_encoder.embed(["a red circle"])
+    seen = {}
+    noise = ClipNoise(torch.Generator().manual_seed(0))
+    plan = StepPlan.by_hand((1, 3), (3, 2))
+    with torch.no_grad():
+        chunks = list(
+            rollout(
+                model,
+                plan,
+                words,
+                model.new_cache(8, 8),
+                noise,
+                (1, 16, 8, 8),
+                observe=lambda chunk, step, x0: seen.update({(chunk, step): x0}),
+            )
+        )
+    assert list(seen) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert all(torch.equal(seen[i, len(plan.sigmas[i]) - 1], chunk.latents) for i, chunk in enumerate(chunks))

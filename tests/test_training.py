@@ -13,7 +13,7 @@ import torch
 from models.sampling import ClipNoise
 from models.training.data import diptych_pool
 from models.training.discriminator import VideoDiscriminator
-from models.training.distillation import LATENT_SHAPE, Roles, training_rollout
+from models.training.distillation import CHUNKS, LATENT_SHAPE, Roles, training_rollout
 from models.training.loop import Run, StepSeed, train
 from models.training.peers import Peers
 from models.training.recipes import RECIPES
@@ -88,9 +88,19 @@ def test_slow_steps_are_saved_by_the_clock(chain, folder, tmp_path):
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
 
 
-@pytest.mark.parametrize("name", ["self-forcing", "asd"])
-def test_only_the_trained_roles_move(chain, folder, name):
-    recipe = RECIPES[name].build(smoke(name, folder, warmup=0))
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("self-forcing", {}),
+        ("self-forcing", {"image": True, "sampler_steps": 1}),
+        ("causvid", {}),
+        ("causvid", {"causal_scores": True}),
+        ("asd", {}),
+        ("asd", {"positive": "real"}),
+    ],
+)
+def test_only_the_trained_roles_move(chain, folder, name, changes):
+    recipe = RECIPES[name].build(smoke(name, folder, warmup=0, **changes))
     before = {n: [p.clone() for p in m.parameters()] for n, m in recipe.modules.items()}
     teacher = [p.clone() for p in recipe.teacher.parameters()]
     for step in range(4):
@@ -221,3 +231,73 @@ def test_batches_of_diptychs_are_seen_captions_once_each_and_ask_for_directions(
     one = [caption for caption in captions if len(caption.objects) == 1]
     subjects = Counter((c.objects[0].color, c.objects[0].shape, c.background) for c in one)
     assert sum(count for count in subjects.values() if count > 1) > 0.6 * len(one)
+
+
+def test_pairs_of_a_discriminator_are_those_its_positive_class_allows(chain, folder):
+    """Self: n with n + 1, none at four steps. Real: n with real clips, four steps too. No alpha: none at all."""
+    rng = np.random.default_rng(0)
+    own, real, both, off = (
+        RECIPES["asd"].build(smoke("asd", folder, **changes))
+        for changes in ({}, {"positive": "real"}, {"positive": "both"}, {"alpha": 0.0})
+    )
+    assert [own.pair(n, rng) for n in (1, 2, 3, 4)] == [1, 2, 3, None]
+    assert [real.pair(n, rng) for n in (1, 2, 3, 4)] == [4, 5, 6, 7]
+    assert {both.pair(1, rng) for _ in range(40)} == {1, 4} and both.pair(4, rng) == 7
+    assert [off.pair(n, rng) for n in (1, 2, 3, 4)] == [None] * 4
+
+
+def test_without_distribution_matching_only_the_discriminator_moves_the_generator(chain, folder):
+    recipe = RECIPES["asd"].build(smoke("asd", folder, matching=False, warmup=0))
+    for step in range(4):
+        logs = recipe.step(step, StepSeed.at(4, step))
+        assert not any(name.startswith("dmd/") for name in logs)
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_aad1_scores_videos_or_frames_and_a_causal_one_not_the_future(chain, folder, causal, per_frame):
+    recipe = RECIPES["aad1"].build(smoke("aad1", folder, causal=causal, per_frame=per_frame))
+    clips = torch.randn(2, *LATENT_SHAPE, generator=torch.Generator().manual_seed(0))
+    text = recipe.text.embed(recipe.clips.captions[:2])
+    levels = torch.full(clips.shape[:2], 0.3)
+    scores = recipe.judge(clips, levels, text)
+    assert scores.shape == ((2, LATENT_SHAPE[0] - 1) if per_frame else (2,))
+    changed = clips.clone()
+    changed[:, -3:] += 1  # the last chunk
+    moved = (recipe.judge(changed, levels, text) - scores).abs()
+    assert moved.max() > 0
+    if per_frame:
+        assert bool((moved[:, : LATENT_SHAPE[0] - 4] == 0).all()) == causal
+
+
+def test_aad1_heads_learn_before_the_generator_follows(chain, folder):
+    recipe = RECIPES["aad1"].build(smoke("aad1", folder, warmup=1))
+    before = {name: [p.clone() for p in m.parameters()] for name, m in recipe.modules.items()}
+
+    def moved(name: str) -> float:
+        pairs = zip(before[name], recipe.modules[name].parameters(), strict=True)
+        return float(np.mean([not torch.equal(a, b) for a, b in pairs]))
+
+    recipe.step(0, StepSeed.at(0, 0))
+    assert moved("generator") == 0 and moved("heads") > 0.8 and moved("backbone") > 0.8
+    recipe.step(1, StepSeed.at(0, 1))
+    assert moved("generator") > 0.8
+
+
+def test_levels_of_diffusion_forcing_are_equal_in_a_chunk_and_clean_only_before_the_noise(chain, folder):
+    recipe = RECIPES["causal-teacher"].build(smoke("causal-teacher", folder))
+    sigma = recipe.noise_levels(200, StepSeed.at(0, 0))
+    chunks = torch.stack([part[:, 0] for part in sigma.split(CHUNKS, 1)], 1)
+    assert torch.equal(sigma, chunks.repeat_interleave(torch.tensor(CHUNKS), 1))
+    clean = chunks == 0
+    assert (clean[:, 1:] <= clean[:, :-1]).all() and not clean[:, -1].any()
+    assert 0.4 < clean[:, 0].float().mean() < 0.6
+
+
+def test_one_step_regression_sees_noise_or_clean_chunks_after_a_clean_first(chain, folder):
+    recipe = RECIPES["ode-init"].build(smoke("ode-init", folder, one_step=True))
+    seen = []
+    forward = recipe.model.forward
+    recipe.model.forward = lambda noisy, time, *rest, **more: seen.append(time) or forward(noisy, time, *rest, **more)
+    recipe.step(0, StepSeed.at(0, 0))
+    assert set(seen[0].unique().tolist()) <= {0.0, 1000.0} and (seen[0][:, 0] == 0).all()

@@ -92,13 +92,15 @@ def cells(spec: ModelSpec, steps: list[int], objects: int, *, image: bool = Fals
     """The rows of a model: its default many steps, or every few-step count without and with FFE.
 
     FFE with as many first steps as steps is the same clip, so `4*` is not a row of its own. With `image` the rows
-    from a picture; none for a model that takes none.
+    from a picture. No row for what a model does not make, and none for steps it does not offer.
     """
     if image and "i2v" not in spec.tasks:
         return []
-    if not spec.causal:
+    if not image and "t2v" not in spec.tasks:
+        return []
+    if not spec.few_step:
         return [Cell(spec.name, spec.default_steps, False, objects, image)]
-    ways = [(n, ffe) for n in steps for ffe in (False, True) if not (ffe and n == FIRST_STEPS)]
+    ways = [(n, ffe) for n in steps if n in spec.steps for ffe in (False, True) if not (ffe and n == FIRST_STEPS)]
     return [Cell(spec.name, n, ffe, objects, image) for n, ffe in ways]
 
 

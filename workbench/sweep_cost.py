@@ -44,6 +44,8 @@ def forwards_of(cell: Cell) -> int:
     if not spec.causal:
         return cell.steps * (2 if spec.guidance_scale != 1 else 1)
     plan = StepPlan.uniform(chunk_layout_for(spec, cell.frames), cell.steps, spec.shift)
+    if not spec.few_step:
+        return plan.forwards * (2 if spec.guidance_scale != 1 else 1)
     return (plan.enhance_first(cell.first_steps, spec.shift) if cell.first_steps else plan).forwards
 
 

@@ -95,7 +95,7 @@ class Plan:
         for model, steps, first, prompt, seed in itertools.product(
             self.models, self.steps, ways, self.prompts, self.seeds
         ):
-            first = first if first != steps and get_spec(model).causal else 0
+            first = first if first != steps and get_spec(model).few_step else 0
             found[Cell(model, steps, first, prompt, seed, self.frames, weights[model], device)] = None
         return list(found)
 

@@ -1,4 +1,4 @@
-"""Trained weights become assets: cast to float16, with a card that says how they were made."""
+"""Trained weights become assets: cast to 16 or 8 bits, with a card that says how they were made."""
 
 import json
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from models.autoencoder import ShapesAutoencoder
 from models.shapes_clip import ShapesClip
 from models.text_encoder import ShapesTextEncoder
 from models.transformer import CausalVideoTransformer
+from models.weights import save_int8
 
 CLASSES: dict[str, type[ModelMixin]] = {
     cls.__name__: cls for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesClip, ShapesTextEncoder)
@@ -19,16 +20,19 @@ CLASSES: dict[str, type[ModelMixin]] = {
 CURVE_POINTS = 80
 
 
-def publish(run: Path, part: str, target: Path, remarks: str = "") -> dict[str, Any]:
-    """Write `run`'s exported `part` to `target` in float16 with `card.json`; returns the card.
+def publish(run: Path, part: str, target: Path, remarks: str = "", *, bits: int = 16) -> dict[str, Any]:
+    """Write `run`'s exported `part` to `target` in 16 or 8 bits with `card.json`; returns the card.
 
     Raises FileNotFoundError when the run has not exported that part.
     """
     source = run / "export" / part
     config = json.loads((source / "config.json").read_text())
     model = CLASSES[config["_class_name"]].from_pretrained(source, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-    model.half().save_pretrained(target)
     card = make_card(run, model, remarks)
+    if bits == 8:
+        save_int8(model, target)
+    else:
+        model.half().save_pretrained(target)
     (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")
     return card
 

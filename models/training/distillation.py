@@ -18,6 +18,7 @@ from models.training.data import random_scene
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
+from models.weights import load_model
 
 LATENT_SHAPE = (13, 16, 8, 8)
 CHUNKS = chunk_layout(LATENT_SHAPE[0], 3, 1)
@@ -55,24 +56,16 @@ class Prompts:
 
 
 def load_role(folder: Path, *, train: bool) -> CausalVideoTransformer:
-    model = CausalVideoTransformer.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    model = load_model(CausalVideoTransformer, folder)
     return model.train(train).requires_grad_(train)
 
 
 def load_text_encoder(folder: Path) -> ShapesTextEncoder:
-    return (
-        ShapesTextEncoder.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-        .eval()
-        .requires_grad_(False)
-    )
+    return load_model(ShapesTextEncoder, folder).eval().requires_grad_(False)
 
 
 def load_codec(folder: Path) -> Codec:
-    return Codec(
-        ShapesAutoencoder.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-        .eval()
-        .requires_grad_(False)
-    )
+    return Codec(load_model(ShapesAutoencoder, folder).eval().requires_grad_(False))
 
 
 def training_rollout(

@@ -54,6 +54,13 @@ def uploaded_picture(**kwargs: Any) -> gr.Image:
     return picture
 
 
+def uploaded_file(**kwargs: Any) -> gr.File:
+    """An upload of one file that hands over its path unread, so that a bad file is refused in our words."""
+    file = gr.File(type="filepath", **kwargs)
+    file.preprocess = lambda payload: payload.path if payload else None
+    return file
+
+
 def uploaded_files(**kwargs: Any) -> gr.File:
     """An upload of any number of files that hands over their paths unread: bad ones are told in the result."""
     files = gr.File(file_count="multiple", type="filepath", **kwargs)

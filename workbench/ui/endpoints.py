@@ -4,6 +4,7 @@ Bad input is a `gr.Error` with one sentence.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,9 +12,11 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
+from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
 from workbench.catalogue import model_rows
 from workbench.charts import curve_values
+from workbench.input_video import read_video
 from workbench.manifest import Manifest
 from workbench.media import read_image
 from workbench.ui.comparison import LETTERS, sides_from_json
@@ -47,6 +50,8 @@ def _generate_endpoint(context: Context) -> None:
         gr.Number(49, label="frames"),
         gr.Number(0, label="seed"),
         gr.File(label="image", type="filepath"),
+        gr.File(label="video", type="filepath"),
+        gr.Number(0.8, label="strength"),
     ]
 
     def generate(
@@ -58,8 +63,10 @@ def _generate_endpoint(context: Context) -> None:
         frames: float = 49,
         seed: float = 0,
         image: str | None = None,
+        video: str | None = None,
+        strength: float = 0.8,
     ) -> tuple[str, dict[str, Any]]:
-        """Make one clip; returns the mp4 file and its manifest."""
+        """Make one clip, from text, with a picture or with a video; returns the mp4 file and its manifest."""
         try:
             context.check_writable()
             first = whole(first_steps, "first_steps", "a whole number")
@@ -68,9 +75,12 @@ def _generate_endpoint(context: Context) -> None:
             request = GenerationRequest(
                 prompt, whole(steps, "steps", "a whole number"), bool(ffe), first, count, number, picture
             )
+            if video:
+                fitted, _ = read_video(Path(video), get_spec(model), count)
+                request = replace(request, video=fitted, video_fps=float(get_spec(model).fps), strength=strength)
             clip = context.service.generate(model, request)
         except RequestError as error:
-            refuse(error, image)
+            refuse(error, image, video)
         return _hand_over(clip.path), _json(clip.manifest)
 
     outputs = [gr.File(label="clip"), gr.JSON(label="manifest")]

@@ -40,7 +40,7 @@ def system_choices() -> list[tuple[str, str]]:
     found = []
     for spec in list_models():
         for steps in [] if unavailable(spec) else spec.steps:
-            firsts = (0, *(first for first in spec.steps if steps < first <= 4))
+            firsts = (0, *(first for first in spec.steps if spec.few_step and steps < first <= 4))
             found += [f"{spec.name}:{steps}:{first}" for first in firsts]
     return [(describe_system(system), system) for system in found]
 

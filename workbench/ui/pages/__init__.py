@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import compare, dashboard, evaluate, generate, grid, models, results, studies
+from workbench.ui.pages import compare, dashboard, evaluate, generate, grid, insight, models, results, studies
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ PAGES = (
     Page("Generate", "/", generate.build),
     Page("Compare", "/compare", compare.build),
     Page("Grid", "/grid", grid.build),
+    Page("Insight", "/insight", insight.build),
     Page("Evaluate", "/evaluate", evaluate.build),
     Page("Studies", "/studies", studies.build),
     Page("Results", "/results", results.build),

@@ -225,19 +225,19 @@ def _card(i: int, side: Side, visible: bool) -> Card:
 
 
 def _card_values(card: Card, side: Side) -> Update:
-    causal = get_spec(side.model).causal
+    few_step = get_spec(side.model).few_step
     return {
         card.model: side.model,
         card.steps: gr.update(choices=offered_steps(side.model), value=side.steps),
-        card.ffe: gr.update(value=side.first_steps if side.ffe else 0, interactive=causal),
+        card.ffe: gr.update(value=side.first_steps if side.ffe else 0, interactive=few_step),
     }
 
 
 def _fit(model: str, steps: int, ffe: int) -> tuple[dict, dict]:
-    causal = get_spec(model).causal
+    few_step = get_spec(model).few_step
     choices = offered_steps(model)
     return gr.update(choices=choices, value=nearest(steps, choices)), gr.update(
-        value=ffe if causal else 0, interactive=causal
+        value=ffe if few_step else 0, interactive=few_step
     )
 
 

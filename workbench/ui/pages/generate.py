@@ -12,12 +12,21 @@ import gradio as gr
 from models.registry import get_spec
 from models.types import Chunk, GenerationRequest, RequestError
 from workbench.generation import SavedClip
+from workbench.input_video import read_video
 from workbench.media import read_image
 from workbench.timeline import EXAMPLE as SWITCH
 from workbench.timeline import read_step_plan, read_switches
 from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
 from workbench.ui.comparison import Side
-from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, script_component, uploaded_picture
+from workbench.ui.component import (
+    DICE,
+    NOT_STARTED,
+    SEGMENTS,
+    STARTED,
+    script_component,
+    uploaded_file,
+    uploaded_picture,
+)
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MAX_SEED,
@@ -37,7 +46,7 @@ from workbench.ui.links import compare_link, evaluate_link, read_generate
 from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
 
-TEXT, PICTURE = "Text", "Picture and text"
+TEXT, PICTURE, VIDEO = "Text", "Picture and text", "Video and text"
 NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
 WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches, cache) => {
   const changed = (switches ?? '').trim().split('\\n').join('|');
@@ -57,11 +66,22 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             prompt = gr.Textbox(EXAMPLE_PROMPTS[0], label="Prompt", lines=2, max_lines=6, elem_id="prompt")
             gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Examples", **PRIVATE)
             source = gr.Radio(
-                [TEXT, PICTURE], value=TEXT, label="Make it from", elem_classes=SEGMENTS, elem_id="source"
+                [TEXT, PICTURE, VIDEO], value=TEXT, label="Make it from", elem_classes=SEGMENTS, elem_id="source"
             )
             with gr.Group(visible=False) as picture_box:
                 picture = uploaded_picture(
                     label="First frame", sources=["upload", "clipboard"], height=200, elem_id="picture"
+                )
+            with gr.Group(visible=False) as video_box:
+                video = uploaded_file(label="Video to start from, of any size and rate", height=110, elem_id="video")
+                strength = gr.Slider(
+                    0,
+                    1,
+                    0.9,
+                    step=0.01,
+                    label="Strength",
+                    info="Noise the video is given: 0 leaves it as it is, 1 forgets it.",
+                    elem_id="strength",
                 )
             with gr.Row():
                 model = gr.Dropdown(model_choices(), value=model_name, label="Model", min_width=190, elem_id="model")
@@ -156,6 +176,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         past: str,
         kind: str,
         upload: str | None,
+        film: str | None,
+        noise: float,
     ) -> Iterator[Update]:
         """Yield the page's updates: one for every chunk, then the finished clip."""
         try:
@@ -163,11 +185,15 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             steps_by_hand, later = read_step_plan(by_hand or ""), read_switches(others or "", past)
             request = replace(request, step_plan=steps_by_hand, switches=later)
             context.check_writable()
+            said = []
+            if kind == VIDEO:
+                yield {status: _running("Reading the video", 0), **busy}
+                request, said = _with_video(request, name, film, noise)
             yield {status: _running("Loading the model", 0), **busy}
-            clips = _clip_updates(context, name, request, player, status)
+            clips = _clip_updates(context, name, request, said, player, status)
             yield from holding(({**busy, **update} for update in clips), ready)
         except Exception as error:
-            yield {status: {"state": "error", "text": sentence(error, upload)}, **ready}
+            yield {status: {"state": "error", "text": sentence(error, upload, film)}, **ready}
 
     def stopped() -> Update:
         return {status: {"state": "idle", "text": "Cancelled. Nothing was saved."}} | ready
@@ -179,13 +205,13 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
     model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
-    source.change(lambda kind: gr.update(visible=kind == PICTURE), source, picture_box, queue=False, **quiet)
+    source.change(_boxes, source, [picture_box, video_box], queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
     clicked = gr.on([run.click, prompt.submit], None, [keep, seed], seed, js=NEW_SEED, **quiet)
     waiting = clicked.then(None, None, [status, stop], js=STARTED, **quiet)
     waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
     made = [player, status, run, stop]
-    making = waiting.then(make, [*fields, source, picture], made, **MODEL_QUEUE, **PATIENT, **quiet)
+    making = waiting.then(make, [*fields, source, picture, video, strength], made, **MODEL_QUEUE, **PATIENT, **quiet)
     making.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[making], queue=False, **quiet)
 
@@ -202,8 +228,25 @@ def _request(
     return GenerationRequest(prompt, steps, bool(ffe), first_steps, frames_of(frames), seed_of(seed), image)
 
 
+def _boxes(kind: str) -> tuple[dict, dict]:
+    return gr.update(visible=kind == PICTURE), gr.update(visible=kind == VIDEO)
+
+
+def _with_video(
+    request: GenerationRequest, model: str, path: str | None, strength: float
+) -> tuple[GenerationRequest, list[str]]:
+    """The request with the uploaded video, and what was changed about it."""
+    if path is None:
+        raise RequestError(f"there is no video to start from; upload one, or choose {TEXT!r}")
+    spec = get_spec(model)
+    frames, said = read_video(Path(path), spec, request.frames)
+    return replace(
+        request, video=frames, video_fps=float(spec.fps), frames=len(frames), strength=float(strength)
+    ), said
+
+
 def _clip_updates(
-    context: Context, model: str, request: GenerationRequest, player: gr.HTML, status: gr.HTML
+    context: Context, model: str, request: GenerationRequest, said: list[str], player: gr.HTML, status: gr.HTML
 ) -> Iterator[Update]:
     side = Side(model, request.steps, request.ffe, request.first_steps)
     value = {"id": uuid4().hex, "fps": get_spec(model).fps, "total": request.frames, "autoplay": True}
@@ -215,7 +258,7 @@ def _clip_updates(
                 ticks = chunk_starts(event.result.chunk_frames)
                 yield {
                     player: value | {"clips": [clip | {"done": True}], "ticks": ticks},
-                    status: _done(context, side, request, event),
+                    status: _done(context, side, request, event, said),
                 }
             else:
                 clip = clip | {"sheets": [*clip["sheets"], sheet(event.frames, context.media)]}
@@ -233,12 +276,14 @@ def _chunk_status(chunk: Chunk, forwards: int) -> dict[str, Any]:
     return _running(text, done / chunk.chunks)
 
 
-def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedClip) -> dict[str, Any]:
+def _done(
+    context: Context, side: Side, request: GenerationRequest, clip: SavedClip, said: list[str]
+) -> dict[str, Any]:
     name = file_name(side.model, side.steps, side.ffe, request.seed)
     status = {
         "state": "done",
         "text": f"Done: {len(clip.result.frames)} frames in {clip.result.seconds:.1f} s.",
-        "notices": list(clip.notices),
+        "notices": [*said, *clip.notices],
         "facts": speed_facts(clip.result),
         "downloads": [
             {"label": "Download mp4", "url": context.media.file(clip.path), "name": f"{name}.mp4"},
@@ -246,7 +291,8 @@ def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedC
         ],
     }
     links = [{"label": "Evaluate this clip", "url": evaluate_link([clip.path.stem])}]
-    if request.image is None and not (request.step_plan or request.switches):
+    from_text = request.image is None and request.video is None
+    if from_text and not (request.step_plan or request.switches):
         links.insert(0, {"label": "Open in Compare", "url": _compare_address(side, request)})
     return status | {"links": links}
 
@@ -267,6 +313,6 @@ def _steps_update(model: str, steps: int | None) -> dict:
 
 
 def _ffe_update(model: str, ffe: bool) -> dict:
-    """A model that makes all frames at once has no first chunk to enhance."""
-    causal = get_spec(model).causal
-    return gr.update(value=ffe and causal, interactive=causal)
+    """Enhancing the first chunk is for models of few steps."""
+    few_step = get_spec(model).few_step
+    return gr.update(value=ffe and few_step, interactive=few_step)

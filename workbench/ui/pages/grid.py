@@ -37,6 +37,7 @@ from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
 
 SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
+MAIN = ("shapes-self-forcing", "shapes-asd")
 EMPTY = "Choose what goes along the axes and press “Make the grid”. Click a cell to see it beside the reference."
 AXIS_CHOICES = [(axis.title, name) for name, axis in AXES.items()]
 Update = dict[Any, Any]
@@ -44,7 +45,7 @@ Update = dict[Any, Any]
 
 def presets() -> list[tuple[str, list[tuple[str, str]]]]:
     """Grids worth one click, of the models this registry has."""
-    few = [spec.name for spec in list_models() if spec.causal]
+    few = [name for name in MAIN if name in {spec.name for spec in list_models()}]
     return [
         ("Ladder: steps and FFE", [("steps", "1, 2, 4"), ("first_steps", "0, 4"), ("", "")]),
         ("Models and steps", [("steps", "1, 2, 4"), ("model", ", ".join(few)), ("", "")]),

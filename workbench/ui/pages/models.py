@@ -12,7 +12,7 @@ from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 
 COLUMNS = ("Model", "What it is", "Family", "Paper", "Makes", "Steps", "Weights", "Runs here")
-TASKS = {"t2v": "video from text", "i2v": "video from a picture"}
+TASKS = {"t2v": "video from text", "i2v": "video from a picture", "v2v": "video from a video"}
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
 
