@@ -14,6 +14,7 @@ from workbench.charts.dashboard import (
     speed_quality,
 )
 from workbench.charts.evaluation import Band, ClipCurves, metric_curves, spread_over_clips
+from workbench.charts.insight import MOST_MAPS, attention_map, cost_bars, reading_map, similarity_line, similarity_maps
 from workbench.charts.preferences import (
     Stack,
     evidence_path,
@@ -25,6 +26,7 @@ from workbench.charts.preferences import (
 )
 
 __all__ = [
+    "MOST_MAPS",
     "Band",
     "ClipCurves",
     "OverTime",
@@ -32,6 +34,8 @@ __all__ = [
     "Point",
     "Speed",
     "Stack",
+    "attention_map",
+    "cost_bars",
     "curve_values",
     "evidence_path",
     "frame_curves",
@@ -42,7 +46,10 @@ __all__ = [
     "preference_bars",
     "radar",
     "rating_forest",
+    "reading_map",
     "share_dots",
+    "similarity_line",
+    "similarity_maps",
     "speed_quality",
     "spread_over_clips",
     "stack_of",

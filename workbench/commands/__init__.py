@@ -16,6 +16,7 @@ COMMANDS: dict[str, Command] = {
     "generate": Command("generate", "make clips from prompts"),
     "sweep": Command("sweep", "make and score many clips, resumable"),
     "evaluate": Command("evaluate", "score clips by metrics"),
+    "insight": Command("insight", "what each step changes, what chunks read, what plans cost"),
     "train": Command("train", "train a model by a recipe"),
     "votes": Command("votes", "export, import and statistics of votes"),
     "studies": Command("studies", "preference studies: add, check, freeze"),
