@@ -28,6 +28,8 @@ COMMANDS: dict[str, Command] = {
     "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),
     "ablation": Command("ablation", "ASD x FFE x steps, with intervals"),
+    "claims": Command("claims", "check the papers' claims on the shapes world"),
+    "bench": Command("bench", "measure speed"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),

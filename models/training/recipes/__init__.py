@@ -33,7 +33,7 @@ _SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "c
 
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
 _LATER = {"roles": Roles(generator=Path("assets/shapes-self-forcing")), "warmup": 10}
-_COMPONENTS = {"steps": 60, **_LATER}
+_COMPONENTS = {"steps": 40, **_LATER}
 _PICTURES = {
     "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
     "sampler_steps": 1,
@@ -44,7 +44,7 @@ _CAUSAL = {
     "roles": Roles(teacher=Path("runs/causal-teacher/export/causal_teacher")),
     "causal_scores": True,
 }
-_CAUSVID = {"steps": 160, "batch": 8}
+_CAUSVID = {"steps": 120, "batch": 8}
 
 RECIPES: dict[str, RecipeRow] = {
     "autoencoder": RecipeRow(
@@ -83,10 +83,10 @@ RECIPES: dict[str, RecipeRow] = {
         SelfForcingRecipe,
         {
             "shapes": SelfForcingConfig(),
-            "one-step": SelfForcingConfig(steps=80, sampler_steps=1, **_LATER),
-            "two-step": SelfForcingConfig(steps=80, sampler_steps=2, **_LATER),
-            "aad1-warmup": SelfForcingConfig(steps=60, **_PICTURES),
-            "aad1-dmd": SelfForcingConfig(steps=150, **_PICTURES),
+            "one-step": SelfForcingConfig(steps=60, sampler_steps=1, **_LATER),
+            "two-step": SelfForcingConfig(steps=60, sampler_steps=2, **_LATER),
+            "aad1-warmup": SelfForcingConfig(steps=40, **_PICTURES),
+            "aad1-dmd": SelfForcingConfig(steps=120, **_PICTURES),
             "smoke": SelfForcingConfig(**_SMALL),
         },
         "Self Forcing (arXiv 2506.08009)",

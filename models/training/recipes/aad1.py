@@ -37,7 +37,7 @@ class AAD1Config:
     roles: Roles = field(default_factory=lambda: Roles(generator=Path("runs/aad1-warmup/export/generator")))
     pools: Path = Path("runs/pools")
     clip_pool: int = 6000
-    steps: int = 120
+    steps: int = 80
     batch: int = 8
     disc_updates: int = 2
     lr: float = 3e-5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import compare, dashboard, evaluate, generate, grid, insight, models, results, studies
+from workbench.ui.pages import claims, compare, dashboard, evaluate, generate, grid, insight, models, results, studies
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,6 @@ PAGES = (
     Page("Studies", "/studies", studies.build),
     Page("Results", "/results", results.build),
     Page("Dashboard", "/dashboard", dashboard.build),
+    Page("Claims", "/claims", claims.build),
     Page("Models", "/models", models.build),
 )

@@ -1,0 +1,111 @@
+"""`bench`: how fast the models are here."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from models.types import RequestError
+from workbench.console import say, say_json
+
+SHORTEST_LONG = 30
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed",
+        description="Time clips on this machine: first-frame latency, frames a second, cost per chunk, share of what "
+        "a matrix product reaches here. With --chunks, time and memory of one long clip instead.",
+    )
+    parser.add_argument("--models", nargs="+", default=["shapes-self-forcing", "shapes-asd"], metavar="MODEL")
+    parser.add_argument("--steps", nargs="+", default=["1", "1*", "2", "4"], metavar="N", help="n* is with FFE")
+    parser.add_argument("--frames", type=int, default=49, help="frames a clip (default 49)")
+    parser.add_argument("--repeats", type=int, default=5, help="clips timed after the first (default 5)")
+    parser.add_argument("--chunks", type=int, metavar="N", help="one clip of N chunks at the first of --steps")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--out", type=Path, metavar="F.json", help="write the numbers as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    steps = [_steps(text) for text in options.steps]
+    if options.repeats < 2:
+        raise RequestError(f"--repeats {options.repeats} gives no interval; give 2 or more")
+    if options.chunks is not None and options.chunks < SHORTEST_LONG:
+        raise RequestError(f"--chunks {options.chunks} is too short to compare; give {SHORTEST_LONG} or more")
+    from models.registry import create_pipeline, get_spec  # noqa: PLC0415  (loads torch; --help should not)
+    from models.types import GenerationRequest  # noqa: PLC0415
+    from workbench import bench  # noqa: PLC0415
+
+    for name in options.models:
+        for count, _ in steps:
+            if count not in get_spec(name).steps:
+                offered = ", ".join(map(str, get_spec(name).steps))
+                raise RequestError(f"steps is {count}; {name} offers {offered}, so choose of these by --steps")
+    report: dict[str, Any] = {"machine": bench.machine_facts(), "limit_gflop_per_second": bench.machine_limit()}
+    report["rows" if options.chunks is None else "long"] = rows = []
+    for name in options.models:
+        pipeline = create_pipeline(name, device=options.device)
+        pipeline.check(GenerationRequest(bench.PROMPT, *steps[0], frames=options.frames))
+        if options.chunks:
+            count, ffe = steps[0]
+            running = bench.long_run(pipeline, count, ffe=ffe, chunks=options.chunks)
+            costs = list(tqdm(running, total=options.chunks, unit="chunk", disable=None))
+            row = {"model": name, "steps": count, "ffe": ffe, **bench.long_summary(costs)}
+            rows.append({**row, "seconds": [round(c.seconds, 5) for c in costs], "memory": [c.memory for c in costs]})
+            continue
+        for count, ffe in steps:
+            row = bench.bench_model(pipeline, count, ffe=ffe, frames=options.frames, repeats=options.repeats)
+            rows.append({**row, "share_of_limit": row["gflop_per_second"] / report["limit_gflop_per_second"]})
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+    say_json(report) if options.json else say(_long_table(rows) if options.chunks else _table(report))
+    return 0
+
+
+def _steps(text: str) -> tuple[int, bool]:
+    if not text.rstrip("*").isdigit() or text.count("*") > 1:
+        raise RequestError(f"--steps {text[:40]!r} is no step count; write 1, 2 or 4, with a star for FFE, as 1*")
+    return int(text.rstrip("*")), text.endswith("*")
+
+
+def _table(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    lines = [
+        f"{machine['cpu']}, {machine['threads']} threads, load {machine['load_before']:.1f} before; matrix products "
+        f"reach {report['limit_gflop_per_second']:.0f} gigaflops a second",
+        "",
+        "| model | steps | first frame, s (95 %) | clip, s (95 %) | frames/s | forwards | of the limit | n |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        first, whole = row["first_frame_seconds"], row["seconds"]
+        share = f"{100 * row['share_of_limit']:.0f} %"
+        lines.append(
+            f"| {row['model']} | {row['steps']}{'*' * row['ffe']} | {_told(first)} | {_told(whole)} | "
+            f"{row['frames_per_second']:.1f} | {row['forwards']} | {share} | {whole['n']} |"
+        )
+    return "\n".join(lines)
+
+
+def _told(summary: dict[str, float]) -> str:
+    return f"{summary['mean']:.3f} ({summary['low']:.3f} to {summary['high']:.3f})"
+
+
+def _long_table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| model | steps | chunks | chunk, ms, about the tenth | at the end | ratio | memory then, MB | growth, MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['model']} | {row['steps']}{'*' * row['ffe']} | {row['chunks']} | "
+            f"{1000 * row['chunk_seconds_at_tenth']:.1f} | {1000 * row['chunk_seconds_at_end']:.1f} | "
+            f"{row['time_ratio']:.3f} | {row['memory_at_tenth'] / 1e6:.0f} | {row['memory_growth'] / 1e6:.1f} |"
+        )
+    return "\n".join(lines)

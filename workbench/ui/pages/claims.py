@@ -1,0 +1,105 @@
+"""The Claims page: what the papers say, and what the shapes world says to it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from workbench.charts.claims import long_chart
+from workbench.claims_report import MARKS, told_interval
+from workbench.ui.component import script_component
+from workbench.ui.context import PRIVATE, Context
+from workbench.ui.pages.header import page_header
+
+SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "results" / "claims.json"
+FPS = 12
+TONES = {"confirmed": "good", "not confirmed": "mute", "reversed": "bad"}
+CURVES = (
+    ("right", "share of frames right"),
+    ("sharpness", "sharpness"),
+    ("dynamic_degree_flow", "optical flow, pixels a frame"),
+)
+COLUMNS = ("Verdict", "Claim", "Published", "Here (95 %)", "n", "Command")
+NUMBERS = (
+    ("right", "All right"),
+    ("shape", "Shape"),
+    ("direction", "Direction"),
+    ("motion", "Motion"),
+    ("drift", "Drift"),
+    ("path_correlation", "Path"),
+    ("frechet", "Fréchet"),
+)
+SHARES = ("right", "shape", "direction")
+
+
+def build(blocks: gr.Blocks, context: Context) -> None:
+    page_header("Claims", "What the papers claim, measured on the shapes world: confirmed, not confirmed or reversed.")
+    status = script_component("status", elem_id="status")
+    checklist = script_component("table", elem_id="checklist")
+    charts = [
+        script_component("figure", options={"still": True, "name": f"claims-{name}"}, elem_id=f"chart-{name}")
+        for name, _ in CURVES
+    ]
+    systems = script_component("table", elem_id="systems")
+
+    def load() -> list[Any]:
+        report = read_report(context.settings.data_dir)
+        if report is None:
+            text = (
+                "No claims have been measured yet; run `python -m workbench claims`, which takes about half an hour."
+            )
+            return [{"state": "idle", "text": text}, *[None] * (len(charts) + 2)]
+        seconds = report["long_frames"] / FPS
+        figures = [
+            long_chart(report["long"], name, title, seconds) if report["long"] else None for name, title in CURVES
+        ]
+        said = f"Measured {report['date'][:10]} by `{report['command']}`."
+        return [{"state": "idle", "text": said}, checklist_table(report), *figures, systems_table(report)]
+
+    blocks.load(load, None, [status, checklist, *charts, systems], show_progress="hidden", **PRIVATE)
+
+
+def read_report(data_dir: Path) -> dict[str, Any] | None:
+    """The report measured on this machine, or the one that ships; None without either."""
+    for path in (data_dir / "claims" / "claims.json", SHIPPED):
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+    return None
+
+
+def checklist_table(report: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            {"text": f"{MARKS[row['verdict']]} {row['verdict']}", "tone": TONES[row["verdict"]]},
+            row["text"],
+            f"{row['published']} ({row['source']})",
+            f"{told_interval(row)} {row['unit']}",
+            row["n"],
+            {"text": row["command"], "mono": True},
+        ]
+        for row in report["claims"]
+    ]
+    return {"caption": "Checklist of claims", "columns": COLUMNS, "rows": rows, "note": report["note"]}
+
+
+def systems_table(report: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        [row["name"], row["n"], *(_number(row.get(name), name in SHARES) for name, _ in NUMBERS)]
+        for row in report["conditions"]
+    ]
+    columns = ("System", "n", *(title for _, title in NUMBERS))
+    note = (
+        "Shares in percent with Wilson intervals; motion is mean optical flow in pixels a frame, drift the spread of "
+        "sharpness over a clip's fifths, path the correlation of output and input paths, Fréchet the distance to real "
+        "clips of the same captions; bootstrap intervals. An empty cell was not asked of that kind of clip."
+    )
+    return {"caption": "Every system behind the claims", "columns": columns, "rows": rows, "note": note, "dense": True}
+
+
+def _number(found: dict[str, float] | None, share: bool) -> str:
+    if found is None:
+        return ""
+    value, low, high = (found[name] * (100 if share else 1) for name in ("value", "low", "high"))
+    digits = 1 if share else 2
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
