@@ -69,7 +69,7 @@ def similarity_line(points: Sequence[Interval | None], unit: str) -> dict[str, A
     if not known:
         return {}
     n = known[0][1].n
-    told = f"n = {n} {unit}, bars: 95 % interval" if n > 1 else "one clip, so no interval; give more seeds or prompts"
+    told = f"n = {n} {unit}; bars: 95 %" if n > 1 else "one clip: no interval"
     bars = [
         (max(0.0, p.high - p.value), max(0.0, p.value - p.low)) if math.isfinite(p.low) else (0, 0) for _, p in known
     ]
@@ -84,7 +84,7 @@ def similarity_line(points: Sequence[Interval | None], unit: str) -> dict[str, A
         line={"color": SIDE_COLORS[0], "width": 2},
         marker={"size": 8},
     )
-    figure.update_xaxes(title="chunk", dtick=1 if len(points) <= 20 else 5, range=[-0.5, len(points) - 0.5])
+    figure.update_xaxes(title="chunk", **_whole(len(points)), range=[-0.5, len(points) - 0.5])
     figure.update_yaxes(title="cosine similarity", rangemode="normal")
     figure.update_layout(
         height=300, dragmode=False, showlegend=False, margin={"l": 64, "r": 16, "t": 44, "b": 48}, title=_title(told)
@@ -117,7 +117,7 @@ def reading_map(
                 marker=look,
                 showlegend=True,
             )
-    figure.update_xaxes(title="latent frame", range=[-0.5, sum(chunks) - 0.5], dtick=1 if sum(chunks) <= 40 else 10)
+    figure.update_xaxes(title="latent frame", range=[-0.5, sum(chunks) - 0.5], **_whole(sum(chunks)))
     figure.update_yaxes(
         tickvals=list(range(len(chunks))), ticktext=names, range=[len(chunks) - 0.5, -0.5], showgrid=False
     )
@@ -221,5 +221,10 @@ def _range(point: Interval) -> str:
     return f" ({point.low:.3f} to {point.high:.3f}), n = {point.n}" if math.isfinite(point.low) else ""
 
 
+def _whole(count: int) -> dict[str, Any]:
+    """Ticks at whole numbers, as many as have room."""
+    return {"dtick": 1} if count <= 8 else {"tickformat": "d", "nticks": 16}
+
+
 def _title(text: str) -> dict[str, Any]:
-    return {"text": escape(text), "font": {"size": 12}, "x": 0, "xref": "paper", "xanchor": "left", "y": 0.97}
+    return {"text": escape(text), "font": {"size": 12}, "x": 0.01, "xanchor": "left", "y": 0.97}

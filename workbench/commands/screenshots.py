@@ -30,6 +30,9 @@ COMPARE = (
     "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=7&frame=30"
     "&sides=shapes-self-forcing:1:0,shapes-asd:1:0,shapes-asd:1:4"
 )
+INSIGHT = (
+    "/insight?model=shapes-asd&prompts=a+red+circle+moving+right+on+a+black+background&seeds=0-7&steps=4&frames=73"
+)
 EVALUATED = ["temporal_flickering", "warping_error", "sharpness", "oracle_shape_error", "oracle_color_error"]
 MINUTES = 10 * 60_000
 
@@ -38,7 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "screenshots",
         help="picture the pages",
-        description="Save generate.png, compare.png and evaluate.png; of measured clips dashboard.png and others too.",
+        description="Save generate.png, compare.png, evaluate.png and insight.png; of measured clips dashboard.png "
+        "and others too.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("docs/images"), metavar="DIR", help="folder (default docs/images)"
@@ -129,6 +133,16 @@ def picture_evaluate(page: "Page", url: str) -> None:
     pause_at(page, 30)
 
 
+def picture_insight(page: "Page", url: str) -> None:
+    page.goto(url + INSIGHT)  # a link with prompts watches them by itself
+    wait_until_done(page)
+    page.click("#measure")
+    page.wait_for_selector("#cost-status [data-state=done]", timeout=MINUTES)
+    for name in ("line", "maps", "reads", "attention", "costs"):
+        page.wait_for_selector(f"#chart-{name} .main-svg")
+    pause_at(page, 30)
+
+
 def picture_dashboard(page: "Page", url: str) -> None:
     page.goto(f"{url}/dashboard")
     page.wait_for_selector("#board tbody tr")
@@ -148,7 +162,12 @@ def picture_dashboard_prompt(page: "Page", url: str) -> None:
     pause_at(page, 30)
 
 
-PICTURES = {"generate": picture_generate, "compare": picture_compare, "evaluate": picture_evaluate}
+PICTURES = {
+    "generate": picture_generate,
+    "compare": picture_compare,
+    "evaluate": picture_evaluate,
+    "insight": picture_insight,
+}
 DASHBOARD_PICTURES = {
     "dashboard": picture_dashboard,
     "dashboard-charts": picture_dashboard_charts,

@@ -43,7 +43,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
     status = script_component("status", elem_id="status")
     address = script_component("address", elem_id="address")
-    with gr.Column(visible=False, elem_id="results") as results:
+    # hidden by the style sheet while empty: gradio forgets the options of components that start invisible
+    with gr.Column(elem_classes="wb-until-charts"):
         shown = _results()
     gr.Markdown("### What it costs", elem_classes="wb-figure-title")
     with gr.Row(equal_height=True):
@@ -79,7 +80,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     def look(*values: Any) -> Iterator[Update]:
         settings = settings_of(*values[: len(form)])
-        update = {results: gr.update(visible=True), address: {**settings.query(), **cost_query(*values[len(form) :])}}
+        update = {address: {**settings.query(), **cost_query(*values[len(form) :])}}
         for parts in watched(context, settings):
             yield update | {{**shown, "status": status}[name]: part for name, part in parts.items()}
 
@@ -98,7 +99,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     looking = _guarded(look, context, status, run, stop)
     costing = _guarded(cost, context, told, measure, halt)
-    seen = [*shown.values(), results, address, status, run, stop]
+    seen = [*shown.values(), address, status, run, stop]
     opened = blocks.load(reopen, None, [*fields, status, linked], **quiet)
     opening = opened.then(look_linked, [linked, *fields], seen, **MODEL_QUEUE, **quiet)
     clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
@@ -139,7 +140,7 @@ def _form() -> tuple[dict[str, Any], list[tuple[gr.Button, dict[str, Any]]]]:
             min_width=160,
             elem_id="model",
         )
-        seeds = gr.Textbox("7", label="Seeds, as 7 or 0-15", scale=1, min_width=120, elem_id="seeds")
+        seeds = gr.Textbox("7", label="Seeds, or 0-15", scale=1, min_width=130, elem_id="seeds")
         frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
     with gr.Row(equal_height=True):
         steps = gr.Radio(
