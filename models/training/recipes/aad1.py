@@ -39,7 +39,7 @@ class AAD1Config:
     clip_pool: int = 6000
     steps: int = 80
     batch: int = 8
-    disc_updates: int = 2
+    disc_updates: int = 1
     lr: float = 3e-5
     backbone_lr: float = 1e-4
     head_lr: float = 5e-4
