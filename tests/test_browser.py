@@ -9,8 +9,10 @@ from PIL import Image
 
 from models.pipeline import tiny_pipeline
 from models.types import RequestError
+from workbench.claims import CLAIMS
 from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.generation import GenerationService
+from workbench.media import encode_mp4
 from workbench.settings import Settings
 from workbench.ui.live import live_app
 from workbench.ui.pages import PAGES
@@ -212,6 +214,61 @@ def test_picture_to_video_in_the_browser(open_page, tmp_path, world_clip):
     page.wait_for_selector("#picture img")
     page.click("#generate")
     wait_done(page)
+
+
+def test_video_to_video_in_the_browser(open_page, tmp_path, world_clip):
+    encode_mp4(world_clip.repeat(2, 0).repeat(2, 1).repeat(2, 2), 24, tmp_path / "large.mp4")
+    (tmp_path / "fake.mp4").write_text("not a video")
+    for name in ("fake.mp4", "large.mp4"):
+        page = open_page("/?frames=25", "#generate")
+        page.click("#source label:has-text('Video')")
+        page.set_input_files("#video input[type=file]", tmp_path / name)
+        page.wait_for_selector(f"#video :text('{name.partition('.')[0]}')")
+        page.click("#generate")
+        if name == "large.mp4":
+            wait_done(page)
+            said = page.inner_text("#status")
+            assert "128 x 128 pixels is resized to 64 x 64" in said and "24 frames a second" in said
+        else:
+            page.wait_for_selector("#status [data-state=error]")
+            assert "fake.mp4" in page.inner_text("#status") and str(tmp_path) not in page.inner_text("#status")
+
+
+def test_a_source_that_was_not_given_is_told(open_page):
+    page = open_page("/?frames=13", "#generate")
+    page.click("#source label:has-text('Video')")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=error]")
+    assert "there is no video to start from" in page.inner_text("#status")
+
+
+def test_the_first_frame_is_seen_while_later_ones_are_made(open_page):
+    """A one-step clip of 40 chunks: its first picture is on screen long before the clip is done."""
+    page = open_page("/?model=shapes-asd&steps=1&ffe=4&frames=469&seed=3", "#generate")
+    page.evaluate(
+        """() => {
+          window.seen = null;
+          const began = performance.now();
+          const look = () => {
+            const found = document.querySelector("#player .wb-picture[data-frame]");
+            if (found) window.seen = performance.now() - began;
+            else requestAnimationFrame(look);
+          };
+          document.querySelector("#generate").click();
+          look();
+        }"""
+    )
+    page.wait_for_function("() => window.seen !== null")
+    assert page.locator("#status [data-state=running]").count() == 1
+    wait_done(page)
+
+
+def test_the_claims_are_listed_with_their_intervals(open_page):
+    page = open_page("/claims", "#checklist tbody tr")
+    assert page.locator("#checklist tbody tr").count() == len(CLAIMS)
+    assert page.locator("#systems tbody tr").count() > 20
+    page.wait_for_selector("#chart-right .main-svg")
+    assert "to" in page.inner_text("#checklist tbody tr:first-child")
 
 
 def test_text_never_becomes_markup(open_page):
