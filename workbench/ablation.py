@@ -204,7 +204,7 @@ def made_clips(folder: Path) -> dict[Identity, str]:
             made = read_manifest(manifest_path(path))
         except RequestError:
             continue
-        if made.image is None and made.guidance_scale == 1.0:
+        if made.plain and made.guidance_scale == 1.0:
             first = made.first_steps if made.ffe else 0
             asked = (made.model, made.weights_digest, made.prompt, made.seed, made.steps, first, made.frames)
             found.setdefault(asked, str(path))

@@ -44,7 +44,12 @@ class StoredClip:
         made = self.manifest
         title = next((spec.title for spec in list_models() if spec.name == made.model), made.model)
         steps = f"{made.steps} step{'s' * (made.steps != 1)}"
-        return f"{title} · {steps}{f' + FFE {made.first_steps}' * made.ffe} · seed {made.seed}"
+        if made.step_plan:
+            steps = f"steps {','.join(map(str, made.step_plan))}"
+        ffe = f" + FFE {made.first_steps}" * (made.ffe and not made.step_plan)
+        more = f" · {len(made.switches)} prompt switches" * bool(made.switches)
+        more += f" · from a video at {made.video.strength:g}" if made.video else ""
+        return f"{title} · {steps}{ffe} · seed {made.seed}{more}"
 
     @property
     def file(self) -> ClipFile:

@@ -69,6 +69,11 @@ class Manifest:
     switches: tuple[PromptSwitch, ...] = ()
     video: InputVideo | None = None
 
+    @property
+    def plain(self) -> bool:
+        """From text alone, one prompt, and the same steps in every chunk but for First-Frame Enhancement."""
+        return not (self.image or self.video or self.step_plan or self.switches)
+
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
 
