@@ -162,6 +162,8 @@ def test_a_clip_is_made_judged_stored_and_found_again(tmp_path, tiny):
     job = Job(System("tiny-random", 1, 4), prompt, 3, 13, other.manifest.weights_digest)
     ablation._tools.update(service=service, metrics=create_metrics(ablation.METRICS))
     first = ablation._judge_job(job)
+    by_hand = GenerationRequest(prompt, 1, True, 4, frames=13, seed=3, step_plan=(2, 1))
+    service.generate("tiny-random", by_hand)  # the same but for its plan, so not the clip of the job
     known = ablation.made_clips(tmp_path / "clips")
     assert len(known) == 2 and ablation._located(job, known).path.endswith(f"{first.clip}.mp4")
     assert ablation._judge_job(ablation._located(job, known)) == first  # judged from the file, not made again
