@@ -41,8 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "screenshots",
         help="picture the pages",
-        description="Save generate.png, compare.png, evaluate.png and insight.png; of measured clips dashboard.png "
-        "and others too.",
+        description="Save generate.png, compare.png, evaluate.png, insight.png and claims.png; of measured clips "
+        "dashboard.png and others too.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("docs/images"), metavar="DIR", help="folder (default docs/images)"
@@ -143,6 +143,12 @@ def picture_insight(page: "Page", url: str) -> None:
     pause_at(page, 30)
 
 
+def picture_claims(page: "Page", url: str) -> None:
+    page.goto(url + "/claims")
+    page.wait_for_selector("#checklist tbody tr")
+    page.wait_for_selector("#chart-right .main-svg")
+
+
 def picture_dashboard(page: "Page", url: str) -> None:
     page.goto(f"{url}/dashboard")
     page.wait_for_selector("#board tbody tr")
@@ -167,6 +173,7 @@ PICTURES = {
     "compare": picture_compare,
     "evaluate": picture_evaluate,
     "insight": picture_insight,
+    "claims": picture_claims,
 }
 DASHBOARD_PICTURES = {
     "dashboard": picture_dashboard,
