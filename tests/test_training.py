@@ -292,6 +292,10 @@ def test_levels_of_diffusion_forcing_are_equal_in_a_chunk_and_clean_only_before_
     clean = chunks == 0
     assert (clean[:, 1:] <= clean[:, :-1]).all() and not clean[:, -1].any()
     assert 0.4 < clean[:, 0].float().mean() < 0.6
+    control = RECIPES["causal-teacher"].build(smoke("causal-teacher", folder, causal=False))
+    levels = control.noise_levels(50, StepSeed.at(0, 0))
+    assert torch.equal(levels, levels[:, :1].expand_as(levels)) and (levels > 0).all() and levels.max() > 0.9
+    assert np.isfinite(control.step(0, StepSeed.at(0, 0))["loss"]) and control.sample_sheet().ndim == 3
 
 
 def test_one_step_regression_sees_noise_or_clean_chunks_after_a_clean_first(chain, folder):

@@ -95,6 +95,7 @@ RECIPES: dict[str, RecipeRow] = {
         CausalTeacherRecipe,
         {
             "shapes": CausalTeacherConfig(),
+            "bidirectional": CausalTeacherConfig(causal=False, steps=300),
             "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
         "Diffusion Forcing (arXiv 2407.01392)",

@@ -4,6 +4,9 @@
 Every chunk has a noise level of its own, so that the model meets any mixture of noise before and at a chunk: that is
 what it is asked for as a score of noised clips. In half of the clips a random number of first chunks is clean: that is
 what it is asked for when it makes clips chunk by chunk through the cache.
+
+With `causal` off the same steps go to a model that sees both ways, at one noise level a clip: the control that tells
+what the causal mask costs from what more training gives.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.kv_cache import KVCache
-from models.sampling import ClipNoise, Guidance, rollout
-from models.schedulers import StepPlan, per_frame, shift_sigma
+from models.sampling import ClipNoise, Guidance, rollout, sample_flow
+from models.schedulers import StepPlan, per_frame, shift_sigma, step_sigmas
 from models.training.data import latent_pool
 from models.training.distillation import CHUNKS, LATENT_SHAPE, Roles, load_codec, load_role, load_text_encoder
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, contact_sheet, cosine, optimize
@@ -32,6 +35,7 @@ class CausalTeacherConfig:
     steps: int = 600
     batch: int = 10
     lr: float = 5e-4
+    causal: bool = True
     clean_share: float = 0.5
     dropout: float = 0.1
     shift: float = 3.0
@@ -62,7 +66,8 @@ class CausalTeacherRecipe(Recipe):
         captions = ["" if seed.numpy.random() < config.dropout else caption for caption in captions]
         sigma = self.noise_levels(len(x0), seed)
         noise = torch.randn(x0.shape, generator=seed.torch)
-        flow = self.model(noisy_pair(x0, noise, sigma), 1000 * sigma, self.text.embed(captions), chunks=CHUNKS)
+        chunks = CHUNKS if config.causal else None
+        flow = self.model(noisy_pair(x0, noise, sigma), 1000 * sigma, self.text.embed(captions), chunks=chunks)
         asked = per_frame(sigma > 0).expand_as(x0)
         loss = F.mse_loss(flow[asked], (noise - x0)[asked])
         lr = config.lr * cosine(step, config.steps, warmup=30)
@@ -70,8 +75,13 @@ class CausalTeacherRecipe(Recipe):
         return {"loss": float(loss.detach()), "grad_norm": norm, "lr": lr}
 
     def noise_levels(self, count: int, seed: StepSeed) -> Tensor:
-        """Levels (B, T), equal within a chunk, 0 in the clean first chunks of `clean_share` of the clips."""
+        """Levels (B, T), equal within a chunk, 0 in the clean first chunks of `clean_share` of the clips; equal in a
+        whole clip for a model that is not causal."""
         chunks = len(CHUNKS)
+        if not self.config.causal:
+            # antithetic strata: one noise level from each of `count` equal parts of (0, 1)
+            level = torch.rand(1, generator=seed.torch) / count + torch.arange(count) / count
+            return shift_sigma(level, self.config.shift)[:, None].repeat(1, LATENT_SHAPE[0])
         sigma = shift_sigma(torch.rand(count, chunks, generator=seed.torch), self.config.shift)
         clean = torch.tensor(seed.numpy.integers(1, chunks, size=count))
         clean *= torch.tensor(seed.numpy.random(count) < self.config.clean_share)
@@ -81,12 +91,18 @@ class CausalTeacherRecipe(Recipe):
     @torch.no_grad()
     def sample_sheet(self) -> np.ndarray:
         text = self.text.embed(self.clips.captions[:6])
+        none = self.text.embed([""] * len(text))
+        if not self.config.causal:
+            start = torch.randn(len(text), *LATENT_SHAPE, generator=StepSeed.at(0, 0).torch)
+            with self.averaged():
+                *_, latents = sample_flow(self.model, step_sigmas(16), text, none, start, self.config.guidance_scale)
+            return contact_sheet(np.stack([self.codec.decode(z[None]) for z in latents]), lambda n: range(0, n, 12))
         plan = StepPlan.uniform(CHUNKS, 16)
 
         def cache() -> KVCache:
             return self.model.new_cache(*LATENT_SHAPE[2:])
 
-        guidance = Guidance(self.text.embed([""] * len(text)), self.config.guidance_scale, cache())
+        guidance = Guidance(none, self.config.guidance_scale, cache())
         noise = ClipNoise(StepSeed.at(0, 0).torch)
         shape = (len(text), *LATENT_SHAPE[1:])
         with self.averaged():
