@@ -148,6 +148,13 @@ def test_a_file_is_read_at_the_models_rate_and_size(tmp_path, world_clip):
     assert np.abs(frames.astype(int) - world_clip).mean() < 4
 
 
+def test_the_rest_of_a_long_file_is_left_alone(tmp_path, world_clip):
+    """Reading stops in the middle of the file, again and again, while its decoder is ahead."""
+    encode_mp4(np.concatenate([world_clip] * 8), 24, tmp_path / "long.mp4")
+    for frames in (1, 5, 20, 49) * 3:
+        assert len(read_video(tmp_path / "long.mp4", SPEC, frames)[0]) == frames
+
+
 def test_the_command_makes_it_and_refuses_what_is_no_video(tmp_path, world_clip, capsys):
     encode_mp4(world_clip, 12, tmp_path / "in.mp4")
     (tmp_path / "text.mp4").write_text("hello")

@@ -285,7 +285,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "switch-seen",
-        "After a prompt switch what the new prompt looks like (colour, shape, background) is seen within two chunks in "
+        "After a prompt switch the look of the new prompt (colour, shape, background) is seen within two chunks in "
         "most clips",
         "CausVid (arXiv 2412.07772)",
         "claimed, no figure",

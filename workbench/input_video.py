@@ -1,5 +1,6 @@
 """A video file as what a clip starts from."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ def read_video(path: Path, spec: ModelSpec, frames: int) -> tuple[np.ndarray, li
     Only what is needed is decoded, and no more than a few frames are held at full size. Raises RequestError.
     """
     try:
-        with open_video(path) as video:
+        # the windows are closed before the file: their decoder may be ahead of what is needed
+        with open_video(path) as video, closing(video.windows()) as windows:
             facts = video.facts
-            rest = (frame for window in video.windows() for frame in window.frames)
+            rest = (frame for window in windows for frame in window.frames)
             fitted = list(fit_frames(rest, facts.fps, spec, frames))
     except Unreadable as error:
         raise RequestError(str(error)) from error
