@@ -80,7 +80,7 @@ def torture(
     kills: int,
     *,
     workers: int = 2,
-    longest: float = 5.0,
+    longest: float = 2.0,
     seed: int = 0,
     on_kill: Callable[[], None] = lambda: None,
 ) -> Torture:

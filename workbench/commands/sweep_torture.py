@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--clips", type=int, default=512, metavar="N", help="cells of the sweep (default 512)")
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="how often to kill it (default 20)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes, or actors (default 2)")
-    parser.add_argument("--longest", type=float, default=5.0, metavar="S", help="most seconds to a kill (default 5)")
+    parser.add_argument("--longest", type=float, default=2.0, metavar="S", help="most seconds to a kill (default 2)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
     parser.add_argument(
         "--ray", action="store_true", help="on a Ray cluster of two nodes here, one of which is killed"

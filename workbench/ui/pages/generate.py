@@ -73,7 +73,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                     label="First frame", sources=["upload", "clipboard"], height=200, elem_id="picture"
                 )
             with gr.Group(visible=False) as video_box:
-                video = uploaded_file(label="Video to start from, of any size and rate", height=110, elem_id="video")
+                video = uploaded_file(label="Video to start from, of any size and rate", height=150, elem_id="video")
                 strength = gr.Slider(
                     0,
                     1,
