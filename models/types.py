@@ -47,7 +47,7 @@ class GenerationRequest:
     switches: tuple[PromptSwitch, ...] = ()
     video: np.ndarray | None = field(default=None, compare=False)
     video_fps: float = 12.0
-    strength: float = 0.8
+    strength: float = 0.9
 
 
 @dataclass(frozen=True)

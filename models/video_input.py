@@ -1,5 +1,6 @@
 """Any video as a model's input: its rate, size and number of frames."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -39,8 +40,8 @@ def shown_at(tick: int, fps: float, target: float) -> int:
 
 
 def fitted_length(frames: int, fps: float, target: float) -> int:
-    """How many frames a video of `frames` at `fps` has at `target`."""
-    return max(1, int((frames - 1) * target / fps + 1e-6) + 1)
+    """How many ticks of `target` a second a video of `frames` at `fps` lasts: those at which `shown_at` is in it."""
+    return math.ceil((frames - 1e-6) * target / fps)
 
 
 def notices(size: tuple[int, int], frames: int, fps: float, spec: ModelSpec, count: int) -> list[str]:

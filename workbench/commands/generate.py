@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     source.add_argument("--image", type=Path, metavar="F", help="a picture that becomes the first frame")
     source.add_argument("--video", type=Path, metavar="F", help="a video the clip starts from, of any size and rate")
     source.add_argument(
-        "--strength", type=float, metavar="S", help="noise given to --video, 0 (as it is) to 1 (default 0.8)"
+        "--strength", type=float, metavar="S", help="noise given to --video, 0 (as it is) to 1 (default 0.9)"
     )
     source.add_argument("--prompts", type=Path, metavar="F", help="a file, one prompt a line; seeds count up")
     source.add_argument(

@@ -51,7 +51,7 @@ def _generate_endpoint(context: Context) -> None:
         gr.Number(0, label="seed"),
         gr.File(label="image", type="filepath"),
         gr.File(label="video", type="filepath"),
-        gr.Number(0.8, label="strength"),
+        gr.Number(0.9, label="strength"),
     ]
 
     def generate(
@@ -64,7 +64,7 @@ def _generate_endpoint(context: Context) -> None:
         seed: float = 0,
         image: str | None = None,
         video: str | None = None,
-        strength: float = 0.8,
+        strength: float = 0.9,
     ) -> tuple[str, dict[str, Any]]:
         """Make one clip, from text, with a picture or with a video; returns the mp4 file and its manifest."""
         try:
