@@ -157,7 +157,7 @@ def test_the_rest_of_a_long_file_is_left_alone(tmp_path, world_clip):
 
 
 def test_the_command_makes_it_and_refuses_what_is_no_video(tmp_path, world_clip, capsys):
-    encode_mp4(world_clip, 12, tmp_path / "in.mp4")
+    encode_mp4(world_clip.repeat(2, 1).repeat(2, 2), 12, tmp_path / "in.mp4")
     (tmp_path / "text.mp4").write_text("hello")
     common = ["generate", "--model", "shapes-asd", "--prompt", OTHER, "--steps", "1", "--out", str(tmp_path / "o.mp4")]
     assert main([*common, "--video", str(tmp_path / "text.mp4")]) == 2
@@ -166,4 +166,5 @@ def test_the_command_makes_it_and_refuses_what_is_no_video(tmp_path, world_clip,
     assert "--strength 0.5 goes with --video" in capsys.readouterr().err
     assert main([*common, "--video", str(tmp_path / "in.mp4"), "--strength", "0.7", "--json"]) == 0
     out = json.loads(capsys.readouterr().out)
+    assert out["notices"] == ["the video of 128 x 128 pixels is resized to 64 x 64"]
     assert out["video"]["strength"] == 0.7 and out["video"]["frames"] == 49 and out["sigmas"][0] == [0.7]

@@ -5,7 +5,7 @@ import json
 import platform
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -88,14 +88,16 @@ class GenerationService:
         on_chunk: Callable[[Chunk], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         out: Path | None = None,
+        notices: Sequence[str] = (),
     ) -> SavedClip:
         """Make a clip and save it with its manifest, at `out` or in the store by a name made from its content.
+        `notices` are those of reading its input, kept with the clip's own.
 
         Raises RequestError, before anything is made, for a bad request or an output that cannot be written, and
         Cancelled when `cancelled()` turns true between chunks.
         """
         pipeline = self.pipeline(model)
-        notices = pipeline.check(request)
+        notices = [*notices, *pipeline.check(request)]
         request = pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
@@ -125,7 +127,9 @@ class GenerationService:
             reason = f"{error.strerror}: {str(folder)!r}"
             raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
 
-    def stream(self, model: str, request: GenerationRequest) -> Iterator[Chunk | SavedClip]:
+    def stream(
+        self, model: str, request: GenerationRequest, notices: Sequence[str] = ()
+    ) -> Iterator[Chunk | SavedClip]:
         """Yield each chunk as soon as it exists, then the saved clip. Closing the iterator stops the network.
 
         The network runs in a thread of its own: a reader that stalls holds nobody else up.
@@ -135,7 +139,8 @@ class GenerationService:
 
         def work() -> None:
             try:
-                events.put(self.generate(model, request, on_chunk=events.put, cancelled=closed.is_set))
+                made = self.generate(model, request, on_chunk=events.put, cancelled=closed.is_set, notices=notices)
+                events.put(made)
             except BaseException as error:  # carried to the reader, who raises it
                 events.put(error)
 

@@ -174,6 +174,10 @@ def parse_system(text: str) -> System:
         raise RequestError(f"system {text[:80]!r} is not one; {advice}") from error
     if model not in MODELS:
         raise RequestError(f"system {text[:80]!r} names an unknown model; choose one of {', '.join(MODELS)}")
+    if "t2v" not in MODELS[model].tasks:
+        raise RequestError(
+            f"system {text[:80]!r} makes no video from text, which studies ask for; choose another model"
+        )
     if system.steps not in MODELS[model].steps:
         offered = ", ".join(map(str, MODELS[model].steps))
         raise RequestError(f"system {text[:80]!r} has {system.steps} steps; {model} offers {offered}")

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     for text in dict.fromkeys([*said, *(text for job in jobs for text in service.check(model, job.request))]):
         notice(text)
     progress = tqdm(jobs, unit="clip", disable=len(jobs) == 1)
-    saved = [service.generate(model, job.request, out=job.out) for job in progress]
+    saved = [service.generate(model, job.request, out=job.out, notices=said) for job in progress]
     if origin and len(jobs) == 1:
         _compare(origin, saved[0].manifest)
     if options.json:

@@ -75,10 +75,11 @@ def _generate_endpoint(context: Context) -> None:
             request = GenerationRequest(
                 prompt, whole(steps, "steps", "a whole number"), bool(ffe), first, count, number, picture
             )
+            said: list[str] = []
             if video:
-                fitted, _ = read_video(Path(video), get_spec(model), count)
+                fitted, said = read_video(Path(video), get_spec(model), count)
                 request = replace(request, video=fitted, video_fps=float(get_spec(model).fps), strength=strength)
-            clip = context.service.generate(model, request)
+            clip = context.service.generate(model, request, notices=said)
         except RequestError as error:
             refuse(error, image, video)
         return _hand_over(clip.path), _json(clip.manifest)

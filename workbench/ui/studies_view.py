@@ -39,7 +39,7 @@ def system_choices() -> list[tuple[str, str]]:
     """(title, system) of every model that runs here at every number of steps, with and without FFE."""
     found = []
     for spec in list_models():
-        for steps in [] if unavailable(spec) else spec.steps:
+        for steps in [] if unavailable(spec) or "t2v" not in spec.tasks else spec.steps:
             firsts = (0, *(first for first in spec.steps if spec.few_step and steps < first <= 4))
             found += [f"{spec.name}:{steps}:{first}" for first in firsts]
     return [(describe_system(system), system) for system in found]

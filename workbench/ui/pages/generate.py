@@ -252,13 +252,13 @@ def _clip_updates(
     value = {"id": uuid4().hex, "fps": get_spec(model).fps, "total": request.frames, "autoplay": True}
     clip: dict[str, Any] = {"label": side.label, "sheets": []}
     forwards = 0
-    with closing(context.service.stream(model, request)) as events:
+    with closing(context.service.stream(model, request, said)) as events:
         for event in events:
             if isinstance(event, SavedClip):
                 ticks = chunk_starts(event.result.chunk_frames)
                 yield {
                     player: value | {"clips": [clip | {"done": True}], "ticks": ticks},
-                    status: _done(context, side, request, event, said),
+                    status: _done(context, side, request, event),
                 }
             else:
                 clip = clip | {"sheets": [*clip["sheets"], sheet(event.frames, context.media)]}
@@ -276,14 +276,12 @@ def _chunk_status(chunk: Chunk, forwards: int) -> dict[str, Any]:
     return _running(text, done / chunk.chunks)
 
 
-def _done(
-    context: Context, side: Side, request: GenerationRequest, clip: SavedClip, said: list[str]
-) -> dict[str, Any]:
+def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedClip) -> dict[str, Any]:
     name = file_name(side.model, side.steps, side.ffe, request.seed)
     status = {
         "state": "done",
         "text": f"Done: {len(clip.result.frames)} frames in {clip.result.seconds:.1f} s.",
-        "notices": [*said, *clip.notices],
+        "notices": list(clip.notices),
         "facts": speed_facts(clip.result),
         "downloads": [
             {"label": "Download mp4", "url": context.media.file(clip.path), "name": f"{name}.mp4"},
