@@ -50,6 +50,7 @@ def test_the_command_measures_and_refuses(tmp_path, capsys):
         (["--steps", "9"], "steps is 9; shapes-self-forcing offers 1, 2, 3, 4"),
         (["--repeats", "1"], "--repeats 1 gives no interval"),
         (["--chunks", "5"], "--chunks 5 is too short"),
+        (["--chunks", "30", "--models", "shapes-teacher", "--steps", "16"], "--chunks is for causal models"),
         (["--models", "nope"], "'nope' is not in the registry"),
     ):
         assert main(["bench", *bad]) == 2

@@ -160,7 +160,9 @@ def report() -> dict:
     claim = some_claim()
     better, worse = claim.conditions
     clips = {row.name: [clip(row, i, right=float(i < 2), shape=1.0) for i in range(4)] for row in (better, worse)}
-    return build_report([claim], clips, PROMPTS, command="python -m workbench claims", date="2026-01-01", weights={})
+    return build_report(
+        [claim], clips, PROMPTS, 4, command="python -m workbench claims", date="2026-01-01", weights={}
+    )
 
 
 def test_the_report_holds_intervals_and_the_table_shows_them(report):

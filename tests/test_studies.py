@@ -66,6 +66,7 @@ def test_a_study_is_read_from_yaml(tmp_path):
         ("systems: [shapes-asd:1:4]", "two or more"),
         ("systems: [shapes-asd:1:4, shapes-asd:9:0]", "9 steps"),
         ("systems: [shapes-asd:1:4, nope:1:0]", "unknown model"),
+        ("systems: [shapes-asd:1:4, shapes-aad1:1:0]", "makes no video from text"),
         ("systems: [shapes-asd:1:4, shapes-asd]", "model:steps:first_steps"),
         ("questions: [beauty]", "'beauty' is unknown"),
         ("questions: []", "is unknown"),

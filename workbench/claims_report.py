@@ -23,24 +23,28 @@ NOTE = (
 )
 
 
-def build_report(claims: Sequence[Claim], clips: Clips, prompts: Sequence[str], **facts: Any) -> dict[str, Any]:
-    """Claims with their intervals and verdicts, and a row of every condition, from the clips measured."""
+def build_report(
+    claims: Sequence[Claim], clips: Clips, prompts: Sequence[str], few: int, **facts: Any
+) -> dict[str, Any]:
+    """Claims with their intervals and verdicts, and a row of every condition, from the clips measured; `few` captions
+    of what takes long."""
     real = np.array([clip_features(real_clip(prompt, index, 0)) for index, prompt in enumerate(prompts)])
     known = [condition for condition in conditions(claims) if condition.name in clips]
     return {
         **facts,
         "prompts": len(prompts),
+        "few": few,
         "strength": STRENGTH,
         "long_frames": LONG_FRAMES,
         "switch_frames": SWITCH_FRAMES,
         "note": NOTE,
-        "claims": [_claim(claim, clips) for claim in claims],
+        "claims": [_claim(claim, clips, f"--prompts {len(prompts)} --few {few}") for claim in claims],
         "conditions": [_row(condition, clips, real) for condition in known],
         "long": [_long(condition, clips) for condition in known if condition.kind == "long"],
     }
 
 
-def _claim(claim: Claim, clips: Clips) -> dict[str, Any]:
+def _claim(claim: Claim, clips: Clips, counts: str) -> dict[str, Any]:
     found = claim.measure(clips)
     return {
         "id": claim.id,
@@ -52,7 +56,7 @@ def _claim(claim: Claim, clips: Clips) -> dict[str, Any]:
         "conditions": [condition.name for condition in claim.conditions],
         **_interval(found),
         "verdict": claim.verdict(found),
-        "command": f"python -m workbench claims --claims {claim.id}",
+        "command": f"python -m workbench claims --claims {claim.id} {counts}",
     }
 
 

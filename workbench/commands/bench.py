@@ -42,11 +42,16 @@ def run(options: argparse.Namespace) -> int:
     from workbench import bench  # noqa: PLC0415
 
     for name in options.models:
+        if options.chunks and not get_spec(name).causal:
+            raise RequestError(f"{name} makes all frames at once; --chunks is for causal models")
         for count, _ in steps:
             if count not in get_spec(name).steps:
                 offered = ", ".join(map(str, get_spec(name).steps))
                 raise RequestError(f"steps is {count}; {name} offers {offered}, so choose of these by --steps")
-    report: dict[str, Any] = {"machine": bench.machine_facts(), "limit_gflop_per_second": bench.machine_limit()}
+    report: dict[str, Any] = {
+        "machine": bench.machine_facts(),
+        "limit_gflop_per_second": bench.machine_limit(device=options.device),
+    }
     report["rows" if options.chunks is None else "long"] = rows = []
     for name in options.models:
         pipeline = create_pipeline(name, device=options.device)

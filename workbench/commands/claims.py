@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "weights": weights,
     }
-    report = build_report(chosen, clips, prompts, **facts)
+    report = build_report(chosen, clips, prompts, min(options.few, options.prompts), **facts)
     out = options.out or folder / "claims.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, (json.dumps(report, indent=1) + "\n").encode())
