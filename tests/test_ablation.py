@@ -16,6 +16,7 @@ from workbench.ablation_report import COLUMNS, Effort, build_report, clip_table,
 from workbench.evaluation import create_metrics
 from workbench.generation import GenerationService
 from workbench.prompt_following import captions
+from workbench.resumable_jobs import read_done
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.ui import dashboard_view as view
@@ -148,7 +149,7 @@ def test_a_run_goes_on_where_it_stopped(made, tmp_path):
     file.parent.mkdir()
     lines = [json.dumps(asdict(judged[job.key])) for job in jobs]
     file.write_text("\n".join(lines) + "\n" + lines[0][:80])  # the last line was cut
-    assert ablation.read_done(file) == judged
+    assert read_done(file, ablation.Judged) == judged
     again = list(ablation.run_jobs(jobs, tmp_path, workers=1))  # nothing is left to do: no process is started
     assert [row.key for row in again] == [job.key for job in jobs]
     with pytest.raises(RequestError, match="workers is 0"):

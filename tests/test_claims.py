@@ -20,13 +20,13 @@ from workbench.claims_clips import (
     measure,
     path_correlation,
     plan_jobs,
-    read_done,
     real_clip,
     recolored,
     run_jobs,
 )
 from workbench.claims_report import build_report, markdown, told_interval
 from workbench.prompt_following import captions
+from workbench.resumable_jobs import read_done
 from workbench.ui.pages.claims import checklist_table, read_report, systems_table
 
 PROMPTS = captions(4)
@@ -147,12 +147,13 @@ def test_an_interrupted_run_goes_on_and_a_torn_line_is_made_again(tmp_path):
     jobs = plan_jobs([Condition("shapes-asd", 1)], PROMPTS[:2], {"shapes-asd": "w"}, 2)
     file = tmp_path / "clips.jsonl"
     whole = {row.key: row for row in run_jobs(jobs, file, workers=1)}
-    assert set(whole) == {job.key for job in jobs} == set(read_done(file))
+    assert set(whole) == {job.key for job in jobs} == set(read_done(file, Measured))
     lines = file.read_text().splitlines(keepends=True)
-    file.write_text(lines[0] + lines[1][:40])
-    assert len(read_done(file)) == 1
+    older = json.dumps({"key": "of a version that knew less"}) + "\n"
+    file.write_text(lines[0] + older + lines[1][:40])
+    assert len(read_done(file, Measured)) == 1
     again = {row.key: row for row in run_jobs(jobs, file, workers=1)}
-    assert again == whole and len(read_done(file)) == 2
+    assert again == whole and len(read_done(file, Measured)) == 2
 
 
 @pytest.fixture(scope="module")

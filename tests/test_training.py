@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.sampling import ClipNoise
+from models.kv_cache import KVCache
+from models.sampling import ClipNoise, Guidance, rollout
+from models.schedulers import StepPlan
 from models.training.data import diptych_pool
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import CHUNKS, LATENT_SHAPE, Roles, training_rollout
@@ -305,3 +307,47 @@ def test_one_step_regression_sees_noise_or_clean_chunks_after_a_clean_first(chai
     recipe.model.forward = lambda noisy, time, *rest, **more: seen.append(time) or forward(noisy, time, *rest, **more)
     recipe.step(0, StepSeed.at(0, 0))
     assert set(seen[0].unique().tolist()) <= {0.0, 1000.0} and (seen[0][:, 0] == 0).all()
+
+
+def test_paths_of_a_causal_teacher_end_in_its_clips_and_step_down_the_guided_flow(chain, folder):
+    """The ends are those of a rollout; a step in the midst is written out with the mask instead of the cache."""
+    recipe = RECIPES["ode-init"].build(smoke("ode-init", folder, causal=True))
+    words, none = recipe.prompts.embeddings[:2], recipe.prompts.none.expand(2, -1, -1)
+    teacher, scale = recipe.teacher, recipe.config.guidance_scale
+    path = recipe._chunk_paths(words, none, StepSeed.at(22, 0))
+    assert len(path) == 5 and path[0].std() == pytest.approx(1, abs=0.05)
+
+    def cache() -> KVCache:
+        return teacher.new_cache(*LATENT_SHAPE[2:])
+
+    plan, shape = StepPlan.uniform(CHUNKS, 4), (2, *LATENT_SHAPE[1:])
+    noise = ClipNoise(StepSeed.at(22, 0).torch)
+    clips = rollout(teacher, plan, words, cache(), noise, shape, guidance=Guidance(none, scale, cache()))
+    torch.testing.assert_close(path[-1], torch.cat([chunk.latents for chunk in clips], 1), atol=1e-4, rtol=1e-4)
+
+    frames, seen = slice(4, 7), CHUNKS[:3]
+    mixed = torch.cat([path[-1][:, :4], path[1][:, frames]], 1)
+    level = torch.zeros(2, 7)
+    level[:, frames] = plan.sigmas[2][1]
+    cond, free = (teacher(mixed, 1000 * level, text, chunks=seen)[:, frames] for text in (words, none))
+    expected = path[1][:, frames] + (plan.sigmas[2][2] - plan.sigmas[2][1]) * (free + scale * (cond - free))
+    torch.testing.assert_close(path[2][:, frames], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_under_causal_scores_no_score_and_no_head_sees_the_future(chain, folder):
+    recipe = RECIPES["asd"].build(smoke("asd", folder, causal_scores=True))
+    text, sigma = recipe.prompts.embeddings[:2], torch.full((2,), 0.5)
+    clips = torch.randn(2, *LATENT_SHAPE)
+    other = clips.clone()
+    other[:, 4:] = torch.randn(2, 9, *LATENT_SHAPE[1:])
+    tokens = 4 * 4 * 4
+    with torch.no_grad():
+        one, two = (recipe.hidden(c, sigma, text) for c in (clips, other))
+        both_ways = RECIPES["asd"].build(smoke("asd", folder))
+        free = [both_ways.hidden(c, sigma, text) for c in (clips, other)]
+    for a, b in zip(one, two, strict=True):
+        torch.testing.assert_close(a[:, :tokens], b[:, :tokens])
+        assert (a[:, tokens:] - b[:, tokens:]).abs().max() > 1e-3
+    assert (free[0][-1][:, :tokens] - free[1][-1][:, :tokens]).abs().max() > 1e-6
+    gradients = [recipe.matching_gradient(c, text, StepSeed.at(0, 0)) for c in (clips, other)]
+    assert all(g.isfinite().all() for g in gradients)

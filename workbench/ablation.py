@@ -7,10 +7,7 @@ file, so an interrupted run goes on where it stopped; clips that lie in the data
 
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +23,7 @@ from eval.vbench.constants import DIMENSIONS, QUALITY_WEIGHT, SEMANTIC_WEIGHT
 from eval.video import open_video
 from models import world
 from models.types import GenerationRequest, RequestError
+from workbench import resumable_jobs
 from workbench.evaluation import create_metrics
 from workbench.manifest import manifest_path, read_manifest
 from workbench.store import Store
@@ -147,50 +145,17 @@ def plan_jobs(prompts: Sequence[str], seeds: int, *, seed: int, frames: int, wei
 
 
 def run_jobs(jobs: Sequence[Job], data_dir: Path, *, workers: int, device: str = "cpu") -> Iterator[Judged]:
-    """Every clip's numbers, those of an earlier run first, then as they come from `workers` processes of one thread.
-
-    Raises RequestError for fewer than one worker.
-    """
-    if workers < 1:
-        raise RequestError(f"workers is {workers}; give 1 or more, as many as there are cores")
-    file = data_dir / "ablation" / "clips.jsonl"
-    done = read_done(file)
-    yield from (done[job.key] for job in jobs if job.key in done)
+    """Every clip's numbers, those of an earlier run first; raises RequestError for fewer than one worker."""
     known = made_clips(data_dir / "clips")
-    rest = [_located(job, known) for job in jobs if job.key not in done]
-    if not rest:
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    pool = ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(str(data_dir), device))
-    with pool, file.open("a", encoding="utf-8") as lines:
-        waiting = [pool.submit(_judge_job, job) for job in rest]
-        try:
-            for future in as_completed(waiting):
-                judged = future.result()
-                lines.write(json.dumps(asdict(judged)) + "\n")
-                lines.flush()
-                yield judged
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def read_done(file: Path) -> dict[str, Judged]:
-    """What an earlier run left, by key; a line cut short by an interruption is made again."""
-    found: dict[str, Judged] = {}
-    if not file.exists():
-        return found
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    for line in whole.splitlines():
-        try:
-            row = json.loads(line)
-            found[row["key"]] = Judged(**{**row, "features": tuple(row["features"])})
-        except (ValueError, TypeError, KeyError):
-            continue
-    return found
+    return resumable_jobs.run_jobs(
+        [_located(job, known) for job in jobs],
+        data_dir / "ablation" / "clips.jsonl",
+        _judge_job,
+        Judged,
+        workers=workers,
+        prepare=_prepare,
+        arguments=(str(data_dir), device),
+    )
 
 
 Identity = tuple[str, str, str, int, int, int, int]
@@ -227,12 +192,8 @@ _tools: dict[str, Any] = {}
 
 
 def _prepare(data_dir: str, device: str) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch  # noqa: PLC0415  (in the worker only: the parent needs no network)
-
     from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch)
 
-    torch.set_num_threads(1)  # the same clip whatever the number of workers
     _tools.update(service=GenerationService(Path(data_dir), device), metrics=create_metrics(METRICS))
 
 

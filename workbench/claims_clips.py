@@ -6,10 +6,7 @@ interrupted run goes on where it stopped.
 
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +21,8 @@ from eval.oracle import Verdict, judge
 from eval.over_time import drift_score
 from eval.scene_reading import follow, read_scene
 from models import world
-from models.types import GenerationRequest, PromptSwitch, RequestError
+from models.types import GenerationRequest, PromptSwitch
+from workbench import resumable_jobs
 from workbench.evaluation import create_metrics
 
 FRAMES, LONG_FRAMES, SWITCH_FRAMES = 49, 361, 97
@@ -105,46 +103,8 @@ def plan_jobs(conditions: Sequence[Condition], prompts: Sequence[str], weights: 
 
 
 def run_jobs(jobs: Sequence[Job], file: Path, *, workers: int) -> Iterator[Measured]:
-    """Every clip's numbers, those of an earlier run first, then as `workers` processes of one thread make them."""
-    if workers < 1:
-        raise RequestError(f"workers is {workers}; give 1 or more, as many as there are cores")
-    done = read_done(file)
-    yield from (done[job.key] for job in jobs if job.key in done)
-    rest = [job for job in jobs if job.key not in done]
-    if not rest:
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    pool = ProcessPoolExecutor(workers, context, initializer=_prepare)
-    with pool, file.open("a", encoding="utf-8") as lines:
-        waiting = [pool.submit(measure, job) for job in rest]
-        try:
-            for future in as_completed(waiting):
-                measured = future.result()
-                lines.write(json.dumps(asdict(measured)) + "\n")
-                lines.flush()
-                yield measured
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def read_done(file: Path) -> dict[str, Measured]:
-    """What an earlier run left, by key; a line cut short by an interruption is made again."""
-    if not file.exists():
-        return {}
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return {row["key"]: Measured(**{**row, "features": tuple(row["features"])}) for row in rows}
-
-
-def _prepare() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch  # noqa: PLC0415  (in the worker only)
-
-    torch.set_num_threads(1)  # the same clip whatever the number of workers
+    """Every clip's numbers, those of an earlier run first; raises RequestError for fewer than one worker."""
+    return resumable_jobs.run_jobs(jobs, file, measure, Measured, workers=workers)
 
 
 @cache

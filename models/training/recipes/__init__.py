@@ -40,10 +40,10 @@ _PICTURES = {
     "image": True,
     "batch": 8,
 }
-_CAUSAL = {
-    "roles": Roles(teacher=Path("runs/causal-teacher/export/causal_teacher")),
-    "causal_scores": True,
-}
+_YOUNG = Path("runs/causal-teacher/export/causal_teacher")
+_GROWN = Path("runs/causal-teacher2/export/causal_teacher")
+_CAUSAL_ROLES = Roles(teacher=_GROWN, generator=Path("runs/ode-init-causal/export/generator"))
+_CAUSAL = {"roles": _CAUSAL_ROLES, "causal_scores": True, "steps": 400, "ema": 0.97}
 _CAUSVID = {"steps": 120, "batch": 8}
 
 RECIPES: dict[str, RecipeRow] = {
@@ -74,6 +74,7 @@ RECIPES: dict[str, RecipeRow] = {
         OdeInitRecipe,
         {
             "shapes": OdeInitConfig(),
+            "causal-teacher": OdeInitConfig(roles=Roles(teacher=_GROWN, generator=_GROWN), causal=True),
             "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
@@ -82,7 +83,7 @@ RECIPES: dict[str, RecipeRow] = {
     "self-forcing": RecipeRow(
         SelfForcingRecipe,
         {
-            "shapes": SelfForcingConfig(),
+            "shapes": SelfForcingConfig(**_CAUSAL),
             "one-step": SelfForcingConfig(steps=60, sampler_steps=1, **_LATER),
             "two-step": SelfForcingConfig(steps=60, sampler_steps=2, **_LATER),
             "aad1-warmup": SelfForcingConfig(steps=40, **_PICTURES),
@@ -95,6 +96,7 @@ RECIPES: dict[str, RecipeRow] = {
         CausalTeacherRecipe,
         {
             "shapes": CausalTeacherConfig(),
+            "continued": CausalTeacherConfig(roles=Roles(teacher=_YOUNG), steps=400),
             "bidirectional": CausalTeacherConfig(causal=False, steps=300),
             "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
@@ -104,7 +106,7 @@ RECIPES: dict[str, RecipeRow] = {
         CausVidRecipe,
         {
             "shapes": SelfForcingConfig(**_CAUSVID),
-            "causal-teacher": SelfForcingConfig(**_CAUSVID, **_CAUSAL),
+            "causal-teacher": SelfForcingConfig(roles=Roles(teacher=_YOUNG), causal_scores=True, **_CAUSVID),
             "smoke": SelfForcingConfig(**_SMALL),
         },
         "CausVid (arXiv 2412.07772)",
@@ -112,7 +114,7 @@ RECIPES: dict[str, RecipeRow] = {
     "asd": RecipeRow(
         ASDRecipe,
         {
-            "shapes": ASDConfig(),
+            "shapes": ASDConfig(**_CAUSAL),
             "components": ASDConfig(**_COMPONENTS),
             "dmd-only": ASDConfig(alpha=0.0, **_COMPONENTS),
             "real": ASDConfig(positive="real", **_COMPONENTS),

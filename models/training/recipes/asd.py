@@ -131,8 +131,13 @@ class ASDRecipe(SelfForcingRecipe):
     def logits(self, clips: Tensor, sigma: Tensor, noise: Tensor, text: Tensor, pair: int) -> Tensor:
         """The pair's logit of noised clips (B,)."""
         noisy = noisy_pair(clips, noise, sigma)
-        _, hidden = self.fake_score(noisy, 1000 * sigma, text, taps=self.discriminator.taps)
+        hidden = self.hidden(noisy, sigma, text)
         return self.discriminator(hidden)[:, pair - 1]
+
+    def hidden(self, noisy: Tensor, sigma: Tensor, text: Tensor) -> list[Tensor]:
+        """What the heads read of noised clips: the fake score's states after the tapped layers."""
+        taps = self.discriminator.taps
+        return self.fake_score(noisy, 1000 * sigma, text, chunks=self.score_chunks, taps=taps)[1]
 
     def update_discriminator(
         self, worse: Tensor, better: Tensor, text: Tensor, pair: int, seed: StepSeed
@@ -148,10 +153,7 @@ class ASDRecipe(SelfForcingRecipe):
         )
         nudged = noisy + config.penalty_sigma * torch.randn(noisy.shape, generator=seed.torch)
         with torch.no_grad():
-            states = torch.cat([noisy, nudged])
-            _, hidden = self.fake_score(
-                states, 1000 * sigma.repeat(4), text.repeat(4, 1, 1), taps=self.discriminator.taps
-            )
+            hidden = self.hidden(torch.cat([noisy, nudged]), sigma.repeat(4), text.repeat(4, 1, 1))
             real, fake, *_ = self.discriminator(hidden)[:, pair - 1].split(count)
             gap = real - fake
         won = (gap > 0).float().mean()

@@ -3,6 +3,9 @@
 
 Trajectories are sampled once with guidance and kept at the student's noise levels. Each chunk of a training clip
 takes a random level, so the student meets every mixture of clean past and noisy present under its chunk-causal mask.
+
+The paths of a bidirectional teacher depend on noise of later chunks, which a causal student cannot see; those of a
+causal teacher, made chunk by chunk, do not.
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from models.sampling import sample_flow
-from models.schedulers import step_sigmas, x0_from_flow
+from models.sampling import ClipNoise, Guidance, rollout, sample_flow
+from models.schedulers import StepPlan, step_sigmas, x0_from_flow
 from models.training.data import fingerprint
 from models.training.distillation import (
     CHUNKS,
@@ -33,8 +36,9 @@ from models.training.losses import ode_regression_loss
 
 @dataclass(frozen=True)
 class OdeInitConfig:
-    """`one_step` restricts the levels to those of a one-step student, pure noise and clean, after a clean first chunk:
-    stage one of AAD-1 (arXiv 2606.03972)."""
+    """`causal`: the teacher makes its paths chunk by chunk, as a causal one can. `one_step` restricts the levels to
+    those of a one-step student, pure noise and clean, after a clean first chunk: stage one of AAD-1 (arXiv
+    2606.03972)."""
 
     roles: Roles = field(default_factory=lambda: Roles(generator=Roles.teacher))
     pools: Path = Path("runs/pools")
@@ -45,6 +49,7 @@ class OdeInitConfig:
     batch: int = 8
     lr: float = 3e-4
     ema: float = 0.98
+    causal: bool = False
     one_step: bool = False
     compile: bool = True
 
@@ -55,7 +60,8 @@ class OdeInitRecipe(Recipe):
         self.config = config
         self.teacher = load_role(config.roles.teacher, train=False)
         self.model = load_role(config.roles.teacher, train=True)
-        if config.compile:
+        if config.compile and not config.causal:
+            # a causal teacher meets a new shape in every chunk
             compile_layers(self.teacher.blocks)
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
@@ -68,25 +74,48 @@ class OdeInitRecipe(Recipe):
     def _trajectories(self) -> Tensor:
         """(N, 5, T, C, h, w) float16: the states at sigmas 1, .9375, .8333, .625 and 0."""
         config = self.config
+        kind = "chunks-" if config.causal else ""
         made_by = f"{fingerprint(self.teacher)}-{config.trajectories}x{config.sampler_steps}-{config.guidance_scale:g}"
-        path = config.pools / f"trajectories-{made_by}.safetensors"
+        path = config.pools / f"trajectories-{kind}{made_by}.safetensors"
         if not path.exists():
+            paths = self._chunk_paths if config.causal else self._clip_paths
             stride = config.sampler_steps // 4
             states = []
             for first in tqdm(range(0, config.trajectories, 16), desc="teacher trajectories"):
                 words = self.prompts.embeddings[first : first + 16]
-                noise = torch.randn(len(words), *LATENT_SHAPE, generator=StepSeed.at(22, first).torch)
                 none = self.prompts.none.expand(len(words), -1, -1)
-                path_states = [
-                    noise,
-                    *sample_flow(
-                        self.teacher, step_sigmas(config.sampler_steps), words, none, noise, config.guidance_scale
-                    ),
-                ]
-                states.append(torch.stack(path_states[::stride], 1).half().cpu())
+                found = paths(words, none, StepSeed.at(22, first))
+                states.append(torch.stack(found[::stride], 1).half().cpu())
             config.pools.mkdir(parents=True, exist_ok=True)
             save_file({"states": torch.cat(states)}, path)
         return load_file(path, device=str(torch.get_default_device()))["states"]
+
+    def _clip_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:
+        """The states (B, T, C, h, w) of whole clips before the first step and after each."""
+        noise = torch.randn(len(words), *LATENT_SHAPE, generator=seed.torch)
+        levels = step_sigmas(self.config.sampler_steps)
+        return [noise, *sample_flow(self.teacher, levels, words, none, noise, self.config.guidance_scale)]
+
+    def _chunk_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:
+        """As `_clip_paths`, every chunk after a finished past."""
+        plan = StepPlan.uniform(CHUNKS, self.config.sampler_steps)
+        noise = ClipNoise(seed.torch)
+        chunks: list[list[Tensor]] = []
+
+        def draw(chunk: int, step: int, size: tuple[int, ...]) -> Tensor:
+            chunks.append([noise(chunk, step, size).to(words.device)])
+            return chunks[-1][0]
+
+        def follow(chunk: int, step: int, x0: Tensor) -> None:
+            level, following = (*plan.sigmas[chunk], 0.0)[step : step + 2]
+            # an Euler step keeps the direction from x0 and shortens the distance
+            chunks[chunk].append(x0 + following / level * (chunks[chunk][-1] - x0))
+
+        guidance = Guidance(none, self.config.guidance_scale, self.teacher.new_cache(*LATENT_SHAPE[2:]))
+        cache, shape = self.teacher.new_cache(*LATENT_SHAPE[2:]), (len(words), *LATENT_SHAPE[1:])
+        for _ in rollout(self.teacher, plan, words, cache, draw, shape, guidance=guidance, observe=follow):
+            pass
+        return [torch.cat(parts, 1) for parts in zip(*chunks, strict=True)]
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config
