@@ -16,12 +16,15 @@ import pytest
 import torch
 
 from models.pipeline import VideoPipeline, tiny_pipeline
+from models.types import RequestError
 from models.world import Caption, Combination, render, sample_scene
 from tests.postgresql_server import PostgresqlServer, find_postgresql
+from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.store import Store, open_store
 
+PATIENCE = 180_000  # milliseconds for anything in a browser: slow machines take a minute for a page of charts
 PROMPT = "a red circle moving right on a black background"
 
 
@@ -86,3 +89,47 @@ def store(store_settings) -> Iterator[Store]:
     opened = open_store(store_settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; tests that need it are skipped where it is not installed."""
+    try:
+        find_chromium()
+        pytest.importorskip("playwright")
+    except RequestError as error:
+        pytest.skip(str(error))
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(browser, url):
+    """Opens a page of the module's `url`; when the test ends, the console must have stayed clean and every request
+    gone to this server."""
+    problems, pages = [], []
+
+    def open_(path: str, selector: str, **options):
+        page = browser.new_page(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: problems.append(request.url) if is_foreign(request.url, url) else None)
+        pages.append(page)
+        page.goto(url + path)
+        page.wait_for_selector(selector)
+        return page
+
+    yield open_
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+def is_problem(message) -> bool:
+    # gradio's own client warns this way at the end of every upload
+    return message.type in ("error", "warning") and message.text != "Method not implemented."
+
+
+def is_foreign(address: str, url: str) -> bool:
+    return not address.startswith((url, "data:", "blob:"))

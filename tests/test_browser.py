@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 from models.pipeline import tiny_pipeline
-from models.types import RequestError
 from workbench.claims import CLAIMS
-from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.generation import GenerationService
 from workbench.media import encode_mp4
 from workbench.settings import Settings
@@ -51,17 +49,6 @@ PIXELS = """() => [...document.querySelectorAll('#player canvas')].map((canvas) 
 
 
 @pytest.fixture(scope="module")
-def browser():
-    try:
-        find_chromium()
-        pytest.importorskip("playwright")
-    except RequestError as error:
-        pytest.skip(str(error))
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("data")
 
@@ -71,37 +58,6 @@ def url(data):
     pipelines = {"shapes-asd": tiny_pipeline(0), "shapes-self-forcing": tiny_pipeline(1)}
     with live_app(GenerationService(data, pipelines=pipelines), Settings(data_dir=data)) as address:
         yield address
-
-
-@pytest.fixture
-def open_page(browser, url):
-    """Opens a page; when the test ends, the console must have stayed clean and every request gone to this server."""
-    problems, pages = [], []
-
-    def open_(path: str, selector: str, **options):
-        page = browser.new_page(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
-        page.set_default_timeout(60_000)
-        page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: problems.append(request.url) if is_foreign(request.url, url) else None)
-        pages.append(page)
-        page.goto(url + path)
-        page.wait_for_selector(selector)
-        return page
-
-    yield open_
-    for page in pages:
-        page.close()
-    assert problems == []
-
-
-def is_problem(message) -> bool:
-    # gradio's own client warns this way at the end of every upload
-    return message.type in ("error", "warning") and message.text != "Method not implemented."
-
-
-def is_foreign(address: str, url: str) -> bool:
-    return not address.startswith((url, "data:", "blob:"))
 
 
 def wait_done(page) -> None:

@@ -7,15 +7,12 @@ import pytest
 from gradio_client import Client
 
 from models.pipeline import tiny_pipeline
-from models.types import RequestError
+from tests.conftest import PATIENCE
 from tests.dashboard_data import METRICS, PROMPTS, SYSTEMS, fill
-from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.ui.live import live_app
-
-MINUTES = 240_000  # a test machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +42,11 @@ def test_endpoint_and_files_tell_the_same(server):
 
 
 @pytest.fixture(scope="module")
-def page(server):
-    try:
-        find_chromium()
-        pytest.importorskip("playwright")
-    except RequestError as error:
-        pytest.skip(str(error))
-    with open_browser() as browser:
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        opened.set_default_timeout(MINUTES)
-        yield opened
+def page(browser):
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(PATIENCE)
+    yield opened
+    opened.close()
 
 
 def test_the_page_opens_filters_drills_down_and_its_link_reopens(server, page):

@@ -18,8 +18,8 @@ from eval.frame_metrics import temporal_flickering
 from eval.metric import Facts
 from models.pipeline import tiny_pipeline
 from models.types import GenerationRequest, RequestError
+from tests.conftest import PATIENCE
 from workbench.charts.evaluation import ClipCurves, metric_curves, spread_over_clips, windowed_mean
-from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.display import make_display
 from workbench.evaluation import create_metrics, list_metrics
 from workbench.generation import GenerationService
@@ -388,23 +388,12 @@ PLAYER = "#player .wb-player"
 CLOCK = f"document.querySelector('{PLAYER}').workbench.clock"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        find_chromium()
-        pytest.importorskip("playwright")
-    except RequestError as error:
-        pytest.skip(str(error))
-    with open_browser() as opened:
-        yield opened
-
-
 @pytest.fixture
 def page(browser):
     """A page whose console must have stayed clean when the test ends."""
     problems = []
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(PATIENCE)
     # gradio's own client warns this way at the end of every upload
     known = ("Method not implemented.",)
     page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)

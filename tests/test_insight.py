@@ -16,7 +16,6 @@ from models.types import GenerationRequest, RequestError
 from tests.conftest import PROMPT
 from workbench.__main__ import main
 from workbench.charts import attention_map, cost_bars, reading_map, similarity_line, similarity_maps
-from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.generation import GenerationService
 from workbench.insight import as_json, measure_cost, read_plans, read_settings, watch
 from workbench.settings import Settings
@@ -349,40 +348,8 @@ def url(tmp_path_factory):
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        find_chromium()
-        pytest.importorskip("playwright")
-    except RequestError as error:
-        pytest.skip(str(error))
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture
-def open_page(browser, url):
-    """Opens a page; when the test ends, the console must have stayed clean."""
-    problems, pages = [], []
-
-    def open_(path):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        pages.append(page)
-        page.goto(url + path)
-        page.wait_for_selector("#watch")
-        return page
-
-    yield open_
-    for page in pages:
-        page.close()
-    assert problems == []
-
-
 def test_the_page_watches_plays_measures_and_its_link_reopens_it(open_page, url):
-    page = open_page("/insight")
+    page = open_page("/insight", "#watch")
     assert page.locator("nav a, .nav-holder a").filter(has_text="Insight").count() >= 1
     page.fill("#frames input", "25")
     page.fill("#seeds textarea, #seeds input", "1-2")
@@ -402,7 +369,7 @@ def test_the_page_watches_plays_measures_and_its_link_reopens_it(open_page, url)
     page.wait_for_selector("#chart-costs .main-svg")
     assert page.locator("#cost-table tbody tr").count() == 2
     page.wait_for_function("() => location.search.includes('seeds=1-2') && location.search.includes('plans=1+2%2C1')")
-    again = open_page(page.url.removeprefix(url))
+    again = open_page(page.url.removeprefix(url), "#watch")
     again.wait_for_selector("#status [data-state=done]")
     again.wait_for_selector("#player .wb-player[data-state=ready]")
     assert again.input_value("#plans textarea, #plans input") == "1 2,1"
@@ -410,7 +377,7 @@ def test_the_page_watches_plays_measures_and_its_link_reopens_it(open_page, url)
 
 
 def test_the_page_says_what_is_wrong_and_goes_on(open_page):
-    page = open_page("/insight")
+    page = open_page("/insight", "#watch")
     page.fill("#seeds textarea, #seeds input", "seven")
     page.click("#watch")
     page.wait_for_selector("#status [data-state=error]")
@@ -423,6 +390,6 @@ def test_the_page_says_what_is_wrong_and_goes_on(open_page):
     page.fill("#frames input", "5")
     page.click("#watch")
     page.wait_for_selector("#status [data-state=done]")
-    wrong = open_page("/insight?model=shapes-teacher&prompts=a")
+    wrong = open_page("/insight?model=shapes-teacher&prompts=a", "#watch")
     wrong.wait_for_selector("#status [data-state=error]")
     assert "cannot be watched" in wrong.inner_text("#status")

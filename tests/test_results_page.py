@@ -16,8 +16,8 @@ from eval.preferences.simulation import World, simulate_votes
 from eval.preferences.table import check_votes, empty_flags, empty_votes
 from models.pipeline import tiny_pipeline
 from models.types import RequestError
+from tests.conftest import PATIENCE
 from workbench import charts
-from workbench.commands.screenshots import find_chromium, open_browser
 from workbench.generation import GenerationService
 from workbench.preferences import Filters, study_report
 from workbench.published import published_preferences
@@ -31,7 +31,6 @@ from workbench.ui.app import build_app
 from workbench.ui.live import listening
 from workbench.vote_files import VoteTables, write_votes
 
-PATIENCE = 180_000
 HOSTILE = "a <img src=x onerror='window.hacked=1'> ${window.hacked=2} {{value}} `"
 SYSTEMS = {"shapes-asd:1:4": 0.9, "shapes-asd:1:0": 0.3, "shapes-self-forcing:1:0": -0.7, HOSTILE: -0.5}
 
@@ -173,16 +172,11 @@ def test_unknown_files_and_studies_are_refused(server):
 
 
 @pytest.fixture(scope="module")
-def page(server):
-    try:
-        find_chromium()
-        pytest.importorskip("playwright")
-    except RequestError as error:
-        pytest.skip(str(error))
-    with open_browser() as browser:
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        opened.set_default_timeout(PATIENCE)
-        yield opened
+def page(browser):
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(PATIENCE)
+    yield opened
+    opened.close()
 
 
 def test_the_page_in_a_browser(server, page):

@@ -7,8 +7,7 @@ import pytest
 from fastapi.staticfiles import StaticFiles
 from playwright.sync_api import Page, expect
 
-from models.types import RequestError
-from workbench.commands.screenshots import find_chromium, open_browser
+from tests.conftest import PATIENCE
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.trials import make_trial, trial_study
@@ -44,16 +43,6 @@ def url(settings):
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        find_chromium()
-    except RequestError as error:
-        pytest.skip(str(error))
-    with open_browser() as opened:
-        yield opened
-
-
 @pytest.fixture
 def votes(settings):
     store = open_store(settings)
@@ -64,7 +53,7 @@ def votes(settings):
 def enter(browser, url: str, study: str, name: str, **options) -> Page:
     """Open the page, give a name and agree."""
     page = browser.new_page(viewport=options.pop("viewport", {"width": 1100, "height": 850}), **options)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(PATIENCE)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
