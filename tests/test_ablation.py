@@ -19,7 +19,7 @@ from workbench.prompt_following import captions
 from workbench.resumable_jobs import read_done
 from workbench.settings import Settings
 from workbench.store import open_store
-from workbench.ui import dashboard_view as view
+from workbench.ui import dashboard_tables
 
 WEIGHTS = {BASELINE: "b" * 64, ASD: "a" * 64}
 QUICK = Effort(means=300, distances=20, swaps=300)
@@ -122,9 +122,9 @@ def test_every_form_of_the_result(made, tmp_path):
     assert "▲" in text and "arXiv 2511.01419, Table 2" in text and "83.89" in text and "n=18" in text
     assert "Real clips" in console(report) and "p below 0.05" in console(report)
     assert latex(report).count(r"\\") == 6 and r"\midrule" in latex(report) and "%" in latex(report).splitlines()[0]
-    json.dumps([view.ablation_tables(report), view.ablation_chart(report)], allow_nan=False)
-    assert len(view.ablation_tables(report)) == 8  # as many as the page has room for
-    assert view.ablation_status(None, False)["state"] == "idle"
+    json.dumps([dashboard_tables.ablation_tables(report), dashboard_tables.ablation_chart(report)], allow_nan=False)
+    assert len(dashboard_tables.ablation_tables(report)) == 8  # as many as the page has room for
+    assert dashboard_tables.ablation_status(None, False)["state"] == "idle"
 
 
 def test_one_caption_makes_a_table_without_tests():

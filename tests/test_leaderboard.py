@@ -14,11 +14,12 @@ from scipy import stats
 
 from models.types import RequestError
 from tests.dashboard_data import HOSTILE, METRICS, PROMPTS, SYSTEMS, clip_of, fill, values_of
-from workbench.leaderboard import leaderboard, newest_versions, usual_metrics, words_of
+from workbench.leaderboard import find_row, leaderboard, newest_versions, usual_metrics, words_of
 from workbench.leaderboard_files import EXPORTS, latex, published_frame
 from workbench.settings import Settings
 from workbench.store import open_store
-from workbench.store.records import Value
+from workbench.store.records import ClipFilter, Value
+from workbench.ui import dashboard_clips, dashboard_tables, dashboard_votes
 from workbench.ui import dashboard_view as view
 from workbench.ui.dashboard_api import board_of, dashboard_router
 from workbench.ui.dashboard_query import Query, read_query
@@ -159,16 +160,18 @@ def test_every_part_is_plain_data(kind, request):
     if kind != "empty":
         metric, first, second = view.focus(board, query)
         context = SimpleNamespace(settings=Settings(data_dir=request.getfixturevalue("tmp_path")), media=MediaTokens())
-        clips = view.clips_at(store, query, board.filters, first, second)
+        clips = dashboard_clips.clips_at(store, query, board.filters, first, second)
         parts |= view.charts(board, metric) | {
             "board": view.leaderboard_grid(board.table),
             "prompts": view.prompts_grid(board, metric, first, second),
-            "clips": view.clips_grid(board, clips, metric),
-            "player": view.player_value(context, clips, query),
-            "curves": view.curves_value(board, clips, metric),
-            "links": view.clip_links(clips, query, False),
+            "clips": dashboard_clips.clips_grid(board, clips, metric),
+            "player": dashboard_clips.player_value(context, clips, query),
+            "curves": dashboard_clips.curves_value(board, clips, metric),
+            "links": dashboard_clips.clip_links(clips, query, False),
         }
-    parts |= {f"votes {name}": part for name, part in view.votes_of(store, "shapes-asd", list(METRICS)).items()}
+    parts |= {
+        f"votes {name}": part for name, part in dashboard_votes.votes_of(store, "shapes-asd", list(METRICS)).items()
+    }
     json.dumps(parts, allow_nan=False)
     drawn = {name for name, part in parts.items() if "layout" in part}
     assert (
@@ -195,7 +198,7 @@ def test_time_and_speed_charts_draw_the_stores_numbers(many):
     drawn = view.charts(board, "sharpness")
     lines = [trace for trace in drawn["time"]["data"] if trace.get("showlegend") is not False]
     assert len(lines) == len(SYSTEMS)
-    curves = many.curves(view.ClipFilter(systems=(BETTER,), metrics=("sharpness",)))
+    curves = many.curves(ClipFilter(systems=(BETTER,), metrics=("sharpness",)))
     middle = np.mean([curve[1:8].mean() for curve in curves.values()])  # a window of seven frames around the fifth
     line = next(trace for trace in lines if "ASD" in trace["name"])
     assert line["y"][4] == pytest.approx(middle, abs=1e-6) and line["x"][-1] == pytest.approx(8 / 12)
@@ -205,7 +208,7 @@ def test_time_and_speed_charts_draw_the_stores_numbers(many):
 
 def test_prompts_are_sorted_by_disagreement_and_lead_to_their_clips(many):
     board = board_of(many, Query(metrics=METRICS, reference=REFERENCE))
-    first, second = view.find_row(board.table, BETTER), view.find_row(board.table, REFERENCE)
+    first, second = find_row(board.table, BETTER), find_row(board.table, REFERENCE)
     grid = view.prompts_grid(board, "warping_error", first, second)
     gaps = [row[1]["value"] for row in grid["rows"]]
     assert len(gaps) == len(PROMPTS) and gaps == sorted(gaps, key=abs, reverse=True)
@@ -213,9 +216,9 @@ def test_prompts_are_sorted_by_disagreement_and_lead_to_their_clips(many):
     own = values[(values["metric"] == "warping_error") & (values["prompt"] == grid["rows"][0][0]["text"])]
     means = own.groupby("system")["value"].mean()
     assert gaps[0] == pytest.approx(means[BETTER] - means[REFERENCE])
-    clips = view.clips_at(many, Query(at=PROMPTS[1]), board.filters, first, second)
+    clips = dashboard_clips.clips_at(many, Query(at=PROMPTS[1]), board.filters, first, second)
     assert len(clips) == 2 * len(SYSTEMS) and clips["system"].iloc[0] == BETTER
-    assert "seed=1" in view.again_link(clips[clips["seed"] == 1].iloc[0].to_dict())
+    assert "seed=1" in dashboard_clips.again_link(clips[clips["seed"] == 1].iloc[0].to_dict())
 
 
 def test_a_read_only_server_offers_nothing_to_make(many, tmp_path):
@@ -223,7 +226,10 @@ def test_a_read_only_server_offers_nothing_to_make(many, tmp_path):
     for read_only in (False, True):
         context = SimpleNamespace(settings=Settings(data_dir=tmp_path, read_only=read_only), media=MediaTokens())
         offered = json.dumps(
-            [view.player_value(context, clips, Query()), view.clip_links(clips, Query(at="x"), read_only)]
+            [
+                dashboard_clips.player_value(context, clips, Query()),
+                dashboard_clips.clip_links(clips, Query(at="x"), read_only),
+            ]
         ) + json.dumps(view.empty_status(read_only))
         assert ("make this again" in offered) == ("/evaluate" in offered) == (not read_only)
 
@@ -293,7 +299,7 @@ def test_published_rows_are_apart_and_have_sources():
     assert {"ASD", "CausVid", "Self Forcing", "AAD-1"} <= set(frame["paper"]) and frame["source"].str.startswith(
         "arXiv"
     ).all()
-    for table in view.published_values():
+    for table in dashboard_tables.published_values():
         assert "as published" in table["caption"] and all(
             row[-1]["href"].startswith("https://arxiv.org/") for row in table["rows"]
         )

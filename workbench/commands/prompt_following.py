@@ -15,7 +15,7 @@ from workbench import prompt_following as pf
 from workbench.console import say, say_json
 from workbench.media import write_bytes
 
-TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-self-forcing", "shapes-asd"
+TEACHER, CAUSAL_TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-causal-teacher", "shapes-self-forcing", "shapes-asd"
 NOTE = (
     "All right: number of things, colours, shapes, directions and background, judged from pixels by the oracle. "
     "Intervals 95 %: Wilson for rates, bootstrap over captions for Fréchet distance (36 statistics of colour, detail "
@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Generate held-out captions with every model from the same seeds, judge the clips with the "
         "oracle, and measure their distance to real clips. Run again to go on after an interruption.",
     )
-    parser.add_argument("--models", nargs="+", default=[TEACHER, BASELINE, ASD], metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=[TEACHER, CAUSAL_TEACHER, BASELINE, ASD], metavar="MODEL")
     parser.add_argument("--steps", nargs="+", type=int, default=[4, 2, 1], help="for few-step models (default 4 2 1)")
     parser.add_argument("--prompts", type=int, default=64, help="captions of one object (default 64)")
     parser.add_argument("--two-objects", type=int, default=0, metavar="N", help="captions of two objects (default 0)")

@@ -7,30 +7,20 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 
-from eval.preferences.table import counted
-from eval.preferences.versus_metrics import MetricAgreement, metric_agreement
-from eval.video import Unreadable
-from models.registry import list_models
-from workbench.ablation_files import HEADLINE, Report, notes, row_label, tables
 from workbench.charts import (
-    ClipCurves,
     OverTime,
     Panel,
     Point,
     Speed,
-    metric_curves,
     metric_dots,
     over_time,
     radar,
-    share_dots,
     speed_quality,
 )
-from workbench.display import make_display
 from workbench.leaderboard import (
     Row,
     disagreement,
     find_row,
-    metric_facts,
     mixed,
     page_order,
     usual_metrics,
@@ -38,21 +28,10 @@ from workbench.leaderboard import (
     words_of,
 )
 from workbench.leaderboard_files import MARKS, Board, figure, title_of
-from workbench.preferences import study_report
-from workbench.published_tables import COLUMNS as PUBLISHED_COLUMNS
-from workbench.published_tables import PublishedTable, published_tables
-from workbench.store import Store
 from workbench.store.records import ClipFilter
-from workbench.ui.clips import sheet
-from workbench.ui.comparison import LETTERS, Side
-from workbench.ui.context import Context
 from workbench.ui.dashboard_query import Query
-from workbench.ui.links import compare_link, evaluate_link, generate_link
-from workbench.ui.results_view import matrix
 
 MOST_PROMPTS = 200  # lines of the table of prompts on the page; the files hold all
-MOST_SHOWN = 4  # clips side by side
-MOST_CLIPS = 40  # clips of a prompt in the table
 MOST_TIMED = 200  # newest clips of a system whose speed is looked at
 FEW_LINES = 4  # systems that are all drawn along the clip
 MOST_CURVES = 400  # clips of a system behind a line over time
@@ -299,250 +278,6 @@ def prompts_grid(board: Board, metric: str, first: Row | None, second: Row | Non
 def _tone(metric: str, difference: float) -> str | None:
     better = words_of(metric).higher_is_better
     return None if better is None or not difference else "good" if (difference > 0) == better else "bad"
-
-
-def clips_at(store: Store, query: Query, filters: ClipFilter, first: Row | None, second: Row | None) -> pd.DataFrame:
-    """The clips of the prompt in focus, those of the two lines in focus first, then newest first."""
-    asked = ClipFilter(
-        models=filters.models,
-        steps=filters.steps,
-        first_steps=filters.first_steps,
-        sweep=filters.sweep,
-        prompts=(query.at,),
-    )
-    clips = store.clip_table(asked, MOST_CLIPS)
-    wanted = {row: place for place, row in enumerate(filter(None, (first, second)))}
-    order = [wanted.get((row.system, row.settings), len(wanted)) for row in clips.itertuples()]
-    return clips.assign(order=order).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
-
-
-def player_value(context: Context, clips: pd.DataFrame, query: Query) -> dict[str, Any]:
-    """The first four clips of the prompt, in step by time."""
-    shown = []
-    rate = float(clips["fps"].max()) if len(clips) else 12.0
-    for letter, row in zip(LETTERS, clips.head(MOST_SHOWN).to_dict("records"), strict=False):
-        shown.append(_player_clip(context, f"{letter} · {title_of(row['system'])} · seed {row['seed']}", row))
-    longest = max((row["frames"] / row["fps"] for row in clips.head(MOST_SHOWN).to_dict("records")), default=0)
-    identity = " ".join(clips["id"].head(MOST_SHOWN))
-    total = max(1, round(longest * rate))
-    return {"id": identity, "fps": rate, "total": total, "clips": shown, "link": query.params()}
-
-
-def _player_clip(context: Context, label: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    path = context.settings.data_dir / row["path"]
-    links = []
-    if not context.settings.read_only and _can_make(row):
-        links.append({"label": "make this again", "url": again_link(row)})
-    clip: dict[str, Any] = {"label": label, "fps": row["fps"], "done": True, "links": links}
-    clip["facts"] = [
-        ("made in", f"{row['seconds']:.2f} s, {row['forwards']} forwards"),
-        ("weights", row["weights_digest"][:12]),
-    ]
-    try:
-        display = make_display(path, row["id"], context.settings.data_dir / "display")
-    except (Unreadable, OSError):
-        return clip | {"note": "this file is no longer there"}
-    files = [("mp4", path), ("manifest", path.with_suffix(".json"))]
-    clip["downloads"] = [
-        {"label": kind, "url": context.media.file(file), "name": file.name} for kind, file in files if file.exists()
-    ]
-    if display.frames is None:
-        return clip | {"video": context.media.file(display.video), "count": display.count}
-    return clip | {"sheets": [sheet(display.frames, context.media)]}
-
-
-def _can_make(row: Mapping[str, Any]) -> bool:
-    return row["task"] == "t2v" and row["model"] in {spec.name for spec in list_models()}
-
-
-def side_of(row: Mapping[str, Any]) -> Side:
-    first = int(row["first_steps"])
-    return Side(row["model"], int(row["steps"]), first > 0, first or 4)
-
-
-def again_link(row: Mapping[str, Any]) -> str:
-    """The Generate page with the request of this clip."""
-    return generate_link(side_of(row), row["prompt"], int(row["seed"]), int(row["frames"]))
-
-
-def clip_links(clips: pd.DataFrame, query: Query, read_only: bool) -> dict[str, Any]:
-    """Where the clips of the prompt can be taken to."""
-    shown = clips.head(MOST_SHOWN)
-    links = [{"label": "Link to this", "url": query.link()}]
-    if not read_only and len(shown):
-        links.append({"label": "Evaluate these clips", "url": evaluate_link(list(shown["id"]))})
-        rows = shown.to_dict("records")
-        if len(rows) > 1 and shown["seed"].nunique() == shown["frames"].nunique() == 1 and all(map(_can_make, rows)):
-            sides = tuple(side_of(row) for row in rows)
-            url = compare_link(sides, query.at, int(rows[0]["seed"]), int(rows[0]["frames"]))
-            links.append({"label": "Open in Compare", "url": url})
-    count = f"{len(clips)} clip{'s' * (len(clips) != 1)} of “{query.at}”"
-    more = f", the first {MOST_SHOWN} in the player" if len(clips) > MOST_SHOWN else ""
-    return {"state": "done", "text": f"{count}{more}.", "links": links}
-
-
-def clips_grid(board: Board, clips: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """Every clip of the prompt with its values."""
-    if clips.empty:
-        return {}
-    values = board.store.value_table(ClipFilter(prompts=tuple(clips["prompt"].unique())))
-    values = values[values["clip"].isin(set(clips["id"]))]
-    metrics = list(dict.fromkeys([metric, *board.metrics]))
-    found = {(row["clip"], row["metric"]): row for row in values.to_dict("records")}
-    rows = []
-    for place, row in enumerate(clips.to_dict("records")):
-        letter = f"{LETTERS[place]} · " if place < MOST_SHOWN else ""
-        cells = [_value_cell(found.get((row["id"], name))) for name in metrics]
-        rows.append([f"{letter}{title_of(row['system'])}", row["seed"], row["settings"][:6], *cells])
-    columns = ["Clip", "Seed", "Settings", *(words_of(name).title for name in metrics)]
-    return {"caption": "Clips of this prompt", "columns": columns, "rows": rows, "dense": True}
-
-
-def _value_cell(row: Mapping[str, Any] | None) -> Any:
-    if row is None or np.isnan(row["value"]):
-        return {"text": "—", "tone": "mute", "title": row["reason"] if row else "not measured"}
-    return {"text": figure(row["value"]), "value": row["value"]}
-
-
-def curves_value(board: Board, clips: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """The curves of the clips in the player, of the metrics on the board, the one in focus on top."""
-    shown = clips.head(MOST_SHOWN)
-    if shown.empty:
-        return {}
-    found = board.store.curves(ClipFilter(prompts=tuple(shown["prompt"].unique()), metrics=tuple(board.metrics)))
-    by_clip: dict[str, dict[str, list]] = {}
-    for (clip, name, _), curve in found.items():
-        by_clip.setdefault(clip, {})[name] = [None if np.isnan(value) else float(value) for value in curve]
-    lines = [
-        ClipCurves(f"{letter} · {title_of(row['system'])}", row["fps"], by_clip.get(row["id"], {}))
-        for letter, row in zip(LETTERS, shown.to_dict("records"), strict=False)
-    ]
-    facts = sorted(metric_facts(), key=lambda each: each.name != metric)
-    return metric_curves(facts, lines, seconds=False)
-
-
-# votes
-
-
-def votes_of(store: Store, study: str, metrics: Sequence[str]) -> dict[str, Any]:
-    """The win matrix of a study, and how metrics side with its people: `matrix`, `dots`, `table`, `status`."""
-    votes, flags = store.votes(study), store.flags(study)
-    report = study_report(votes, flags)
-    found = agreements(store, study, counted(votes[votes["question"] == "overall"]), metrics)
-    points = [
-        Point(
-            words_of(row.metric).title,
-            row.accuracy.value,
-            row.accuracy.low,
-            row.accuracy.high,
-            f"{row.pairs} pairs of clips",
-        )
-        for row in found
-        if row.accuracy
-    ]
-    told = "No votes yet: they begin on the Vote page." if not report.votes else report.headline
-    notice = []
-    if report.votes and not points:
-        notice = ["None of the clips that were voted on has values in this store: metrics cannot be set beside votes."]
-    return {
-        "matrix": matrix(report),
-        "dots": share_dots(points, "share of decisions that agree with people; ties by the best threshold", 0.5),
-        "table": agreement_table(found),
-        "status": {
-            "state": "done" if report.votes else "idle",
-            "text": told,
-            "notices": notice,
-            "links": [{"label": "All about these votes", "url": f"/results?{urlencode({'study': study})}"}],
-        },
-    }
-
-
-def agreements(store: Store, study: str, votes: pd.DataFrame, metrics: Sequence[str]) -> list[MetricAgreement]:
-    """Of the metrics that have a better side, most agreeing first."""
-    origins = {clip.id: clip.origin for clip in store.studies.clips(study) if clip.origin}
-    prompts = tuple(sorted({clip.prompt for clip in store.studies.clips(study)}))
-    judged = [name for name in metrics if words_of(name).higher_is_better is not None]
-    if votes.empty or not origins or not judged:
-        return []
-    values = store.value_table(ClipFilter(prompts=prompts, metrics=tuple(judged))).dropna(subset="value")
-    found = []
-    for name in judged:
-        own = values[values["metric"] == name].set_index("clip")["value"].to_dict()
-        known = {clip: own[origin] for clip, origin in origins.items() if origin in own}
-        row = metric_agreement(votes, known, name, higher_is_better=bool(words_of(name).higher_is_better))
-        if row.pairs > 1:
-            found.append(row)
-    return sorted(found, key=lambda row: -(row.accuracy.value if row.accuracy else 0))
-
-
-def agreement_table(found: Sequence[MetricAgreement]) -> dict[str, Any]:
-    if not found:
-        return {}
-    rows = [
-        [words_of(row.metric).title, row.pairs, row.prompts, _interval(row.accuracy), _interval(row.tau)]
-        for row in found
-    ]
-    return {
-        "caption": "Metrics beside people",
-        "columns": ["Metric", "Pairs of clips", "Prompts", "Decisions that agree (95 %)", "Kendall's tau-b (95 %)"],
-        "rows": rows,
-        "note": "Pairs of clips of one prompt and seed; intervals by bootstrap over prompts. Chance is 0.5 and 0.",
-    }
-
-
-def _interval(interval: Any) -> str:
-    return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})" if interval else "—"
-
-
-# ablation and published tables
-
-
-def ablation_tables(report: Report) -> list[dict[str, Any]]:
-    """The ablation's tables, as the command prints them."""
-    return [{"caption": title, "columns": head, "rows": rows, "dense": True} for title, head, rows in tables(report)]
-
-
-def ablation_chart(report: Report) -> dict[str, Any]:
-    """The headline columns and the share that is all right, a point a system."""
-    columns = [each for each in report["columns"] if each["block"] == HEADLINE or each["name"] == "oracle_right"]
-    found = []
-    for column in columns:
-        points = [_ablation_point(row, column) for row in report["rows"]]
-        found.append(Panel(column["title"], column["higher_is_better"], points))
-    return metric_dots(found)
-
-
-def _ablation_point(row: Mapping[str, Any], column: Mapping[str, Any]) -> Point:
-    cell = row["cells"].get(column["name"])
-    if cell is None:
-        return Point(row_label(row), float("nan"), float("nan"), float("nan"))
-    value, low, high = (column["scale"] * cell[name] for name in ("value", "low", "high"))
-    return Point(row_label(row), value, low, high, f"{cell['clips']} clips of {cell['prompts']} prompts")
-
-
-def ablation_status(report: Report | None, own: bool) -> dict[str, Any]:
-    if report is None:
-        text = "The ablation was not made yet: python -m workbench ablation makes it, and this view shows it."
-        return {"state": "idle", "text": text}
-    text = "Whether Adversarial Self-Distillation and First-Frame Enhancement help, at 4, 2 and 1 steps."
-    where = [] if own else ["This result comes with the repository; it was not made with the clips of this store."]
-    return {"state": "done", "text": text, "notices": [*where, *notes(report)]}
-
-
-def published_value(table: PublishedTable) -> dict[str, Any]:
-    """A published table; every row leads to its source."""
-    source = {"text": table.source, "href": table.link}
-    return {
-        "caption": f"{table.paper}, {table.table}: {table.title} (as published)",
-        "columns": [*(PUBLISHED_COLUMNS[name] for name in table.columns), "Source"],
-        "rows": [[*(row[name] or "—" for name in table.columns), source] for row in table.rows],
-        "note": table.note,
-        "dense": True,
-    }
-
-
-def published_values() -> list[dict[str, Any]]:
-    return [published_value(table) for table in published_tables()]
 
 
 def focus(board: Board, query: Query) -> tuple[str, Row | None, Row | None]:

@@ -9,9 +9,10 @@ import gradio as gr
 
 from models.types import RequestError
 from workbench.ablation_files import FOLDER, read_report
-from workbench.leaderboard import page_order, words_of
+from workbench.leaderboard import Row, page_order, words_of
 from workbench.leaderboard_files import Board, title_of
 from workbench.studies import DEFAULT_STUDY
+from workbench.ui import dashboard_clips, dashboard_tables, dashboard_votes
 from workbench.ui import dashboard_view as view
 from workbench.ui.component import SEGMENTS, script_component
 from workbench.ui.context import PRIVATE, Context, sentence
@@ -95,7 +96,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         gr.Markdown(
             "Figures that papers print. Nothing here was measured with the workbench, and nothing is compared."
         )
-        for place, value in enumerate(view.published_values()):
+        for place, value in enumerate(dashboard_tables.published_values()):
             script_component("table", value, elem_id=f"published-{place}")
     boxes = dict(
         zip(VIEWS, (leaderboard_box, charts_box, prompts_box, votes_box, ablation_box, published_box), strict=True)
@@ -170,19 +171,19 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             form.row: gr.update(choices=lines, value=query.row or None),
         }
 
-    def closely(board: Board, query: Query, metric: str, first: view.Row | None, second: view.Row | None) -> Update:
+    def closely(board: Board, query: Query, metric: str, first: Row | None, second: Row | None) -> Update:
         """The clips of the prompt in focus."""
         if not query.at:
             return {told: {}, player: None, curves: {}, clips: {}}
-        found = view.clips_at(store, query, board.filters, first, second)
+        found = dashboard_clips.clips_at(store, query, board.filters, first, second)
         if found.empty:
             text = f"prompt {query.at[:200]!r} has no clips under these filters; press another, or take a filter away."
             return {told: {"state": "error", "text": text}, player: None, curves: {}, clips: {}}
         return {
-            told: view.clip_links(found, query, context.settings.read_only),
-            player: view.player_value(context, found, query),
-            curves: view.curves_value(board, found, metric),
-            clips: view.clips_grid(board, found, metric),
+            told: dashboard_clips.clip_links(found, query, context.settings.read_only),
+            player: dashboard_clips.player_value(context, found, query),
+            curves: dashboard_clips.curves_value(board, found, metric),
+            clips: dashboard_clips.clips_grid(board, found, metric),
         }
 
     def votes(query: Query, metrics: list[str]) -> Update:
@@ -190,7 +191,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         study = query.study or known[0]
         if study not in known:
             raise RequestError(f"study {study[:60]!r} is not here; choose one of {', '.join(known)}")
-        found = view.votes_of(store, study, page_order(metrics))
+        found = dashboard_votes.votes_of(store, study, page_order(metrics))
         return {
             form.view: query.view,
             form.study: gr.update(choices=known, value=study),
@@ -204,12 +205,12 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     def ablation() -> Update:
         found = read_report(context.settings.data_dir)
         report, path = found or (None, None)
-        values = view.ablation_tables(report) if report else []
+        values = dashboard_tables.ablation_tables(report) if report else []
         return {
             form.view: "ablation",
             status: {},
-            ablation_status: view.ablation_status(report, own=path is not None and path.parent != FOLDER),
-            ablation_chart: view.ablation_chart(report) if report else {},
+            ablation_status: dashboard_tables.ablation_status(report, own=path is not None and path.parent != FOLDER),
+            ablation_chart: dashboard_tables.ablation_chart(report) if report else {},
             **{
                 component: values[place] if place < len(values) else {}
                 for place, component in enumerate(ablation_tables)
