@@ -16,9 +16,9 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from models.insight import cache_limits, check, frames_read, ordinary_rollout
+from models.insight import check, frames_read
 from models.kv_cache import KVCache
-from models.pipeline import VideoPipeline
+from models.pipeline import VideoPipeline, cache_limits
 from models.schedulers import StepPlan
 from models.types import GenerationRequest
 
@@ -78,7 +78,7 @@ def time_clip(pipeline: VideoPipeline, request: GenerationRequest, times: Times)
     check(pipeline, request)
     plan = pipeline.plan(request)
     network = _Timed(pipeline.transformer, times.forwards)
-    chunks = ordinary_rollout(pipeline, request, plan, network, cache_limits(pipeline.spec, plan.chunks))
+    chunks = pipeline.causal_latents(request, network=network)
 
     lengths = iter(plan.chunks)
     began = 0.0

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from models.kv_cache import KVCache
-from models.pipeline import VideoPipeline
+from models.pipeline import VideoPipeline, cache_limits
 from models.registry import list_models, unavailable
-from models.sampling import ClipNoise, rollout
 from models.schedulers import StepPlan
 from models.specs import ModelSpec
 from models.transformer import CausalVideoTransformer
@@ -66,10 +65,8 @@ def trace(pipeline: VideoPipeline, request: GenerationRequest, *, attention: boo
     """
     check(pipeline, request)
     plan, spec = pipeline.plan(request), pipeline.spec
-    limits = cache_limits(spec, plan.chunks)
-    read = frames_read(plan.chunks, **limits)
+    read = frames_read(plan.chunks, **cache_limits(spec, plan.chunks))
     network = _Watched(pipeline.transformer, plan.chunks, read) if attention else None
-    model = network.model if network else pipeline.transformer
     predictions: list[list[Tensor]] = [[] for _ in plan.chunks]
 
     def observe(chunk: int, step: int, x0: Tensor) -> None:
@@ -77,37 +74,9 @@ def trace(pipeline: VideoPipeline, request: GenerationRequest, *, attention: boo
         if network:
             network.take(chunk)
 
-    done = list(ordinary_rollout(pipeline, request, plan, model, limits, observe=observe))
+    done = list(pipeline.causal_latents(request, network=network.model if network else None, observe=observe))
     spread = network.attention() if network else None
     return Trace(plan, tuple(map(tuple, predictions)), read, spread, sum(chunk.forwards for chunk in done))
-
-
-def ordinary_rollout(
-    pipeline: VideoPipeline,
-    request: GenerationRequest,
-    plan: StepPlan,
-    model: Any,
-    limits: dict[str, int],
-    **options: Any,
-):
-    """`rollout` with the text, noise and cache that `pipeline` gives it; `model` stands in for its transformer."""
-    device = next(pipeline.transformer.parameters()).device
-    height, width = (side // 8 for side in pipeline.spec.size)
-    noise = ClipNoise(torch.Generator().manual_seed(request.seed))
-    return rollout(
-        model,
-        plan,
-        pipeline.text_encoder.embed([request.prompt]),
-        pipeline.transformer.new_cache(height, width, **limits),
-        lambda chunk, step, size: noise(chunk, step, size).to(device),
-        (1, pipeline.transformer.config.in_channels, height, width),
-        **options,
-    )
-
-
-def cache_limits(spec: ModelSpec, chunks: Sequence[int]) -> dict[str, int]:
-    """The window and sink that a clip of these chunks is made with: none up to the training length."""
-    return {"window": spec.window, "sink": spec.sink} if sum(chunks) > spec.latent_frames else {}
 
 
 def frames_read(chunks: Sequence[int], *, window: int | None = None, sink: int = 0) -> tuple[tuple[int, ...], ...]:

@@ -1,7 +1,7 @@
 """A video pipeline: a checked request in, frames out, whole or chunk by chunk."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
 from models.kv_cache import KVCache
-from models.sampling import CACHES, ChunkLatents, ClipNoise, Guidance, TextSwitch, rollout, sample_flow
+from models.sampling import CACHES, ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
 from models.schedulers import StepPlan, step_sigmas
 from models.specs import ModelSpec
 from models.text_encoder import ShapesTextEncoder, TextEncoder
@@ -53,7 +53,7 @@ class VideoPipeline:
         request = self.fit(request)
         began = time.perf_counter()
         noise = ClipNoise(generator or torch.Generator().manual_seed(request.seed))
-        latents = self._causal(request, noise) if self.spec.causal else self._whole(request, noise)
+        latents = self.causal_latents(request, noise) if self.spec.causal else self._whole(request, noise)
         newest: ChunkLatents | None = None
 
         def runs() -> Iterator[Tensor]:
@@ -98,19 +98,27 @@ class VideoPipeline:
         height, width = self.spec.size
         return (self.transformer.config.in_channels, height // 8, width // 8)
 
-    def _causal(self, request: GenerationRequest, noise: ClipNoise) -> Iterator[ChunkLatents]:
+    def causal_latents(
+        self,
+        request: GenerationRequest,
+        noise: ClipNoise | None = None,
+        *,
+        network: Callable[..., Tensor] | None = None,
+        observe: Observe | None = None,
+    ) -> Iterator[ChunkLatents]:
+        """The chunks of a causal model's clip before they are decoded. `network` stands in for the transformer, which
+        it wraps; `observe` is as in `rollout`."""
         plan = self.plan(request)
+        noise = noise or ClipNoise(torch.Generator().manual_seed(request.seed))
         channels, height, width = self._frame_shape()
-        longer = sum(plan.chunks) > self.spec.latent_frames
-        window = {"window": self.spec.window, "sink": self.spec.sink} if longer else {}
 
         def new_cache() -> KVCache:
-            return self.transformer.new_cache(height, width, **window)
+            return self.transformer.new_cache(height, width, **cache_limits(self.spec, plan.chunks))
 
         given = None if request.image is None else self.codec.encode(fit_image(request.image, self.spec.size)[None])
         device = next(self.transformer.parameters()).device
         yield from rollout(
-            self.transformer,
+            network or self.transformer,
             plan,
             self._embed(request.prompt),
             new_cache(),
@@ -120,6 +128,7 @@ class VideoPipeline:
             source=None if request.video is None else partial(self.codec.encode_run, request.video),
             switches={s.chunk: TextSwitch(self._embed(s.prompt), s.cache) for s in request.switches},
             guidance=None if self.spec.few_step else Guidance(self._embed(""), self._scale(request), new_cache()),
+            observe=observe,
         )
 
     def _scale(self, request: GenerationRequest) -> float:
@@ -138,6 +147,11 @@ class VideoPipeline:
         forwards = len(sigmas) * (2 if scale != 1 else 1)
         for index, latents in enumerate(x0.split(layout, 1)):
             yield ChunkLatents(index, latents, sigmas, forwards if index == 0 else 0)
+
+
+def cache_limits(spec: ModelSpec, chunks: Sequence[int]) -> dict[str, int]:
+    """The window and sink that a clip of these chunks is made with: none up to the training length."""
+    return {"window": spec.window, "sink": spec.sink} if sum(chunks) > spec.latent_frames else {}
 
 
 def chunk_layout_for(spec: ModelSpec, frames: int, *, shown: bool = False) -> tuple[int, ...]:

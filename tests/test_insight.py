@@ -48,11 +48,9 @@ def test_a_model_whose_steps_agree_gives_one(tiny):
             x0 = torch.arange(latents.numel()).view(latents.shape) / latents.numel()
             return (latents - x0) / (timestep[0, 0] / 1000).clamp(min=1e-3)
 
-    from models.insight import ordinary_rollout  # noqa: PLC0415
-
     plan, seen = tiny.plan(REQUEST), {}
     observe = lambda chunk, step, x0: seen.setdefault(chunk, []).append(x0)  # noqa: E731
-    list(ordinary_rollout(tiny, REQUEST, plan, Agreeing(), {}, observe=observe))
+    list(tiny.causal_latents(REQUEST, network=Agreeing(), observe=observe))
     assert len(seen) == len(plan.chunks)
     for predictions in seen.values():
         assert len(predictions) == 3

@@ -150,7 +150,18 @@ def test_critic_learns_five_times_for_one_generator_step():
 def test_baseline_and_asd_share_their_settings():
     """Same start, data, iterations and rates: what differs is ASD's own, and the batch that equals the compute."""
     baseline, asd = (RECIPES[name].presets["shapes"] for name in ("self-forcing", "asd"))
-    same = ("roles", "steps", "prompts", "critic_updates", "lr", "critic_lr", "guidance_scale", "ema", "warmup")
+    same = (
+        "roles",
+        "steps",
+        "prompts",
+        "causal_scores",
+        "critic_updates",
+        "lr",
+        "critic_lr",
+        "guidance_scale",
+        "ema",
+        "warmup",
+    )
     assert all(getattr(baseline, field) == getattr(asd, field) for field in same)
 
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 from eval.stats import Interval
 from models.codec import pixel_frames
 from models.cost import CostModel
-from models.insight import cache_limits, step_clips
-from models.pipeline import VideoPipeline
+from models.insight import step_clips
+from models.pipeline import VideoPipeline, cache_limits
 from workbench.charts import MOST_MAPS, attention_map, cost_bars, reading_map, similarity_line, similarity_maps
 from workbench.insight import Findings, PlanCost
 from workbench.ui.clips import sheet

@@ -31,8 +31,12 @@ _POOLS = Path("runs/smoke-pools")
 _FEW = {"steps": 6, "batch": 2}
 _SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "compile": False, **_FEW}
 
+_YOUNG = Path("runs/causal-teacher/export/causal_teacher")
+_GROWN = Path("runs/causal-teacher2/export/causal_teacher")
+_CAUSAL = {"causal_scores": True, "lr": 5e-5, "ema": 0.97}
+_STUDENT = {"roles": Roles(_GROWN, Path("runs/ode-init-causal/export/generator")), "steps": 120, **_CAUSAL}
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
-_LATER = {"roles": Roles(generator=Path("assets/shapes-self-forcing")), "warmup": 10}
+_LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
 _COMPONENTS = {"steps": 40, **_LATER}
 _PICTURES = {
     "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
@@ -40,10 +44,6 @@ _PICTURES = {
     "image": True,
     "batch": 8,
 }
-_YOUNG = Path("runs/causal-teacher/export/causal_teacher")
-_GROWN = Path("runs/causal-teacher2/export/causal_teacher")
-_CAUSAL_ROLES = Roles(teacher=_GROWN, generator=Path("runs/ode-init-causal/export/generator"))
-_CAUSAL = {"roles": _CAUSAL_ROLES, "causal_scores": True, "steps": 400, "ema": 0.97}
 _CAUSVID = {"steps": 120, "batch": 8}
 
 RECIPES: dict[str, RecipeRow] = {
@@ -74,7 +74,9 @@ RECIPES: dict[str, RecipeRow] = {
         OdeInitRecipe,
         {
             "shapes": OdeInitConfig(),
-            "causal-teacher": OdeInitConfig(roles=Roles(teacher=_GROWN, generator=_GROWN), causal=True),
+            "causal-teacher": OdeInitConfig(
+                roles=Roles(teacher=_GROWN, generator=_GROWN), causal=True, trajectories=448, steps=320
+            ),
             "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
@@ -83,7 +85,7 @@ RECIPES: dict[str, RecipeRow] = {
     "self-forcing": RecipeRow(
         SelfForcingRecipe,
         {
-            "shapes": SelfForcingConfig(**_CAUSAL),
+            "shapes": SelfForcingConfig(**_STUDENT),
             "one-step": SelfForcingConfig(steps=60, sampler_steps=1, **_LATER),
             "two-step": SelfForcingConfig(steps=60, sampler_steps=2, **_LATER),
             "aad1-warmup": SelfForcingConfig(steps=40, **_PICTURES),
@@ -114,7 +116,7 @@ RECIPES: dict[str, RecipeRow] = {
     "asd": RecipeRow(
         ASDRecipe,
         {
-            "shapes": ASDConfig(**_CAUSAL),
+            "shapes": ASDConfig(**_STUDENT),
             "components": ASDConfig(**_COMPONENTS),
             "dmd-only": ASDConfig(alpha=0.0, **_COMPONENTS),
             "real": ASDConfig(positive="real", **_COMPONENTS),

@@ -5,7 +5,7 @@ Trajectories are sampled once with guidance and kept at the student's noise leve
 takes a random level, so the student meets every mixture of clean past and noisy present under its chunk-causal mask.
 
 The paths of a bidirectional teacher depend on noise of later chunks, which a causal student cannot see; those of a
-causal teacher, made chunk by chunk, do not.
+causal teacher, made chunk by chunk, do not (Causal Forcing, arXiv 2602.02214).
 """
 
 from dataclasses import dataclass, field
