@@ -105,14 +105,8 @@ MODELS: dict[str, ModelSpec] = {
         _student(
             "shapes-ode-init",
             "ODE initialisation",
-            CAUSVID_PAPER,
-            "where CausVid starts: regression on the bidirectional teacher's sampling paths, no distribution matching",
-        ),
-        _student(
-            "shapes-ode-init-causal",
-            "ODE initialisation, causal teacher",
             "Causal Forcing (arXiv 2602.02214)",
-            "where the baseline and ASD start: regression on the causal teacher's paths, made chunk by chunk",
+            "where the baseline and ASD start: regression on the causal teacher's sampling paths, made chunk by chunk",
         ),
         _student(
             "shapes-causvid",
