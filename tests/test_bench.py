@@ -4,9 +4,14 @@ import json
 
 import pytest
 
-from models.types import GenerationRequest
+from models.pipeline import tiny_pipeline
+from models.types import GenerationRequest, RequestError
 from workbench.__main__ import main
 from workbench.bench import PROMPT, ChunkCost, bench_model, count_flops, long_run, long_summary, machine_limit
+from workbench.browser_latency import first_picture_seconds
+from workbench.commands.screenshots import find_chromium
+from workbench.generation import GenerationService
+from workbench.manifest import read_manifest
 
 
 def test_operations_grow_with_the_steps_by_the_calls_they_add(tiny):
@@ -55,3 +60,15 @@ def test_the_command_measures_and_refuses(tmp_path, capsys):
     ):
         assert main(["bench", *bad]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_wait_in_a_browser_is_timed_for_every_click_but_the_first(tmp_path):
+    try:
+        find_chromium()
+    except RequestError as error:
+        pytest.skip(str(error))
+    service = GenerationService(tmp_path, pipelines={"shapes-asd": tiny_pipeline(0)})
+    found = first_picture_seconds(service, "shapes-asd", 1, ffe=True, frames=13, repeats=2)
+    assert len(found) == 2 and all(0.01 < seconds < 60 for seconds in found)
+    made = [read_manifest(path) for path in service.clips.glob("*.json")]
+    assert sorted(clip.seed for clip in made) == [0, 1, 2] and all(clip.ffe and clip.steps == 1 for clip in made)

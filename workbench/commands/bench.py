@@ -3,6 +3,8 @@
 import argparse
 import json
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tqdm import tqdm
@@ -18,13 +20,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "bench",
         help="measure speed",
         description="Time clips on this machine: first-frame latency, frames a second, cost per chunk, share of what "
-        "a matrix product reaches here. With --chunks, time and memory of one long clip instead.",
+        "a matrix product reaches here. With --chunks, time and memory of one long clip instead; with --browser, what "
+        "a person waits from the click to the first picture.",
     )
     parser.add_argument("--models", nargs="+", default=["shapes-self-forcing", "shapes-asd"], metavar="MODEL")
     parser.add_argument("--steps", nargs="+", default=["1", "1*", "2", "4"], metavar="N", help="n* is with FFE")
     parser.add_argument("--frames", type=int, default=49, help="frames a clip (default 49)")
     parser.add_argument("--repeats", type=int, default=5, help="clips timed after the first (default 5)")
     parser.add_argument("--chunks", type=int, metavar="N", help="one clip of N chunks at the first of --steps")
+    parser.add_argument("--browser", action="store_true", help="time the app in Chromium, from click to first picture")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--out", type=Path, metavar="F.json", help="write the numbers as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
@@ -35,8 +39,11 @@ def run(options: argparse.Namespace) -> int:
     steps = [_steps(text) for text in options.steps]
     if options.repeats < 2:
         raise RequestError(f"--repeats {options.repeats} gives no interval; give 2 or more")
+    if options.browser and options.chunks:
+        raise RequestError("--browser and --chunks measure different things; give one of them")
     if options.chunks is not None and options.chunks < SHORTEST_LONG:
         raise RequestError(f"--chunks {options.chunks} is too short to compare; give {SHORTEST_LONG} or more")
+    from models.pipeline import check_request  # noqa: PLC0415
     from models.registry import create_pipeline, get_spec  # noqa: PLC0415  (loads torch; --help should not)
     from models.types import GenerationRequest  # noqa: PLC0415
     from workbench import bench  # noqa: PLC0415
@@ -48,14 +55,18 @@ def run(options: argparse.Namespace) -> int:
             if count not in get_spec(name).steps:
                 offered = ", ".join(map(str, get_spec(name).steps))
                 raise RequestError(f"steps is {count}; {name} offers {offered}, so choose of these by --steps")
+        check_request(get_spec(name), GenerationRequest(bench.PROMPT, *steps[0], frames=options.frames))
     report: dict[str, Any] = {
         "machine": bench.machine_facts(),
         "limit_gflop_per_second": bench.machine_limit(device=options.device),
     }
-    report["rows" if options.chunks is None else "long"] = rows = []
+    kind = "browser" if options.browser else "long" if options.chunks else "rows"
+    report[kind] = rows = []
     for name in options.models:
+        if options.browser:
+            rows += [_waited(options, name, count, ffe) for count, ffe in tqdm(steps, desc=name, disable=None)]
+            continue
         pipeline = create_pipeline(name, device=options.device)
-        pipeline.check(GenerationRequest(bench.PROMPT, *steps[0], frames=options.frames))
         if options.chunks:
             count, ffe = steps[0]
             running = bench.long_run(pipeline, count, ffe=ffe, chunks=options.chunks)
@@ -69,8 +80,19 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(report, indent=1) + "\n")
-    say_json(report) if options.json else say(_long_table(rows) if options.chunks else _table(report))
+    tables = {"browser": _browser_table, "long": _long_table, "rows": lambda _: _table(report)}
+    say_json(report) if options.json else say(tables[kind](rows))
     return 0
+
+
+def _waited(options: argparse.Namespace, name: str, steps: int, ffe: bool) -> dict[str, Any]:
+    from workbench.browser_latency import first_picture_seconds  # noqa: PLC0415  (builds the app)
+    from workbench.generation import GenerationService  # noqa: PLC0415
+
+    with TemporaryDirectory() as folder:
+        service = GenerationService(Path(folder), options.device)
+        found = first_picture_seconds(service, name, steps, ffe=ffe, frames=options.frames, repeats=options.repeats)
+    return {"model": name, "steps": steps, "ffe": ffe, "frames": options.frames, "first_picture_seconds": found}
 
 
 def _steps(text: str) -> tuple[int, bool]:
@@ -100,6 +122,15 @@ def _table(report: dict[str, Any]) -> str:
 
 def _told(summary: dict[str, float]) -> str:
     return f"{summary['mean']:.3f} ({summary['low']:.3f} to {summary['high']:.3f})"
+
+
+def _browser_table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| model | steps | click to first picture, median, s | longest, s | n |", "|---|---|---|---|---|"]
+    for row in rows:
+        found = row["first_picture_seconds"]
+        steps = f"{row['steps']}{'*' * row['ffe']}"
+        lines.append(f"| {row['model']} | {steps} | {median(found):.3f} | {max(found):.3f} | {len(found)} |")
+    return "\n".join(lines)
 
 
 def _long_table(rows: list[dict[str, Any]]) -> str:
