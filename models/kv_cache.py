@@ -7,6 +7,7 @@ in-place hazards of a shared buffer, and cached chunks are constants to the grad
 2506.08009).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -30,6 +31,10 @@ class KVCache:
     `window` is the number of latent frames that attention may see, the current chunk included (None: all); `sink` is
     the number of first frames that are never evicted. `global_end` counts the tokens of the clip so far, `local_end`
     those that are still held. A call at the place of the newest chunk overwrites it; a call after it appends.
+
+    `turn(keys, frames)` rotates keys on by a number of frames. With it the sink follows the window: attention finds it
+    right before the frames that are held, at a distance that training had, instead of ever farther away, where clips
+    collapse at a fixed time (arXiv 2601.16914; the remedy is a part of arXiv 2511.20649's).
     """
 
     layers: int
@@ -39,6 +44,7 @@ class KVCache:
     global_end: int = 0
     local_end: int = 0
     entries: list[LayerCache] = field(default_factory=list)
+    turn: Callable[[Tensor, int], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window <= self.sink:
@@ -100,6 +106,9 @@ class KVCache:
             v = torch.cat([entry.v[:, sink], entry.v[:, recent], v], 1)
         if write:
             entry.k, entry.v = k.detach(), v.detach()
+        if self.turn and sink.stop:
+            held = sink.stop + recent.stop - recent.start
+            k = torch.cat([self.turn(k[:, sink], (start - held) // self.tokens_per_frame), k[:, sink.stop :]], 1)
         return k, v
 
     def advance(self, start: int, tokens: int) -> None:

@@ -113,7 +113,7 @@ class VideoPipeline:
         channels, height, width = self._frame_shape()
 
         def new_cache() -> KVCache:
-            return self.transformer.new_cache(height, width, **cache_limits(self.spec, plan.chunks))
+            return self.transformer.new_cache(height, width, sink_follows=True, **cache_limits(self.spec, plan.chunks))
 
         given = None if request.image is None else self.codec.encode(fit_image(request.image, self.spec.size)[None])
         device = next(self.transformer.parameters()).device

@@ -66,9 +66,22 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         _, ph, pw = self.config.patch_size
         return (height // ph) * (width // pw)
 
-    def new_cache(self, height: int, width: int, *, window: int | None = None, sink: int = 0) -> KVCache:
-        """An empty cache for latents of `height` x `width`."""
-        return KVCache(len(self.blocks), self.tokens_per_frame(height, width), window, sink)
+    def new_cache(
+        self, height: int, width: int, *, window: int | None = None, sink: int = 0, sink_follows: bool = False
+    ) -> KVCache:
+        """An empty cache for latents of `height` x `width`. With `sink_follows` the sink stays next to the window."""
+        turn = self._turn if sink_follows else None
+        return KVCache(len(self.blocks), self.tokens_per_frame(height, width), window, sink, turn=turn)
+
+    def _turn(self, keys: Tensor, frames: int) -> Tensor:
+        """Keys (B, tokens, heads, head_dim), rotated for their place, as they are `frames` latent frames later."""
+        pairs = self.config.attention_head_dim // 2
+        side = pairs // 3
+        count = pairs - 2 * side
+        angles = torch.zeros(pairs, dtype=torch.float64)
+        angles[:count] = frames * 1e4 ** -(torch.arange(count, dtype=torch.float64) / count)
+        cos, sin = (part.to(keys.device, torch.float32)[None, None] for part in (angles.cos(), angles.sin()))
+        return _rotate(keys, (cos, sin))
 
     def forward(
         self,

@@ -8,7 +8,7 @@ import torch
 from models.attention_masks import chunk_causal_mask, chunk_layout, teacher_forcing_mask
 from models.checkpoints import from_wan_names
 from models.kv_cache import KVCache
-from models.transformer import CausalVideoTransformer
+from models.transformer import CausalVideoTransformer, _rotate
 from tests.golden_data import golden, golden_network
 
 TOLERANCE = {"atol": 1e-5, "rtol": 0}
@@ -195,6 +195,33 @@ def test_cache_refuses_calls_that_skip_or_go_back():
         cache.kept(135, 45)
     with pytest.raises(ValueError, match="leaves no room"):
         KVCache(1, 15, window=3, sink=3)
+
+
+@pytest.mark.parametrize(("follows", "seen_at"), [(False, 0), (True, 5)])
+def test_a_sink_that_follows_stands_right_before_the_window(follows, seen_at):
+    """In one layer keys depend on their frame alone, so the cache must equal a call on the frames it holds, which
+    are told their places."""
+    torch.manual_seed(0)
+    network = CausalVideoTransformer(**{**golden_network().config, "num_layers": 1}).eval()
+    frames, text = torch.randn(1, 9, 4, 6, 10), golden("bidirectional")["text"][:1]
+    cache = network.new_cache(6, 10, window=4, sink=1, sink_follows=follows)
+    for place in range(8):
+        clean = frames[:, place : place + 1]
+        network(clean, torch.zeros(1, 1), text, cache=cache, start_frame=place, write_cache=True)
+    stored = cache.entries[0].k
+    time = torch.tensor([[0.0, 0.0, 0.0, 700.0]])
+    found = network(frames[:, 8:], time[:, 3:], text, cache=cache, start_frame=8)
+    held, places = frames[:, [0, 6, 7, 8]], [seen_at, 6, 7, 8]
+    close(found, network(held, time, text, chunks=(1,) * 4, positions=places)[:, 3:])
+    assert cache.entries[0].k is stored  # what is kept is not turned, only what is read
+
+
+def test_turned_keys_are_those_of_a_later_place():
+    network = golden_network()
+    keys = torch.randn(2, 15, 2, network.config.attention_head_dim)
+    here, there = (_rotate(keys, network._rotations((place,), 6, 10, keys.device)) for place in (3, 40))
+    close(network._turn(here, 37), there)
+    close(network._turn(network._turn(here, 5), -5), here)
 
 
 def test_renaming_is_a_bijection_and_names_what_does_not_belong():
