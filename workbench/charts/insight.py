@@ -20,8 +20,8 @@ SCALE = "Cividis"  # the same order of lightness for the colour-blind and on pap
 OWN, PAST, SINK = "made in this chunk", "read from the cache", "read from the sink, never evicted"
 LOOKS = {
     OWN: {"color": SIDE_COLORS[0]},
-    PAST: {"color": SIDE_COLORS[2], "pattern": {"shape": ""}},
-    SINK: {"color": SIDE_COLORS[1], "pattern": {"shape": "/"}},
+    PAST: {"color": SIDE_COLORS[2]},
+    SINK: {"color": SIDE_COLORS[1]},  # no hatching: browsers that look for it in another document draw nothing
 }
 Matrix = Sequence[Sequence[float]]
 
