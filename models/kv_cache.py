@@ -32,6 +32,7 @@ class KVCache:
     the number of first frames that are never evicted. `global_end` counts the tokens of the clip so far, `local_end`
     those that are still held. A call at the place of the newest chunk overwrites it; a call after it appends.
 
+    `origin` is the absolute token at which what is held begins: 0, or where a cache that was reset went on.
     `turn(keys, frames)` rotates keys on by a number of frames. With it the sink follows the window: attention finds it
     right before the frames that are held, at a distance that training had, instead of ever farther away, where clips
     collapse at a fixed time (arXiv 2601.16914; the remedy is a part of arXiv 2511.20649's).
@@ -43,6 +44,7 @@ class KVCache:
     sink: int = 0
     global_end: int = 0
     local_end: int = 0
+    origin: int = 0
     entries: list[LayerCache] = field(default_factory=list)
     turn: Callable[[Tensor, int], Tensor] | None = None
 
@@ -56,7 +58,7 @@ class KVCache:
 
     def reset(self) -> None:
         """Forget everything, the prompt included."""
-        self.global_end = self.local_end = 0
+        self.global_end = self.local_end = self.origin = 0
         self.entries = [LayerCache() for _ in range(self.layers)]
 
     def skip(self, start: int) -> None:
@@ -64,6 +66,8 @@ class KVCache:
         if start < self.global_end:
             raise ValueError(f"a cache that ends at {self.global_end} cannot go back to {start}; reset it first")
         self.global_end = start
+        if not self.local_end:
+            self.origin = start
 
     def reset_text(self) -> None:
         """Forget the prompt's keys and values: the next call computes them from the text it is given."""
@@ -107,8 +111,9 @@ class KVCache:
         if write:
             entry.k, entry.v = k.detach(), v.detach()
         if self.turn and sink.stop:
-            held = sink.stop + recent.stop - recent.start
-            k = torch.cat([self.turn(k[:, sink], (start - held) // self.tokens_per_frame), k[:, sink.stop :]], 1)
+            place = start - (sink.stop + recent.stop - recent.start)
+            frames = (place - self.origin) // self.tokens_per_frame
+            k = torch.cat([self.turn(k[:, sink], frames), k[:, sink.stop :]], 1)
         return k, v
 
     def advance(self, start: int, tokens: int) -> None:

@@ -198,20 +198,25 @@ def test_cache_refuses_calls_that_skip_or_go_back():
 
 
 @pytest.mark.parametrize(("follows", "seen_at"), [(False, 0), (True, 5)])
-def test_a_sink_that_follows_stands_right_before_the_window(follows, seen_at):
+@pytest.mark.parametrize("origin", [0, 20])
+def test_a_sink_that_follows_stands_right_before_the_window(follows, seen_at, origin):
     """In one layer keys depend on their frame alone, so the cache must equal a call on the frames it holds, which
-    are told their places."""
+    are told their places; also in a cache that forgot everything before frame 20."""
     torch.manual_seed(0)
     network = CausalVideoTransformer(**{**golden_network().config, "num_layers": 1}).eval()
     frames, text = torch.randn(1, 9, 4, 6, 10), golden("bidirectional")["text"][:1]
     cache = network.new_cache(6, 10, window=4, sink=1, sink_follows=follows)
+    if origin:
+        network(frames[:, :1], torch.zeros(1, 1), text, cache=cache, write_cache=True)
+        cache.reset()
+        cache.skip(origin * cache.tokens_per_frame)
     for place in range(8):
         clean = frames[:, place : place + 1]
-        network(clean, torch.zeros(1, 1), text, cache=cache, start_frame=place, write_cache=True)
+        network(clean, torch.zeros(1, 1), text, cache=cache, start_frame=origin + place, write_cache=True)
     stored = cache.entries[0].k
     time = torch.tensor([[0.0, 0.0, 0.0, 700.0]])
-    found = network(frames[:, 8:], time[:, 3:], text, cache=cache, start_frame=8)
-    held, places = frames[:, [0, 6, 7, 8]], [seen_at, 6, 7, 8]
+    found = network(frames[:, 8:], time[:, 3:], text, cache=cache, start_frame=origin + 8)
+    held, places = frames[:, [0, 6, 7, 8]], [origin + at for at in (seen_at, 6, 7, 8)]
     close(found, network(held, time, text, chunks=(1,) * 4, positions=places)[:, 3:])
     assert cache.entries[0].k is stored  # what is kept is not turned, only what is read
 
