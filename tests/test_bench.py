@@ -8,8 +8,8 @@ from models.pipeline import tiny_pipeline
 from models.types import GenerationRequest, RequestError
 from workbench.__main__ import main
 from workbench.bench import PROMPT, ChunkCost, bench_model, count_flops, long_run, long_summary, machine_limit
+from workbench.browser import find_chromium
 from workbench.browser_latency import first_picture_seconds
-from workbench.commands.screenshots import find_chromium
 from workbench.generation import GenerationService
 from workbench.manifest import read_manifest
 

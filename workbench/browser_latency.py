@@ -1,11 +1,9 @@
 """How long a person waits: from the click on Generate to the first picture of the clip on the screen."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from workbench.bench import PROMPT
-from workbench.commands.screenshots import open_browser
+from workbench.browser import open_browser
 from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.ui.live import live_app
@@ -30,11 +28,7 @@ def first_picture_seconds(
     """Seconds of `repeats` clicks in a headless Chromium on this machine, each on a page opened anew and for another
     seed, after one that loads the model and is not counted. Raises RequestError where no browser is installed."""
     found = []
-    with (
-        TemporaryDirectory() as folder,
-        live_app(service, Settings(data_dir=Path(folder))) as url,
-        open_browser() as browser,
-    ):
+    with live_app(service, Settings(data_dir=service.clips.parent)) as url, open_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(180_000)
         for seed in range(repeats + 1):

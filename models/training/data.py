@@ -55,7 +55,7 @@ def _build(codec: Codec, count: int, frames: int, seed: int, path: Path) -> None
     for index in tqdm(range(count), desc="encoding clips", mininterval=5):
         scene = random_scene(np.random.default_rng([seed, index]))
         latents.append(codec.encode(render(scene, frames)).half().cpu())
-    _keep({"latents": torch.cat(latents)}, path)
+    keep({"latents": torch.cat(latents)}, path)
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -129,12 +129,13 @@ def diptych_pool(count: int, gap: int, *, seed: int, folder: Path) -> DiptychPoo
     if not path.exists():
         log.info("drawing %d diptychs into %s", count, path)
         drawing = tqdm(range(count), desc="drawing diptychs", mininterval=5)
-        _keep({"pictures": torch.from_numpy(np.stack([drawn(index)[1] for index in drawing]))}, path)
+        keep({"pictures": torch.from_numpy(np.stack([drawn(index)[1] for index in drawing]))}, path)
     captions = [random_scene(np.random.default_rng([seed, index])).caption for index in range(count)]
     return DiptychPool(load_file(path)["pictures"], captions)
 
 
-def _keep(tensors: dict[str, Tensor], path: Path) -> None:
+def keep(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a pool whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")  # processes that train together may draw at the same time
     save_file(tensors, temporary)

@@ -21,7 +21,7 @@ OWN, PAST, SINK = "made in this chunk", "read from the cache", "read from the si
 LOOKS = {
     OWN: {"color": SIDE_COLORS[0]},
     PAST: {"color": SIDE_COLORS[2]},
-    SINK: {"color": SIDE_COLORS[1]},  # no hatching: browsers that look for it in another document draw nothing
+    SINK: {"color": SIDE_COLORS[1]},  # not hatched: a hatched bar was not drawn in the app
 }
 Matrix = Sequence[Sequence[float]]
 

@@ -1,29 +1,19 @@
 """`screenshots`: pictures of the running app, made by driving a real browser through real generations."""
 
 import argparse
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.types import RequestError
+from workbench.browser import find_chromium, open_browser
 from workbench.console import say
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-]
 SIZE = {"width": 1280, "height": 900}
 GENERATE = "/?model=shapes-asd&prompt=a+yellow+star+moving+up+on+a+navy+background&steps=1&ffe=4&seed=7"
 COMPARE = (
@@ -81,29 +71,6 @@ def _take(pictures: dict[str, Callable[["Page", str], None]], settings: Settings
             shoot(page, url)
             page.screenshot(path=out / f"{name}.png", full_page=True)
             say(str(out / f"{name}.png"))
-
-
-def find_chromium() -> str:
-    """The path of an installed Chromium or Chrome. Raises RequestError when there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    raise RequestError("no chromium is on the PATH; install one, for example `apt-get install chromium`")
-
-
-@contextmanager
-def open_browser() -> Iterator["Browser"]:
-    """A headless Chromium. Raises RequestError when the browser or playwright is not installed."""
-    try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  (only this command needs it)
-    except ImportError as error:
-        raise RequestError("playwright is not installed; run `pip install playwright`") from error
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def picture_generate(page: "Page", url: str) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from models.sampling import ClipNoise, Guidance, rollout, sample_flow
 from models.schedulers import StepPlan, step_sigmas, x0_from_flow
-from models.training.data import fingerprint
+from models.training.data import fingerprint, keep
 from models.training.distillation import (
     CHUNKS,
     LATENT_SHAPE,
@@ -86,8 +86,7 @@ class OdeInitRecipe(Recipe):
                 none = self.prompts.none.expand(len(words), -1, -1)
                 found = paths(words, none, StepSeed.at(22, first))
                 states.append(torch.stack(found[::stride], 1).half().cpu())
-            config.pools.mkdir(parents=True, exist_ok=True)
-            save_file({"states": torch.cat(states)}, path)
+            keep({"states": torch.cat(states)}, path)
         return load_file(path, device=str(torch.get_default_device()))["states"]
 
     def _clip_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:
