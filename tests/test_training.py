@@ -75,6 +75,17 @@ def test_a_resumed_run_ends_bit_equal(chain, folder, name, tmp_path):
         assert all(torch.equal(v, again.averages[part].values[k]) for k, v in average.values.items())
 
 
+def test_in_bfloat16_every_update_of_a_step_is_seen_by_the_next(chain, folder, tmp_path):
+    """Weights stay float32; what is multiplied follows each of the critic's updates, not the step's first weights."""
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder, critic_lr=1e-2, critic_updates=8))
+        last = train(recipe, Run(tmp_path / precision, 3, precision=precision, log_every=1))
+        losses[precision] = last["critic_loss"]
+        assert {p.dtype for p in recipe.fake_score.parameters()} == {torch.float32}
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02) and losses["bf16"] != losses["fp32"]
+
+
 def test_slow_steps_are_saved_by_the_clock(chain, folder, tmp_path):
     recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
     step = recipe.step
@@ -257,6 +268,25 @@ def test_pairs_of_a_discriminator_are_those_its_positive_class_allows(chain, fol
     assert [real.pair(n, rng) for n in (1, 2, 3, 4)] == [4, 5, 6, 7]
     assert {both.pair(1, rng) for _ in range(40)} == {1, 4} and both.pair(4, rng) == 7
     assert [off.pair(n, rng) for n in (1, 2, 3, 4)] == [None] * 4
+
+
+def test_four_steps_without_a_partner_leave_at_any_level_and_the_other_plans_end(chain, folder, monkeypatch):
+    """Every level of the four-step list is the last of some rollout, else it would never be trained."""
+    seen = Counter()
+
+    def noted(model, plan, text, noise, **rest):
+        seen[plan.sigmas[0]] += rest["gradient"]
+        return training_rollout(model, plan, text, noise, **rest)
+
+    monkeypatch.setattr("models.training.recipes.asd.training_rollout", noted)
+    recipe = RECIPES["asd"].build(smoke("asd", folder, batch=1, critic_updates=0, head_updates=1, alpha=0.0))
+    recipe.update_critic = lambda *_: {}
+    for step in range(40):
+        recipe.step(step, StepSeed.at(7, step))
+    four = recipe.plans[4].sigmas[0]
+    assert {four[:n] for n in (1, 2, 3, 4)} <= set(seen)
+    assert sum(seen[four[:n]] for n in (3, 4)) < sum(seen.values())
+    assert set(seen) == {four[:n] for n in (1, 2, 3, 4)} | {recipe.plans[n].sigmas[0] for n in (1, 2, 3)}
 
 
 def test_without_distribution_matching_only_the_discriminator_moves_the_generator(chain, folder):

@@ -148,11 +148,20 @@ def published_rows() -> Table:
 
 
 def markdown(report: Report) -> str:
-    parts = []
-    for title, head, rows in [*tables(report)[:1], published_rows(), *tables(report)[1:]]:
-        lines = [f"**{title}**", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-        parts.append("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]))
+    found = [*tables(report)[:1], published_rows(), *tables(report)[1:]]
+    parts = [f"**{table[0]}**\n\n{_markdown_table(table)}" for table in found]
     return "\n\n".join([*parts, *notes(report)]) + "\n"
+
+
+def headline_markdown(report: Report) -> str:
+    """The paper's layout alone, and how it was made."""
+    return f"{_markdown_table(_headline(report))}\n\n{notes(report)[-1]}\n"
+
+
+def _markdown_table(table: Table) -> str:
+    _, head, rows = table
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def console(report: Report) -> str:

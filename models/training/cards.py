@@ -47,6 +47,7 @@ def make_card(run: Path, model: ModelMixin, remarks: str) -> dict[str, Any]:
         "recipe": record.get("recipe"),
         "preset": record.get("preset"),
         "settings": record.get("config"),
+        "precision": record.get("precision", "fp32"),
         "seed": record["seed"],
         "steps": lines[-1]["step"],
         "seconds": lines[-1]["seconds"],

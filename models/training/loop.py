@@ -103,12 +103,15 @@ class Average:
 class Run:
     """Where and how long to train. `steps` is the total; resuming continues up to it.
 
-    State is saved every `save_every` steps, and after `save_seconds` if those take longer.
+    State is saved every `save_every` steps, and after `save_seconds` if those take longer. `precision` "bf16"
+    multiplies matrices in bfloat16 (autocast; weights and optimiser stay float32), which pays where the hardware
+    does so, as AMX.
     """
 
     out: Path
     steps: int
     seed: int = 0
+    precision: str = "fp32"
     log_every: int = 10
     save_every: int = 200
     save_seconds: float = 300.0
@@ -135,7 +138,9 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     began = saved = time.monotonic()
     progress = tqdm(range(first, run.steps), initial=first, total=run.steps, desc=run.out.name, mininterval=5)
     for step in progress:
-        values = recipe.step(step, StepSeed.at(run.seed, step, run.peers.rank if run.peers else 0))
+        seed = StepSeed.at(run.seed, step, run.peers.rank if run.peers else 0)
+        with _multiplying_in(run.precision):
+            values = recipe.step(step, seed)
         for average in recipe.averages.values():
             average.update(step)
         done = step + 1
@@ -159,6 +164,12 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     writer.close()
     recipe.export(run.out / "export")
     return latest
+
+
+def _multiplying_in(precision: str) -> torch.autocast:
+    # no cache of cast weights: a step may update a network several times
+    kind = torch.get_default_device().type
+    return torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
 
 @torch.no_grad()

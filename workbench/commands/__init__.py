@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "prompt-following": Command("prompt_following", "score models on held-out captions"),
     "ablation": Command("ablation", "ASD x FFE x steps, with intervals"),
     "claims": Command("claims", "check the papers' claims on the shapes world"),
+    "readme": Command("readme", "put measured tables into the README"),
     "bench": Command("bench", "measure speed"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),

@@ -32,7 +32,8 @@ _FEW = {"steps": 6, "batch": 2}
 _SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "compile": False, **_FEW}
 
 _YOUNG = Path("runs/causal-teacher/export/causal_teacher")
-_GROWN = Path("runs/causal-teacher2/export/causal_teacher")
+_OLDER = Path("runs/causal-teacher2/export/causal_teacher")
+_GROWN = Path("runs/causal-teacher3/export/causal_teacher")
 _CAUSAL = {"causal_scores": True, "lr": 5e-5, "ema": 0.97}
 _STUDENT = {"roles": Roles(_GROWN, Path("runs/ode-init-causal/export/generator")), "steps": 120, **_CAUSAL}
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
@@ -75,7 +76,7 @@ RECIPES: dict[str, RecipeRow] = {
         {
             "shapes": OdeInitConfig(),
             "causal-teacher": OdeInitConfig(
-                roles=Roles(teacher=_GROWN, generator=_GROWN), causal=True, trajectories=448, steps=320
+                roles=Roles(_GROWN, _GROWN), causal=True, trajectories=960, steps=500, batch=16
             ),
             "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
@@ -98,8 +99,13 @@ RECIPES: dict[str, RecipeRow] = {
         CausalTeacherRecipe,
         {
             "shapes": CausalTeacherConfig(),
-            "continued": CausalTeacherConfig(roles=Roles(teacher=_YOUNG), steps=400),
-            "bidirectional": CausalTeacherConfig(causal=False, steps=300),
+            "continued": CausalTeacherConfig(roles=Roles(_YOUNG, _YOUNG), steps=400),
+            "grown": CausalTeacherConfig(
+                roles=Roles(_OLDER, _OLDER), clip_pool=12_000, steps=2200, batch=16, ema=0.998
+            ),
+            "bidirectional": CausalTeacherConfig(
+                roles=Roles(_GROWN, _GROWN), causal=False, clip_pool=12_000, steps=1200, batch=16, lr=3e-4, ema=0.995
+            ),
             "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
         "Diffusion Forcing (arXiv 2407.01392)",

@@ -1,11 +1,11 @@
 """Adversarial Self-Distillation (arXiv 2511.01419): on top of distribution matching, the n-step output learns to
-pass for
-the (n + 1)-step output of the same generator, for n drawn anew each iteration, so one checkpoint serves every step
-count.
+pass for the (n + 1)-step output of the same generator, for n drawn anew each iteration, so one checkpoint serves every
+step count.
 
 The discriminator's heads sit on the fake score, which is frozen for their update; the (n + 1)-step clip plays "real"
 in a relativistic pairing loss with approximate R1 and R2. At n = 4 there is no partner, and only distribution matching
-acts.
+acts, at a random exit from the four steps as in Self Forcing: gradient reaches the last step of a rollout only, and
+the second of the four levels is the last of no other step list.
 
 Where the paper leaves a choice, small batches decide it here: both clips of a pair come from one noise and are noised
 alike, so that the logit gap tells their quality apart and not their content; the heads learn several times from the
@@ -26,7 +26,7 @@ from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import CHUNKS, score_sigma, training_rollout
 from models.training.loop import StepSeed, adamw, optimize
 from models.training.losses import finite_difference_penalty, noisy_pair, relativistic_loss
-from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
+from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe, prefix_plan
 
 LONGEST = 4
 
@@ -35,10 +35,11 @@ LONGEST = 4
 class ASDConfig(SelfForcingConfig):
     """`positive`: what an n-step clip should pass for: "self" (ASD: n + 1 steps), "real" (real clips of the same
     prompts, as One-Forcing, arXiv 2605.23458) or "both" by turns. `alpha` 0 leaves distribution matching alone,
-    `matching` False the discriminator.
+    `matching` False the discriminator. `longest_share` of the iterations are for n = 4, the rest shared evenly.
     """
 
     batch: int = 7
+    longest_share: float = 0.5
     positive: str = "self"
     matching: bool = True
     alpha: float = 30.0
@@ -74,13 +75,15 @@ class ASDRecipe(SelfForcingRecipe):
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         text, x0 = self.draw(seed.numpy)
-        n = int(seed.numpy.integers(1, LONGEST + 1))
+        n = self.draw_steps(seed.numpy)
+        pair = self.pair(n, seed.numpy)
+        alone = n == LONGEST and not pair
+        plan = prefix_plan(int(seed.numpy.integers(LONGEST)) + 1) if alone else self.plans[n]
         noise = ClipNoise(seed.torch)
-        clips = training_rollout(self.generator, self.plans[n], text, noise, gradient=True)
+        clips = training_rollout(self.generator, plan, text, noise, gradient=True)
         gradient = self.matching_gradient(clips, text, seed) if self.config.matching else torch.zeros_like(clips)
         logs = {f"dmd/n{n}": float(gradient.square().mean().sqrt())} if self.config.matching else {}
         gradient = gradient / gradient.numel()
-        pair = self.pair(n, seed.numpy)
         if pair:
             better = x0
             if pair < LONGEST:
@@ -103,6 +106,11 @@ class ASDRecipe(SelfForcingRecipe):
             return self.prompts.batch(rng, self.config.batch), None
         x0, captions = self.clips.batch(rng, self.config.batch)
         return self.text.embed(captions), x0
+
+    def draw_steps(self, rng: np.random.Generator) -> int:
+        """n for this iteration, of 1 .. 4."""
+        share = self.config.longest_share
+        return int(rng.choice(range(1, LONGEST + 1), p=[(1 - share) / (LONGEST - 1)] * (LONGEST - 1) + [share]))
 
     def pair(self, n: int, rng: np.random.Generator) -> int | None:
         """Which pair an n-step clip is judged in now; None where distribution matching is alone."""
