@@ -1,8 +1,6 @@
 """Prompt following: a fixed list of held-out captions, rows that hold, runs that resume."""
 
-import dataclasses
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,19 +10,13 @@ from models.pipeline import tiny_pipeline
 from models.registry import get_spec
 from models.types import GenerationResult, RequestError
 from workbench import prompt_following as pf
-from workbench.commands.prompt_following import markdown
+from workbench.prompt_following_report import markdown
 
 
 class Renderer:
-    """A perfect model: draws what the prompt says. Counts its clips, and stops at `limit` as a user would."""
-
-    def __init__(self, limit=1000):
-        self.made, self.limit = 0, limit
+    """A perfect model: draws what the prompt says."""
 
     def __call__(self, request):
-        if self.made == self.limit:
-            raise KeyboardInterrupt
-        self.made += 1
         scene = world.sample_scene(world.parse_prompt(request.prompt), np.random.default_rng(request.seed))
         return GenerationResult(world.render(scene, request.frames), 12, (request.frames,), ((),), 0, 0.0, 0.0)
 
@@ -50,12 +42,15 @@ def test_rows_of_a_model():
     few, many = pf.cells(get_spec("shapes-asd"), [4, 2, 1], 1), pf.cells(get_spec("shapes-teacher"), [4, 2, 1], 1)
     assert [c.name for c in few] == ["shapes-asd 4", "shapes-asd 2", "shapes-asd 2*", "shapes-asd 1", "shapes-asd 1*"]
     assert len(many) == 1 and many[0].steps == get_spec("shapes-teacher").default_steps
-    assert len({c.file for c in few + many}) == 6
+    prompts = pf.captions(3)
+    jobs = [job for cell in few + many for job in pf.cell_jobs(cell, prompts, "w", seed=5, frames=25)]
+    assert len({job.key for job in jobs}) == 18 and [job.seed for job in jobs[:3]] == [5, 6, 7]
+    assert not {job.key for job in jobs} & {j.key for j in pf.cell_jobs(few[0], prompts, "w2", seed=5, frames=25)}
 
 
-def test_rows_from_a_picture_give_the_first_frame_of_a_real_clip(tmp_path):
+def test_rows_from_a_picture_give_the_first_frame_of_a_real_clip():
     (cell,) = pf.cells(get_spec("shapes-asd"), [4], 1, image=True)
-    assert cell.name == "shapes-asd 4 from a picture" and cell.file != replace(cell, image=False).file
+    assert cell.name == "shapes-asd 4 from a picture"
     assert pf.cells(get_spec("shapes-teacher"), [4], 1, image=True) == []
     given = []
 
@@ -64,7 +59,8 @@ def test_rows_from_a_picture_give_the_first_frame_of_a_real_clip(tmp_path):
         return Renderer()(request)
 
     prompts = pf.captions(2)
-    list(pf.run_cell(cell, prompts, pipeline, "w", folder=tmp_path, seed=5, frames=25))
+    for job in pf.cell_jobs(cell, prompts, "w", seed=5, frames=25):
+        pf.make_clip(job, pipeline)
     scenes = [
         world.sample_scene(world.parse_prompt(p), np.random.default_rng((5, i, pf.PICTURES)))
         for i, p in enumerate(prompts)
@@ -72,29 +68,26 @@ def test_rows_from_a_picture_give_the_first_frame_of_a_real_clip(tmp_path):
     assert all(np.array_equal(image, world.render(s, 1)[0]) for image, s in zip(given, scenes, strict=True))
 
 
-def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path):
-    cell, prompts = pf.Cell("m", 1, False, 1), pf.captions(4)
-    settings = {"seed": 3, "frames": 25}
-    whole = list(pf.run_cell(cell, prompts, Renderer(), "w", folder=tmp_path / "a", **settings))
-    with pytest.raises(KeyboardInterrupt):
-        list(pf.run_cell(cell, prompts, Renderer(limit=2), "w", folder=tmp_path / "b", **settings))
-    path = tmp_path / "b" / cell.file
-    path.write_text(path.read_text() + '{"index": 2, "pro')
-    rest = Renderer()
-    assert list(pf.run_cell(cell, prompts, rest, "w", folder=tmp_path / "b", **settings)) == whole
-    assert rest.made == 2
-    other_weights = Renderer()
-    list(pf.run_cell(cell, prompts, other_weights, "w2", folder=tmp_path / "b", **settings))
-    assert other_weights.made == 4
+def test_a_run_in_processes_is_remembered_and_equals_one_without(tmp_path, monkeypatch):
+    jobs = [job for draw in (0, 1) for job in pf.real_jobs(1, pf.captions(3), draw=draw, seed=3, frames=25)]
+    file = tmp_path / "clips.jsonl"
+    found = {result.key: result for result in pf.run_jobs(jobs, file, workers=2)}
+    assert found == {job.key: pf.measure(job) for job in jobs} and len(found) == 6
+    monkeypatch.setattr(pf, "measure", None)  # nothing is left to do
+    assert {result.key: result for result in pf.run_jobs(jobs, file, workers=1)} == found
 
 
-def test_a_perfect_model_and_a_random_one(tmp_path):
+def test_a_perfect_model_and_a_random_one():
     prompts = pf.captions(6)
-    settings = {"folder": tmp_path, "seed": 0, "frames": 25}
-    real = pf.run_real(1, prompts, draw=0, **settings)
+    settings = {"seed": 0, "frames": 25}
+    real = [pf.measure(job) for job in pf.real_jobs(1, prompts, draw=0, **settings)]
     perfect, random = pf.Cell("perfect", 1, False, 1), pf.Cell("random", 1, True, 1)
-    good = list(pf.run_cell(perfect, prompts, Renderer(), "w", **settings))
-    bad = list(pf.run_cell(random, prompts, tiny_pipeline(), "w", **settings))
+
+    def made(cell, pipeline):
+        jobs = pf.cell_jobs(cell, prompts, "w", **settings)
+        return [pf.judge_clip(job, pf.make_clip(job, pipeline)) for job in jobs]
+
+    good, bad = made(perfect, Renderer()), made(random, tiny_pipeline())
     rows = [pf.row(perfect, good, real), pf.row(random, bad, real)]
     assert rows[0]["all_right"]["value"] == 1.0 and rows[0]["wrong"] == []
     assert rows[1]["name"] == "random 1*" and rows[1]["all_right"]["value"] == 0.0
@@ -106,8 +99,3 @@ def test_a_perfect_model_and_a_random_one(tmp_path):
     text = markdown(json.loads(json.dumps({**report, "rows": rows, "differences": [change]})))
     assert "| perfect 1 | 1 | 6 | 100.0% (61.0% to 100.0%) | 100% | 100% | 100% | 100% | 100% |" in text
     assert "| 1 | +100.0% (+100.0% to +100.0%) | -" in text
-
-
-def test_results_survive_json():
-    result = pf.ClipResult(0, "p", 1, True, {"color": True}, "", [0.1, 0.2])
-    assert pf.ClipResult(**json.loads(json.dumps(dataclasses.asdict(result)))) == result

@@ -1,13 +1,14 @@
 """Prompt following and distance to real clips, measured on captions that no training clip ever showed.
 
-Every model makes the same captions from the same seeds. A finished clip is one line in a file of its cell, so an
-interrupted run goes on where it stopped.
+Every model makes the same captions from the same seeds, in several processes; an interrupted run goes on where it
+stopped.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from eval.stats import Interval, paired_difference, wilson
 from models import world
 from models.specs import ModelSpec
 from models.types import GenerationRequest, GenerationResult, RequestError
+from workbench import resumable_jobs
 
 FIRST_STEPS = 4
 REAL = "real clips"
@@ -45,23 +47,36 @@ class Cell:
         steps = f" {self.steps}{'*' * self.ffe}" if self.steps else ""
         return self.model + steps + " from a picture" * self.image
 
+
+@dataclass(frozen=True)
+class Job:
+    """One clip to make: caption `index` of a cell. Of the cell REAL it is drawn, as draw number `draw`."""
+
+    cell: Cell
+    index: int
+    prompt: str
+    seed: int
+    frames: int
+    weights: str = "renderer"
+    draw: int = 0
+
     @property
-    def file(self) -> str:
-        ffe, image = "-ffe" * self.ffe, "-image" * self.image
-        return f"{self.model.replace(' ', '-')}-{self.steps}{ffe}{image}-{self.objects}obj.jsonl"
+    def key(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True)
 class ClipResult:
-    """A judged clip: what the oracle said, and the features for the distance."""
+    """A judged clip: what the oracle said, and the features for the distance. `key` is its job's."""
 
+    key: str
     index: int
     prompt: str
     seed: int
     right: bool
     ok: dict[str, bool]
     reason: str
-    features: list[float]
+    features: tuple[float, ...]
 
 
 def captions(count: int, objects: int = 1) -> list[str]:
@@ -104,79 +119,72 @@ def cells(spec: ModelSpec, steps: list[int], objects: int, *, image: bool = Fals
     return [Cell(spec.name, n, ffe, objects, image) for n, ffe in ways]
 
 
-def run_cell(
-    cell: Cell, prompts: list[str], pipeline: Pipeline, digest: str, *, folder: Path, seed: int, frames: int
-) -> Iterator[ClipResult]:
-    """Generate and judge the clips of a cell, or read back those that are done; yields each as it is known."""
-    identity = _identity(cell, prompts, digest, seed, frames)
-
-    def make(prompt: str, index: int) -> np.ndarray:
-        request = GenerationRequest(
-            prompt,
-            cell.steps,
-            ffe=cell.ffe,
-            first_steps=FIRST_STEPS,
-            frames=frames,
-            seed=seed + index,
-            image=_real(prompt, 1, (seed, index, PICTURES))[0] if cell.image else None,
-        )
-        return pipeline(request).frames
-
-    yield from _resume(folder / cell.file, identity, prompts, seed, make)
+def cell_jobs(cell: Cell, prompts: Sequence[str], weights: str, *, seed: int, frames: int) -> list[Job]:
+    """The clips of a cell: caption i from `seed` + i."""
+    return [Job(cell, i, prompt, seed + i, frames, weights) for i, prompt in enumerate(prompts)]
 
 
-def run_real(objects: int, prompts: list[str], *, draw: int, folder: Path, seed: int, frames: int) -> list[ClipResult]:
-    """Render and judge real clips of the same captions; `draw` 0 is the reference, 1 an independent second set."""
-    cell = Cell(f"{REAL} {draw}", 0, False, objects)
-
-    def make(prompt: str, index: int) -> np.ndarray:
-        return _real(prompt, frames, (seed, index, draw))
-
-    return list(_resume(folder / cell.file, _identity(cell, prompts, "renderer", seed, frames), prompts, seed, make))
+def real_jobs(objects: int, prompts: Sequence[str], *, draw: int, seed: int, frames: int) -> list[Job]:
+    """Real clips of the same captions; draw 0 is the reference, 1 an independent second set."""
+    cell = Cell(REAL, 0, False, objects)
+    return [Job(cell, i, prompt, seed + i, frames, draw=draw) for i, prompt in enumerate(prompts)]
 
 
-def _real(prompt: str, frames: int, key: tuple[int, int, int]) -> np.ndarray:
-    return world.render(world.sample_scene(world.parse_prompt(prompt), np.random.default_rng(key)), frames)
+def run_jobs(jobs: Sequence[Job], file: Path, *, workers: int, device: str = "cpu") -> Iterator[ClipResult]:
+    """Every clip's verdict as it is known, those that `file` holds first."""
+    return resumable_jobs.run_jobs(
+        jobs, file, measure, ClipResult, workers=workers, prepare=_run_on, arguments=(device,)
+    )
 
 
-def _identity(cell: Cell, prompts: list[str], digest: str, seed: int, frames: int) -> dict:
-    listed = hashlib.sha256("\n".join(prompts).encode()).hexdigest()
-    return {**asdict(cell), "weights": digest, "prompts": listed, "seed": seed, "frames": frames}
+class _Here:
+    device = "cpu"
 
 
-def _resume(
-    path: Path, identity: dict, prompts: list[str], seed: int, make: Callable[[str, int], np.ndarray]
-) -> Iterator[ClipResult]:
-    done = _read(path, identity)
-    if not done:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(identity) + "\n")
-    yield from done
-    with path.open("a") as lines:
-        for index in range(len(done), len(prompts)):
-            result = _judged(index, prompts[index], seed + index, make(prompts[index], index))
-            lines.write(json.dumps(asdict(result)) + "\n")
-            lines.flush()
-            yield result
+def _run_on(device: str) -> None:
+    _Here.device = device
 
 
-def _read(path: Path, identity: dict) -> list[ClipResult]:
-    """The results of an earlier run with the same settings; a line cut short by an interruption is made again."""
-    if not path.exists():
-        return []
-    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    if not whole or json.loads(whole[0]) != identity:
-        return []
-    path.write_text("".join(whole))
-    return [ClipResult(**json.loads(line)) for line in whole[1:]]
+@cache
+def _pipeline(model: str) -> Pipeline:
+    from models.registry import create_pipeline  # noqa: PLC0415  (loads torch)
+
+    return create_pipeline(model, device=_Here.device)
 
 
-def _judged(index: int, prompt: str, seed: int, frames: np.ndarray) -> ClipResult:
-    verdict = judge(frames, prompt)
+def measure(job: Job) -> ClipResult:
+    """Make and judge a job's clip with the models of the registry."""
+    return judge_clip(job, draw_clip(job) if job.cell.model == REAL else make_clip(job, _pipeline(job.cell.model)))
+
+
+def draw_clip(job: Job) -> np.ndarray:
+    return _real(job, job.draw, job.frames)
+
+
+def make_clip(job: Job, pipeline: Pipeline) -> np.ndarray:
+    request = GenerationRequest(
+        job.prompt,
+        job.cell.steps,
+        ffe=job.cell.ffe,
+        first_steps=FIRST_STEPS,
+        frames=job.frames,
+        seed=job.seed,
+        image=_real(job, PICTURES, 1)[0] if job.cell.image else None,
+    )
+    return pipeline(request).frames
+
+
+def _real(job: Job, draw: int, frames: int) -> np.ndarray:
+    key = (job.seed - job.index, job.index, draw)
+    return world.render(world.sample_scene(world.parse_prompt(job.prompt), np.random.default_rng(key)), frames)
+
+
+def judge_clip(job: Job, frames: np.ndarray) -> ClipResult:
+    verdict = judge(frames, job.prompt)
     ok = {name: all(getattr(t, f"{name}_ok") for t in verdict.things) for name in ATTRIBUTES[:3]}
     ok |= {"background": bool(verdict.background_ok), "count": bool(verdict.count_ok)}
-    features = clip_features(frames).tolist()
-    return ClipResult(index, prompt, seed, bool(verdict.all_right), ok, verdict.reason, features)
+    features = tuple(map(float, clip_features(frames)))
+    return ClipResult(job.key, job.index, job.prompt, job.seed, bool(verdict.all_right), ok, verdict.reason, features)
 
 
 def row(cell: Cell, results: list[ClipResult], real: list[ClipResult]) -> dict:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -33,6 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--images", type=int, default=0, metavar="N", help="captions with a first frame (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="caption i is made with seed + i (default 0)")
     parser.add_argument("--frames", type=int, default=49, help="frames per clip (default 49)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--out", type=Path, default=Path("data/prompt_following.json"), help="the report, as JSON")
     parser.add_argument("--markdown", type=Path, help="the report, as Markdown (default: beside the JSON)")
@@ -76,44 +78,41 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure(options: argparse.Namespace, specs: list, digests: dict[str, str]) -> tuple[list[dict], list[dict]]:
-    from models.registry import create_pipeline  # noqa: PLC0415  (loads torch)
-
-    folder = options.out.with_suffix(".cells")
-    settings = {"folder": folder, "seed": options.seed, "frames": options.frames}
     counts = {(1, False): options.prompts, (2, False): options.two_objects, (1, True): options.images}
     captions = {kind: pf.captions(count, kind[0]) for kind, count in counts.items() if count}
-    plan = [
-        (spec, cell)
+    settings = {"seed": options.seed, "frames": options.frames}
+    real = {
+        (kind, draw): pf.real_jobs(kind[0], listed, draw=draw, **settings)
+        for kind, listed in captions.items()
+        for draw in (0, 1)
+    }
+    plan = {
+        cell: pf.cell_jobs(cell, captions[objects, image], digests[spec.name], **settings)
         for spec in specs
         for objects, image in captions
         for cell in pf.cells(spec, options.steps, objects, image=image)
-    ]
-    real = {
-        (objects, image): [
-            pf.run_real(objects, listed, draw=draw, **{**settings, "folder": folder / f"real-{len(listed)}"})
-            for draw in (0, 1)
-        ]
-        for (objects, image), listed in captions.items()
     }
-    done, pipeline, loaded = {}, None, None
-    with tqdm(total=sum(len(captions[cell.objects, cell.image]) for _, cell in plan), unit="clip") as bar:
-        for spec, cell in plan:
-            if loaded != spec.name:
-                pipeline, loaded = create_pipeline(spec.name, device=options.device), spec.name
-            bar.set_description(cell.name)
-            done[cell] = []
-            listed = captions[cell.objects, cell.image]
-            for result in pf.run_cell(cell, listed, pipeline, digests[spec.name], **settings):
-                done[cell].append(result)
-                bar.update()
+    jobs = [job for listed in (*real.values(), *plan.values()) for job in listed]
+    jobs = list({job.key: job for job in jobs}.values())  # fewer captions with a picture are the first of all
+    file = options.out.with_suffix(".clips.jsonl")
+    running = pf.run_jobs(jobs, file, workers=options.workers, device=options.device)
+    found = {result.key: result for result in tqdm(running, total=len(jobs), unit="clip", disable=None)}
+
+    def results(listed: list[pf.Job]) -> list[pf.ClipResult]:
+        return [found[job.key] for job in listed]
+
+    reference = {kind: results(real[kind, 0]) for kind in captions}
     rows = [
-        pf.row(pf.Cell(pf.REAL, 0, False, n), real[n, False][1], real[n, False][0]) for n, image in real if not image
+        pf.row(pf.Cell(pf.REAL, 0, False, kind[0]), results(real[kind, 1]), reference[kind])
+        for kind in captions
+        if not kind[1]
     ]
-    rows += [pf.row(cell, results, real[cell.objects, cell.image][0]) for cell, results in done.items()]
-    return rows, _differences(done, real)
+    done = {cell: results(listed) for cell, listed in plan.items()}
+    rows += [pf.row(cell, listed, reference[cell.objects, cell.image]) for cell, listed in done.items()]
+    return rows, _differences(done, reference)
 
 
-def _differences(done: dict, real: dict) -> list[dict]:
+def _differences(done: dict, reference: dict) -> list[dict]:
     """ASD minus baseline, for every row that both have."""
     found = []
     for cell, results in done.items():
@@ -121,5 +120,5 @@ def _differences(done: dict, real: dict) -> list[dict]:
         if cell.model == ASD and twin in done and len(results) > 1:
             objects = f"{cell.objects} object{'s' * (cell.objects > 1)}" + ", from a picture" * cell.image
             name = f"{cell.steps}{'*' * cell.ffe}, {objects}"
-            found.append(pf.difference(name, results, done[twin], real[cell.objects, cell.image][0]))
+            found.append(pf.difference(name, results, done[twin], reference[cell.objects, cell.image]))
     return found

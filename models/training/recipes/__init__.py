@@ -34,8 +34,9 @@ _SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "c
 _YOUNG = Path("runs/causal-teacher/export/causal_teacher")
 _OLDER = Path("runs/causal-teacher2/export/causal_teacher")
 _GROWN = Path("runs/causal-teacher3/export/causal_teacher")
-_CAUSAL = {"causal_scores": True, "lr": 5e-5, "ema": 0.97}
-_STUDENT = {"roles": Roles(_GROWN, Path("runs/ode-init-causal/export/generator")), "steps": 120, **_CAUSAL}
+_PATHS = Path("runs/ode-init-causal/export/generator")
+_CAUSAL = {"causal_scores": True, "lr": 5e-5, "ema": 0.97, "guidance_scale": 2.0}
+_STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 160, **_CAUSAL}
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
 _LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
 _COMPONENTS = {"steps": 40, **_LATER}
@@ -45,7 +46,7 @@ _PICTURES = {
     "image": True,
     "batch": 8,
 }
-_CAUSVID = {"steps": 120, "batch": 8}
+_CAUSVID = {"steps": 120, "batch": 8, "guidance_scale": 2.0}
 
 RECIPES: dict[str, RecipeRow] = {
     "autoencoder": RecipeRow(
@@ -76,7 +77,7 @@ RECIPES: dict[str, RecipeRow] = {
         {
             "shapes": OdeInitConfig(),
             "causal-teacher": OdeInitConfig(
-                roles=Roles(_GROWN, _GROWN), causal=True, trajectories=960, steps=500, batch=16
+                roles=Roles(_GROWN, _GROWN), causal=True, trajectories=960, guidance_scale=2.0, steps=500, batch=16
             ),
             "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
@@ -113,8 +114,8 @@ RECIPES: dict[str, RecipeRow] = {
     "causvid": RecipeRow(
         CausVidRecipe,
         {
-            "shapes": SelfForcingConfig(**_CAUSVID),
-            "causal-teacher": SelfForcingConfig(roles=Roles(teacher=_YOUNG), causal_scores=True, **_CAUSVID),
+            "shapes": SelfForcingConfig(roles=Roles(generator=_PATHS), **_CAUSVID),
+            "causal-teacher": SelfForcingConfig(roles=Roles(_GROWN, _PATHS), causal_scores=True, **_CAUSVID),
             "smoke": SelfForcingConfig(**_SMALL),
         },
         "CausVid (arXiv 2412.07772)",
