@@ -73,7 +73,7 @@ MODELS: dict[str, ModelSpec] = {
             note="flow matching, many Euler steps with guidance, the whole clip at once",
             causal=False,
             tasks=("t2v",),
-            guidance_scale=4.0,
+            guidance_scale=2.0,
         ),
         _student(
             "shapes-self-forcing",
@@ -100,7 +100,7 @@ MODELS: dict[str, ModelSpec] = {
             default_steps=16,
             note="the teacher taught to see the past only, by diffusion forcing: many steps a chunk with guidance",
             sampler="flow",
-            guidance_scale=4.0,
+            guidance_scale=2.0,
         ),
         _student(
             "shapes-ode-init",

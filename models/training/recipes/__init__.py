@@ -35,18 +35,18 @@ _YOUNG = Path("runs/causal-teacher/export/causal_teacher")
 _OLDER = Path("runs/causal-teacher2/export/causal_teacher")
 _GROWN = Path("runs/causal-teacher3/export/causal_teacher")
 _PATHS = Path("runs/ode-init-causal/export/generator")
-_CAUSAL = {"causal_scores": True, "lr": 5e-5, "ema": 0.97, "guidance_scale": 2.0}
-_STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 160, **_CAUSAL}
+_CAUSAL = {"causal_scores": True, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
+_STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 100, "warmup": 8, **_CAUSAL}
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
 _LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
-_COMPONENTS = {"steps": 40, **_LATER}
+_COMPONENTS = {"steps": 30, **_LATER}
 _PICTURES = {
     "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
     "sampler_steps": 1,
     "image": True,
     "batch": 8,
 }
-_CAUSVID = {"steps": 120, "batch": 8, "guidance_scale": 2.0}
+_CAUSVID = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 
 RECIPES: dict[str, RecipeRow] = {
     "autoencoder": RecipeRow(
@@ -77,7 +77,13 @@ RECIPES: dict[str, RecipeRow] = {
         {
             "shapes": OdeInitConfig(),
             "causal-teacher": OdeInitConfig(
-                roles=Roles(_GROWN, _GROWN), causal=True, trajectories=960, guidance_scale=2.0, steps=500, batch=16
+                roles=Roles(_GROWN, _GROWN),
+                causal=True,
+                trajectories=800,
+                sampler_steps=8,
+                guidance_scale=2.0,
+                steps=300,
+                batch=16,
             ),
             "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
@@ -88,8 +94,8 @@ RECIPES: dict[str, RecipeRow] = {
         SelfForcingRecipe,
         {
             "shapes": SelfForcingConfig(**_STUDENT),
-            "one-step": SelfForcingConfig(steps=60, sampler_steps=1, **_LATER),
-            "two-step": SelfForcingConfig(steps=60, sampler_steps=2, **_LATER),
+            "one-step": SelfForcingConfig(steps=40, sampler_steps=1, **_LATER),
+            "two-step": SelfForcingConfig(steps=40, sampler_steps=2, **_LATER),
             "aad1-warmup": SelfForcingConfig(steps=40, **_PICTURES),
             "aad1-dmd": SelfForcingConfig(steps=120, **_PICTURES),
             "smoke": SelfForcingConfig(**_SMALL),

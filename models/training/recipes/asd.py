@@ -38,7 +38,7 @@ class ASDConfig(SelfForcingConfig):
     `matching` False the discriminator. `longest_share` of the iterations are for n = 4, the rest shared evenly.
     """
 
-    batch: int = 7
+    batch: int = 8
     longest_share: float = 0.5
     positive: str = "self"
     matching: bool = True

@@ -9,6 +9,7 @@ causal teacher, made chunk by chunk, do not (Causal Forcing, arXiv 2602.02214).
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,12 @@ class OdeInitRecipe(Recipe):
         self.codec = load_codec(config.roles.autoencoder)
         self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
         self.sigmas = torch.tensor([*step_sigmas(4), 0.0])
-        self.trajectories = self._trajectories()
         self.modules = {"generator": self.model}
         self.optimizers = {"generator": adamw([self.model], lr=config.lr, betas=(0.9, 0.98))}
         self.averages = {"generator": Average(self.model, config.ema, start=20)}
 
-    def _trajectories(self) -> Tensor:
+    @cached_property
+    def trajectories(self) -> Tensor:
         """(N, 5, T, C, h, w) float16: the states at sigmas 1, .9375, .8333, .625 and 0."""
         config = self.config
         kind = "chunks-" if config.causal else ""
@@ -85,8 +86,8 @@ class OdeInitRecipe(Recipe):
                 words = self.prompts.embeddings[first : first + 16]
                 none = self.prompts.none.expand(len(words), -1, -1)
                 found = paths(words, none, StepSeed.at(22, first))
-                states.append(torch.stack(found[::stride], 1).half().cpu())
-            keep({"states": torch.cat(states)}, path)
+                states.append(torch.stack(found[::stride], 1).cpu())
+            keep({"states": torch.cat(states).half()}, path)
         return load_file(path, device=str(torch.get_default_device()))["states"]
 
     def _clip_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:
