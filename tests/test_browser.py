@@ -238,8 +238,8 @@ def test_text_never_becomes_markup(open_page):
 
 
 def test_cancel_stops_and_leaves_nothing(open_page, data):
-    page = open_page("/?frames=481&steps=4&ffe=0&seed=99", "#generate")
-    page.wait_for_function("() => document.querySelector('#frames input').value === '481'")
+    page = open_page("/?frames=3001&steps=4&ffe=0&seed=99", "#generate")
+    page.wait_for_function("() => document.querySelector('#frames input').value === '3001'")
     before = set((data / "clips").glob("*"))
     page.click("#generate")
     page.wait_for_selector(f"{PLAYER}[data-state=ready]")
