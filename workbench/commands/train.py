@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--precision",
         choices=["fp32", "bf16"],
         default="fp32",
-        help="bf16 multiplies matrices in bfloat16: up to twice as fast on a CPU with AMX or on a GPU (default fp32)",
+        help="bf16 multiplies matrices in bfloat16: faster on a CPU with AMX or on a GPU (default fp32)",
     )
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="train N copies that average (default 1)"
