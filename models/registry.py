@@ -5,15 +5,13 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from models.autoencoder import ShapesAutoencoder
-from models.codec import Codec
-from models.pipeline import VideoPipeline
 from models.specs import MODELS, ModelSpec
-from models.text_encoder import ShapesTextEncoder
-from models.transformer import CausalVideoTransformer
 from models.types import RequestError
-from models.weights import load_model
+
+if TYPE_CHECKING:
+    from models.pipeline import VideoPipeline
 
 log = logging.getLogger(__name__)
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -57,12 +55,20 @@ def weights_digest(spec: ModelSpec) -> str:
     return digest.hexdigest()
 
 
-def create_pipeline(name: str, *, device: str = "cpu") -> VideoPipeline:
+def create_pipeline(name: str, *, device: str = "cpu") -> "VideoPipeline":
     """Load a model in float32, ready to generate on `device`."""
     spec = get_spec(name)
     reason = unavailable(spec)
     if reason:
         raise RequestError(f"model '{name}' cannot run here: {reason}; `python -m workbench models` lists what can")
+    # who only looks at the table should not wait for torch
+    from models.autoencoder import ShapesAutoencoder  # noqa: PLC0415
+    from models.codec import Codec  # noqa: PLC0415
+    from models.pipeline import VideoPipeline  # noqa: PLC0415
+    from models.text_encoder import ShapesTextEncoder  # noqa: PLC0415
+    from models.transformer import CausalVideoTransformer  # noqa: PLC0415
+    from models.weights import load_model  # noqa: PLC0415
+
     # the hub is never asked: weights are local files, and a missing file is an error, not a download
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     parts = [

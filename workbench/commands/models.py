@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.catalogue import model_rows  # noqa: PLC0415  (loads torch; --help should not)
+    from workbench.catalogue import model_rows  # noqa: PLC0415
 
     rows = model_rows()
     if options.json:

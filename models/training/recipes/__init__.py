@@ -113,6 +113,9 @@ RECIPES: dict[str, RecipeRow] = {
             "bidirectional": CausalTeacherConfig(
                 roles=Roles(_GROWN, _GROWN), causal=False, clip_pool=12_000, steps=1200, batch=16, lr=3e-4, ema=0.995
             ),
+            "bidirectional-grown": CausalTeacherConfig(
+                roles=Roles(), causal=False, clip_pool=12_000, steps=4000, batch=16, lr=4e-4, shift=5.0, ema=0.998
+            ),
             "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
         "Diffusion Forcing (arXiv 2407.01392)",
