@@ -33,18 +33,28 @@ _SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "c
 
 _YOUNG = Path("runs/causal-teacher/export/causal_teacher")
 _OLDER = Path("runs/causal-teacher2/export/causal_teacher")
-_GROWN = Path("runs/causal-teacher3/export/causal_teacher")
-_PATHS = Path("runs/ode-init-causal/export/generator")
+# later stages start from what ships, so that each can be trained by itself
+_GROWN = Path("assets/shapes-causal-teacher")
+_PATHS = Path("assets/shapes-ode-init")
 _CAUSAL = {"causal_scores": True, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 _STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 100, "warmup": 8, **_CAUSAL}
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
 _LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
 _COMPONENTS = {"steps": 30, **_LATER}
+_CHUNK_PATHS = {
+    "roles": Roles(_GROWN, _GROWN),
+    "causal": True,
+    "trajectories": 800,
+    "sampler_steps": 8,
+    "guidance_scale": 2.0,
+    "batch": 16,
+}
 _PICTURES = {
-    "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
+    "roles": Roles(_GROWN, Path("runs/aad1-init/export/generator")),
     "sampler_steps": 1,
     "image": True,
     "batch": 8,
+    **_CAUSAL,
 }
 _CAUSVID = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 
@@ -76,16 +86,8 @@ RECIPES: dict[str, RecipeRow] = {
         OdeInitRecipe,
         {
             "shapes": OdeInitConfig(),
-            "causal-teacher": OdeInitConfig(
-                roles=Roles(_GROWN, _GROWN),
-                causal=True,
-                trajectories=800,
-                sampler_steps=8,
-                guidance_scale=2.0,
-                steps=300,
-                batch=16,
-            ),
-            "aad1": OdeInitConfig(one_step=True),
+            "causal-teacher": OdeInitConfig(steps=300, **_CHUNK_PATHS),
+            "aad1": OdeInitConfig(one_step=True, **_CHUNK_PATHS),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
         "CausVid (arXiv 2412.07772)",
@@ -114,7 +116,7 @@ RECIPES: dict[str, RecipeRow] = {
                 roles=Roles(_GROWN, _GROWN), causal=False, clip_pool=12_000, steps=1200, batch=16, lr=3e-4, ema=0.995
             ),
             "bidirectional-grown": CausalTeacherConfig(
-                roles=Roles(), causal=False, clip_pool=12_000, steps=4000, batch=16, lr=4e-4, shift=5.0, ema=0.998
+                causal=False, clip_pool=12_000, steps=4000, batch=16, lr=4e-4, shift=5.0, ema=0.998
             ),
             "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
