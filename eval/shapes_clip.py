@@ -1,6 +1,6 @@
 """The CLIP of the shapes world (`assets/shapes-clip`), loaded into open_clip's own class; see its card for its worth.
 
-Its image tower looks at diptychs: the frame `gap_seconds` earlier on the left, the frame itself on the right, so that
+Its image tower looks at diptychs, the frame `gap_seconds` earlier and the frame itself, woven strip by strip, so that
 it can tell directions. The first frames of a clip, which have no such partner, have no embedding.
 """
 
@@ -53,8 +53,10 @@ class ShapesClipBackbone:
     @torch.no_grad()
     def embed_diptychs(self, left: np.ndarray, right: np.ndarray) -> Tensor:
         """Earlier and present frames (n, side, side, 3) uint8 to (n, embed_dim), unit length."""
-        pictures = torch.from_numpy(np.concatenate([left, right], axis=2)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return self.clip.encode_image(pictures, normalize=True)
+        strip = self.config["patch_size"][1] // 2  # columns from either frame in turn
+        strips = [half.reshape(len(half), self.side, -1, strip, 3) for half in (left, right)]
+        woven = np.stack(strips, axis=3).reshape(len(left), self.side, 2 * self.side, 3)
+        return self.clip.encode_image(torch.from_numpy(woven).permute(0, 3, 1, 2).float() / 127.5 - 1, normalize=True)
 
     def embed_window(self, window: Window, tail: np.ndarray, gap: int) -> Tensor:
         """Embeddings of the window's frames that have a partner in `tail` or in the window: (m, embed_dim).
@@ -135,7 +137,7 @@ def _towers(config: dict) -> tuple[CLIPVisionCfg, CLIPTextCfg]:
         layers=config["vision_layers"],
         width=width,
         head_width=config["head_width"],
-        patch_size=config["patch_size"],
+        patch_size=tuple(config["patch_size"]),
         image_size=tuple(config["image_size"]),
     )
     text = CLIPTextCfg(

@@ -8,15 +8,41 @@ The interface is that of diffusers' `AutoencoderKLWan`: `encode(video).latent_di
 layout (B, C, T, H, W), pixels in [-1, 1], and `config.latents_mean` / `config.latents_std` per channel.
 """
 
+from dataclasses import dataclass
+
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
-from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUP = 4
+
+
+# diffusers' own classes for these lie in a package that imports every autoencoder it has, which takes seconds
+
+
+@dataclass(frozen=True)
+class PointPosterior:
+    """A posterior without spread, with the interface of diffusers' `DiagonalGaussianDistribution`."""
+
+    mean: Tensor
+
+    def mode(self) -> Tensor:
+        return self.mean
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        return self.mean
+
+
+@dataclass(frozen=True)
+class Encoded:
+    latent_dist: PointPosterior
+
+
+@dataclass(frozen=True)
+class Decoded:
+    sample: Tensor
 
 
 class ShapesAutoencoder(ModelMixin, ConfigMixin):
@@ -70,9 +96,8 @@ class ShapesAutoencoder(ModelMixin, ConfigMixin):
         """Latents (N, z, h, w), not normalised, to four frames each (N, 4, 3, 8h, 8w), not clamped."""
         return self.decoder(latents).unflatten(1, (GROUP, 3))
 
-    def encode(self, video: Tensor) -> AutoencoderKLOutput:
-        """Encode (B, 3, T, H, W) with T = 4k + 1; a deterministic posterior (its log variance is the lowest
-        allowed)."""
+    def encode(self, video: Tensor) -> Encoded:
+        """Encode (B, 3, T, H, W) with T = 4k + 1 to (B, z, k + 1, H/8, W/8), not normalised."""
         batch, _, frames, height, width = video.shape
         if (frames - 1) % GROUP or height % 8 or width % 8:
             raise ValueError(
@@ -82,9 +107,9 @@ class ShapesAutoencoder(ModelMixin, ConfigMixin):
         first = video[:, :, :1].expand(-1, -1, GROUP, -1, -1)
         groups = torch.cat([first, video[:, :, 1:]], 2).unflatten(2, (-1, GROUP)).permute(0, 2, 3, 1, 4, 5)
         mean = self.encode_groups(groups.flatten(0, 1)).unflatten(0, (batch, -1)).transpose(1, 2)
-        return AutoencoderKLOutput(DiagonalGaussianDistribution(torch.cat([mean, torch.full_like(mean, -30.0)], 1)))
+        return Encoded(PointPosterior(mean))
 
-    def decode(self, latents: Tensor, *, first: bool = True) -> DecoderOutput:
+    def decode(self, latents: Tensor, *, first: bool = True) -> Decoded:
         """Decode (B, z, T, h, w) to (B, 3, frames, 8h, 8w), clamped to [-1, 1].
 
         With `first` the run starts a clip (one frame for the first latent, then four each); without, it continues one
@@ -93,7 +118,7 @@ class ShapesAutoencoder(ModelMixin, ConfigMixin):
         batch = latents.shape[0]
         frames = self.decode_groups(latents.transpose(1, 2).flatten(0, 1))
         video = frames.unflatten(0, (batch, -1)).flatten(1, 2).transpose(1, 2).clamp(-1, 1)
-        return DecoderOutput(video[:, :, GROUP - 1 :] if first else video)
+        return Decoded(video[:, :, GROUP - 1 :] if first else video)
 
 
 class _Residual(nn.Module):

@@ -1,13 +1,16 @@
 """Pixels to normalised latents and back, with streaming decode, for every autoencoder with Wan's interface."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLWan
 from torch import Tensor
 
 from models.autoencoder import ShapesAutoencoder
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from diffusers import AutoencoderKLWan
 
 TEMPORAL = 4
 
@@ -25,7 +28,7 @@ def pixel_frames(latents: int) -> int:
 class Codec:
     """Wraps an autoencoder: latents here are (B, T, C, H, W), normalised per channel; pixels (T, H, W, 3) uint8."""
 
-    def __init__(self, autoencoder: ShapesAutoencoder | AutoencoderKLWan) -> None:
+    def __init__(self, autoencoder: "ShapesAutoencoder | AutoencoderKLWan") -> None:
         self.autoencoder = autoencoder
         shape = (1, 1, -1, 1, 1)
         self.mean = torch.tensor(autoencoder.config.latents_mean).view(shape)
@@ -65,10 +68,10 @@ class Codec:
         first, cache = True, None
         for latents in runs:
             z = self.denormalize(latents).transpose(1, 2)
-            if isinstance(self.autoencoder, AutoencoderKLWan):
-                video, cache = _wan_decode(self.autoencoder, z, cache)
-            else:
+            if isinstance(self.autoencoder, ShapesAutoencoder):
                 video = self.autoencoder.decode(z, first=first).sample
+            else:
+                video, cache = _wan_decode(self.autoencoder, z, cache)
             first = False
             yield _to_pixels(video)
 
@@ -83,7 +86,7 @@ def _to_pixels(video: Tensor) -> np.ndarray:
     return ((video[0].float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy()
 
 
-def _wan_decode(vae: AutoencoderKLWan, z: Tensor, cache: list | None) -> tuple[Tensor, list]:
+def _wan_decode(vae: "AutoencoderKLWan", z: Tensor, cache: list | None) -> tuple[Tensor, list]:
     """Decode one latent frame at a time with the causal convolutions' feature cache kept across calls.
 
     `AutoencoderKLWan.decode` clears that cache on every call, so its decoder is driven directly.

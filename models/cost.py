@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 from torch import Tensor
 
 from models.insight import check, frames_read
@@ -105,6 +104,8 @@ def fit_calls(calls: Sequence[Call]) -> Fit:
         raise ValueError("no calls were timed; time at least one clip")
     typical = {place: median(seconds) for place, seconds in places.items()}
     rows = np.array([(1, frames, frames * read) for frames, read in typical])
+    from scipy.optimize import nnls  # noqa: PLC0415  (takes a second to import)
+
     found, _ = nnls(rows / np.array([*typical.values()])[:, None], np.ones(len(rows)))
     fit = Fit(*map(float, found), n=len(calls), error=0.0)
     errors = [abs(fit.seconds(c.frames, c.read) - c.seconds) / c.seconds for c in calls]

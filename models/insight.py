@@ -16,9 +16,8 @@ from torch import Tensor
 
 from models.kv_cache import KVCache
 from models.pipeline import VideoPipeline, cache_limits
-from models.registry import list_models, unavailable
+from models.registry import watchable
 from models.schedulers import StepPlan
-from models.specs import ModelSpec
 from models.transformer import CausalVideoTransformer
 from models.types import GenerationRequest, RequestError
 
@@ -38,11 +37,6 @@ class Trace:
     reads: tuple[tuple[int, ...], ...]
     attention: Tensor | None
     forwards: int
-
-
-def watchable() -> list[ModelSpec]:
-    """The models that can be watched here: causal ones that predict the clean chunk in few steps."""
-    return [spec for spec in list_models() if spec.few_step and "t2v" in spec.tasks and not unavailable(spec)]
 
 
 def check(pipeline: VideoPipeline, request: GenerationRequest) -> list[str]:

@@ -13,12 +13,12 @@ from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
 from models.kv_cache import KVCache
-from models.sampling import CACHES, ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
+from models.sampling import ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
 from models.schedulers import StepPlan, step_sigmas
 from models.specs import ModelSpec
 from models.text_encoder import ShapesTextEncoder, TextEncoder
 from models.transformer import CausalVideoTransformer
-from models.types import Chunk, GenerationRequest, GenerationResult, RequestError
+from models.types import CACHES, Chunk, GenerationRequest, GenerationResult, RequestError
 from models.video_input import fit_frames, fit_image, fitted_length
 from models.video_input import notices as video_notices
 from models.world import parse_prompt, unknown_words
@@ -44,7 +44,7 @@ class VideoPipeline:
         """Generate a clip. Noise comes from `generator`, or from one seeded with `request.seed`."""
         notices = self.check(request)
         chunks = list(self.stream(request, generator=generator))
-        return collect(chunks, self.spec.fps, notices)
+        return GenerationResult.joined(chunks, self.spec.fps, notices)
 
     @torch.no_grad()
     def stream(self, request: GenerationRequest, *, generator: torch.Generator | None = None) -> Iterator[Chunk]:
@@ -164,20 +164,6 @@ def chunk_layout_for(spec: ModelSpec, frames: int, *, shown: bool = False) -> tu
         latents = max(latents, spec.latent_frames)
     later = -(-max(0, latents - spec.first_chunk) // spec.chunk) * spec.chunk
     return chunk_layout(spec.first_chunk + later, spec.chunk, spec.first_chunk)
-
-
-def collect(chunks: list[Chunk], fps: int, notices: list[str]) -> GenerationResult:
-    """Join streamed chunks into a result."""
-    return GenerationResult(
-        frames=np.concatenate([chunk.frames for chunk in chunks]),
-        fps=fps,
-        chunk_frames=tuple(len(chunk.frames) for chunk in chunks),
-        sigmas=tuple(chunk.sigmas for chunk in chunks),
-        forwards=sum(chunk.forwards for chunk in chunks),
-        first_frame_seconds=chunks[0].seconds,
-        seconds=chunks[-1].seconds,
-        notices=tuple(notices),
-    )
 
 
 def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:

@@ -44,6 +44,11 @@ def unavailable(spec: ModelSpec) -> str | None:
     return f"its weights are missing: {', '.join(missing)}" if missing else None
 
 
+def watchable() -> list[ModelSpec]:
+    """The models that Insight can watch here: causal ones that predict the clean chunk in few steps."""
+    return [spec for spec in list_models() if spec.few_step and "t2v" in spec.tasks and not unavailable(spec)]
+
+
 def weights_digest(spec: ModelSpec) -> str:
     """SHA-256 over all weight files and configs a model is loaded from, as hex."""
     digest = hashlib.sha256()

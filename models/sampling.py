@@ -53,9 +53,6 @@ class TextSwitch:
     cache: str = "keep"
 
 
-CACHES = ("keep", "recache", "reset")
-
-
 @dataclass(frozen=True)
 class Guidance:
     """Makes `rollout` sample a many-step causal model: Euler down the flow of each chunk with uncond + scale * (cond -

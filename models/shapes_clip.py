@@ -1,7 +1,9 @@
 """A small CLIP for the shapes world: open_clip's towers and tokenizer, on pictures that show motion.
 
 One frame cannot tell left from right, so the image tower looks at a diptych: the frame `gap_seconds` earlier on the
-left, the frame itself on the right. The tokenizer is open_clip's; only the words of the grammar keep a row in the
+left, the frame itself on the right. The two are woven, strip by strip, so that a patch holds the same place in both:
+what moved there shows within the patch. (Side by side, directions were not learned: a place would have to be found
+again in a patch far away.) The tokenizer is open_clip's; only the words of the grammar keep a row in the
 embedding table, every other token shares row 0.
 """
 
@@ -27,7 +29,7 @@ class ShapesClip(ModelMixin, ConfigMixin):
         vocabulary: Sequence[int],
         embed_dim: int = 128,
         image_size: tuple[int, int] = (SIZE, 2 * SIZE),
-        patch_size: int = 8,
+        patch_size: tuple[int, int] = (8, 16),
         width: int = 128,
         head_width: int = 32,
         vision_layers: int = 4,
@@ -42,7 +44,7 @@ class ShapesClip(ModelMixin, ConfigMixin):
                 layers=vision_layers,
                 width=width,
                 head_width=head_width,
-                patch_size=patch_size,
+                patch_size=tuple(patch_size),
                 image_size=tuple(image_size),
             ),
             CLIPTextCfg(
@@ -56,12 +58,17 @@ class ShapesClip(ModelMixin, ConfigMixin):
 
     def embed_images(self, diptychs: Tensor) -> Tensor:
         """(N, 3, H, 2W) in [-1, 1] to (N, embed_dim), unit length."""
-        return self.clip.encode_image(diptychs, normalize=True)
+        return self.clip.encode_image(weave(diptychs, self.config.patch_size[1] // 2), normalize=True)
 
     def embed_captions(self, captions: Sequence[str]) -> Tensor:
         """Captions to (N, embed_dim), unit length."""
         ids = tokenize(captions, self.config.vocabulary, self.config.context_length)
         return self.clip.encode_text(ids.to(self.clip.logit_scale.device), normalize=True)
+
+
+def weave(diptychs: Tensor, strip: int) -> Tensor:
+    """(N, C, H, 2W), two frames side by side, to the same shape in strips of `strip` columns from either in turn."""
+    return diptychs.unflatten(3, (2, -1, strip)).transpose(3, 4).flatten(3)
 
 
 @cache

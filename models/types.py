@@ -1,8 +1,11 @@
 """The plain data that goes into and comes out of a pipeline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+CACHES = ("keep", "recache", "reset")
 
 
 class RequestError(ValueError):
@@ -82,3 +85,17 @@ class GenerationResult:
     first_frame_seconds: float
     seconds: float
     notices: tuple[str, ...] = ()
+
+    @classmethod
+    def joined(cls, chunks: Sequence["Chunk"], fps: int, notices: Sequence[str]) -> "GenerationResult":
+        """Streamed chunks as one clip."""
+        return cls(
+            frames=np.concatenate([chunk.frames for chunk in chunks]),
+            fps=fps,
+            chunk_frames=tuple(len(chunk.frames) for chunk in chunks),
+            sigmas=tuple(chunk.sigmas for chunk in chunks),
+            forwards=sum(chunk.forwards for chunk in chunks),
+            first_frame_seconds=chunks[0].seconds,
+            seconds=chunks[-1].seconds,
+            notices=tuple(notices),
+        )

@@ -17,7 +17,8 @@ from tests.conftest import PROMPT
 from workbench.__main__ import main
 from workbench.charts import attention_map, cost_bars, reading_map, similarity_line, similarity_maps
 from workbench.generation import GenerationService
-from workbench.insight import as_json, measure_cost, read_plans, read_settings, watch
+from workbench.insight import as_json, measure_cost, watch
+from workbench.insight_settings import read_plans, read_settings
 from workbench.settings import Settings
 from workbench.ui.live import live_app
 

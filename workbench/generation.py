@@ -13,10 +13,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
-import torch
-
-from models.pipeline import VideoPipeline, collect
 from models.registry import create_pipeline, get_spec, weights_digest
 from models.types import Chunk, GenerationRequest, GenerationResult, RequestError
 from workbench import __version__
@@ -32,6 +30,9 @@ from workbench.manifest import (
     write_manifest,
 )
 from workbench.media import encode_mp4, replacing, write_lossless, write_png
+
+if TYPE_CHECKING:  # torch is imported when the first clip is made: pages and commands should not wait for it
+    from models.pipeline import VideoPipeline
 
 # what a clip is named by; times and machine may differ between two makings of the same clip
 IDENTITY = ("model", "weights_digest", "prompt", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
@@ -60,7 +61,7 @@ class GenerationService:
     """
 
     def __init__(
-        self, data_dir: Path, device: str = "cpu", *, pipelines: Mapping[str, VideoPipeline] | None = None
+        self, data_dir: Path, device: str = "cpu", *, pipelines: Mapping[str, "VideoPipeline"] | None = None
     ) -> None:
         _check_device(device)
         self.clips, self.device = data_dir / "clips", device
@@ -68,7 +69,7 @@ class GenerationService:
         self._digests = {name: weights_digest(pipeline.spec) for name, pipeline in self._pipelines.items()}
         self._loading, self._network = threading.Lock(), threading.Lock()
 
-    def pipeline(self, model: str) -> VideoPipeline:
+    def pipeline(self, model: str) -> "VideoPipeline":
         """The loaded pipeline. Raises RequestError for an unknown model and for one that cannot run here."""
         with self._loading:
             if model not in self._pipelines:
@@ -101,7 +102,7 @@ class GenerationService:
         request = pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
-        result = collect(chunks, pipeline.spec.fps, notices)
+        result = GenerationResult.joined(chunks, pipeline.spec.fps, notices)
         manifest = describe(pipeline, request, result, self._digests[model])
         path = out or self.clips / f"{content_name(manifest)}.mp4"
         return save(result, manifest, request, path)
@@ -158,7 +159,7 @@ class GenerationService:
 
     def _run(
         self,
-        pipeline: VideoPipeline,
+        pipeline: "VideoPipeline",
         request: GenerationRequest,
         on_chunk: Callable[[Chunk], None],
         cancelled: Callable[[], bool],
@@ -175,6 +176,10 @@ class GenerationService:
 
 
 def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch  # noqa: PLC0415
+
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -185,8 +190,10 @@ def _check_device(device: str) -> None:
         )
 
 
-def describe(pipeline: VideoPipeline, request: GenerationRequest, result: GenerationResult, digest: str) -> Manifest:
+def describe(pipeline: "VideoPipeline", request: GenerationRequest, result: GenerationResult, digest: str) -> Manifest:
     """The manifest of a result made just now by `pipeline`, whose weights have `digest`."""
+    import torch  # noqa: PLC0415
+
     spec = pipeline.spec
     frames, height, width, _ = result.frames.shape
     guidance = spec.guidance_scale if request.guidance_scale is None else request.guidance_scale

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from eval.metric import Facts
 from eval.paired import holm
@@ -178,7 +178,7 @@ def _student(groups) -> pd.DataFrame:
     units = found["count"].to_numpy(float)
     many = units > 1
     half = np.full(len(found), np.nan)
-    half[many] = stats.t.ppf(0.975, units[many] - 1) * found["std"].to_numpy(float)[many] / np.sqrt(units[many])
+    half[many] = stdtrit(units[many] - 1, 0.975) * found["std"].to_numpy(float)[many] / np.sqrt(units[many])
     return pd.DataFrame(
         {"units": found["count"], "mean": found["mean"], "low": found["mean"] - half, "high": found["mean"] + half}
     )
@@ -204,7 +204,7 @@ def _differences(per_prompt: pd.DataFrame, reference: str | None, keys: list[str
     units, mean = found["units"].to_numpy(float), found["mean"].to_numpy(float)
     spread, reach = groups.std().to_numpy(float), (groups.max() - groups.min()).to_numpy(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = 2 * stats.t.sf(np.abs(mean) / (spread / np.sqrt(units)), units - 1)
+        p = 2 * stdtr(units - 1, -np.abs(mean) / (spread / np.sqrt(units)))
     flat = reach <= 1e-12 * np.maximum(1.0, np.abs(mean))
     p = np.where(flat, np.where(np.abs(mean) <= 1e-12, 1.0, 0.0), p)
     found["p"] = np.where(units > 1, p, np.nan)

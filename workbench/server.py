@@ -1,6 +1,8 @@
 """Runs the application on a bound socket."""
 
+import importlib
 import socket
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -29,6 +31,9 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
 
     def ready() -> None:
         on_ready()
+        if not settings.read_only:
+            # pages are there without it; who makes the first clip should not wait for it either
+            threading.Thread(target=importlib.import_module, args=("models.pipeline",), daemon=True).start()
         app.state.voting.prepare()
 
     try:

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from models.pipeline import check_request
 from models.registry import get_spec, unavailable, weights_digest
 from models.types import GenerationRequest, RequestError
 from workbench.commands.generate import read_prompts
@@ -132,6 +131,8 @@ EXAMPLES = {
 
 
 def _check_cells(plan: Plan, place: Place) -> None:
+    from models.pipeline import check_request  # noqa: PLC0415  (loads torch, which pages should not wait for)
+
     ways = 2 if plan.ffe == "both" else 1
     count = len(plan.models) * len(plan.steps) * ways * len(plan.prompts) * len(plan.seeds)
     if count > MOST_CELLS:

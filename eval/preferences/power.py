@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from scipy.stats import binom, norm
+from scipy.special import ndtri
 
 from eval.stats import Interval
 
@@ -18,13 +18,15 @@ def decisive_votes(share: float, *, power: float = POWER, alpha: float = ALPHA) 
     if not 0 <= share <= 1 or share == 0.5:
         raise ValueError(f"share={share} cannot be told from a half; give one between 0 and 1 other than a half")
     gap = abs(share - 0.5)
-    guess = ((norm.ppf(1 - alpha / 2) / 2 + norm.ppf(power) * math.sqrt(share * (1 - share))) / gap) ** 2
+    guess = ((ndtri(1 - alpha / 2) / 2 + ndtri(power) * math.sqrt(share * (1 - share))) / gap) ** 2
     start = max(int(guess * 0.8) - 10, 1)
     return next(n for n in itertools.count(start) if sign_test_power(n, share, alpha=alpha) >= power)
 
 
 def sign_test_power(votes: int, share: float, *, alpha: float = ALPHA) -> float:
     """Probability that the exact two-sided 5 % sign test of `votes` decisive votes rejects a half."""
+    from scipy.stats import binom  # noqa: PLC0415  (takes a second to import)
+
     most = int(binom.ppf(alpha / 2, votes, 0.5))
     if binom.cdf(most, votes, 0.5) > alpha / 2:
         most -= 1
@@ -41,8 +43,8 @@ def more_votes(gap: Interval, votes: int, *, power: float = POWER, alpha: float 
         return 0
     if not (math.isfinite(gap.low) and math.isfinite(gap.high)) or gap.value == 0 or not votes:
         return None
-    error = (gap.high - gap.low) / 2 / norm.ppf(1 - alpha / 2)
-    needed = votes * ((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * error / abs(gap.value)) ** 2
+    error = (gap.high - gap.low) / 2 / ndtri(1 - alpha / 2)
+    needed = votes * ((ndtri(1 - alpha / 2) + ndtri(power)) * error / abs(gap.value)) ** 2
     return max(math.ceil(needed) - votes, 1) if needed < MOST else None
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, t
+from scipy.special import stdtrit
 
 from eval.preferences.table import score_of_left, systems_of
 from eval.stats import Interval, wilson
@@ -86,7 +86,7 @@ def clustered_mean(values: np.ndarray, clusters: pd.Series, *, confidence: float
         return Interval(mean, -np.inf, np.inf, count)
     pulls = np.bincount(labels, weights=values - mean)
     error = np.sqrt((pulls**2).sum() * count / (count - 1)) / len(values)
-    half = float(t.ppf(0.5 + confidence / 2, count - 1) * error)
+    half = float(stdtrit(count - 1, 0.5 + confidence / 2) * error)
     return Interval(mean, mean - half, mean + half, count)
 
 
@@ -105,6 +105,8 @@ def side_bias(votes: pd.DataFrame) -> SideBias | None:
     decisive = votes[votes["winner"].isin(["left", "right"])]
     if not len(decisive):
         return None
+    from scipy.stats import binomtest  # noqa: PLC0415  (takes a second to import)
+
     left = (decisive["winner"] == "left").to_numpy(float)
     share = clustered_mean(left, decisive["annotator"])
     clustered = Interval(share.value, max(share.low, 0.0), min(share.high, 1.0), share.n)

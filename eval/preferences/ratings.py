@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from eval.preferences import davidson
 from eval.preferences.davidson import Design
@@ -149,17 +149,17 @@ class Spread:
         design, tail = counted.design, 0.5 + confidence / 2
         bread = np.linalg.inv(davidson.information(design, counted.counts(), found, davidson.PRIOR_SD))
         pulls = davidson.scores(design, found).reshape(-1, design.size)[counted.cell]
-        self._kinds = [(bread, float(norm.ppf(tail)))]
+        self._kinds = [(bread, float(ndtri(tail)))]
         clusters = {"annotator": counted.annotator, "prompt": counted.prompt}
         many = {name: labels for name, labels in clusters.items() if labels.max() > 0}
         found_spreads = {name: _sandwich(bread, pulls, labels) for name, labels in many.items()}
         for name, labels in many.items():
-            self._kinds.append((found_spreads[name], float(t.ppf(tail, labels.max()))))
+            self._kinds.append((found_spreads[name], float(stdtrit(labels.max(), tail))))
         if len(many) == 2:
             both = counted.annotator * (counted.prompt.max() + 1) + counted.prompt
             joint = sum(found_spreads.values()) - _sandwich(bread, pulls, np.unique(both, return_inverse=True)[1])
             fewest = min(labels.max() for labels in many.values())
-            self._kinds.append((joint, float(t.ppf(tail, fewest))))
+            self._kinds.append((joint, float(stdtrit(fewest, tail))))
 
     def half(self, contrast: np.ndarray) -> float:
         """Half the width of the interval of `contrast` (size,)."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.charts.common import DASHES, NEUTRAL, SIDE_COLORS, plain
 from workbench.charts.evaluation import windowed_mean
@@ -266,7 +266,7 @@ def time_band(line: OverTime) -> Band | None:
     mean = _mean(by_prompt)
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = np.where(known, (by_prompt - mean) ** 2, 0).sum(0)
-        half = stats.t.ppf(0.975, count - 1) * np.sqrt(squares / (count - 1) / count)
+        half = stdtrit(count - 1, 0.975) * np.sqrt(squares / (count - 1) / count)
     half = np.where(count > 1, half, np.nan)
     seconds = (np.arange(smooth.shape[1]) / line.fps).tolist()
     return seconds, mean, mean - half, mean + half, len(names)

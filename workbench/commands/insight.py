@@ -50,14 +50,15 @@ def run(options: argparse.Namespace) -> int:
     from models.registry import weights_digest  # noqa: PLC0415
     from workbench import insight  # noqa: PLC0415  (loads torch; --help and bad flags should not wait for it)
     from workbench.generation import GenerationService  # noqa: PLC0415
+    from workbench.insight_settings import read_plans, read_settings  # noqa: PLC0415
 
     first_steps = (4 if options.first_steps is None else options.first_steps) if options.ffe else 0
     if options.ffe and first_steps < 1:
         raise RequestError(f"--first-steps is {first_steps}; give 1 or more, or drop --ffe")
-    settings = insight.read_settings(
+    settings = read_settings(
         options.model, prompts, options.seeds, options.steps, first_steps, options.step_plan, options.frames
     )
-    plans = insight.read_plans(options.cost, settings) if options.cost is not None else {}
+    plans = read_plans(options.cost, settings) if options.cost is not None else {}
     pipeline = GenerationService(Path("data"), options.device).pipeline(settings.model)
     insight.check_costs(pipeline, plans, options.repeats)
     for text in insight.check_settings(pipeline, settings):

@@ -1,15 +1,15 @@
 """The application: FastAPI with the workbench's own routes, and the Gradio pages mounted in it."""
 
-import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
+from gradio.routes import App
 
 from workbench import __version__
 from workbench.accounts import Accounts
@@ -101,12 +101,26 @@ def makes_clips(blocks: gr.Blocks, index: int) -> bool:
 def build_blocks(context: Context) -> gr.Blocks:
     """All pages in one `gr.Blocks`, each at its own address."""
     main, *others = PAGES
-    with gr.Blocks(title="ASD Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
-        gr.Navbar(LINKS, main_page_name=main.title)
-        main.build(blocks, context)
-        build_endpoints(context)
-    for page in others:
-        with blocks.route(page.title, page.path):
-            gr.Navbar(LINKS, main_page_name=main.title)  # each page has a bar of its own
-            page.build(blocks, context)
+    with _no_servers():
+        with gr.Blocks(title="ASD Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+            gr.Navbar(LINKS, main_page_name=main.title)
+            main.build(blocks, context)
+            build_endpoints(context)
+        for page in others:
+            with blocks.route(page.title, page.path):
+                gr.Navbar(LINKS, main_page_name=main.title)  # each page has a bar of its own
+                page.build(blocks, context)
     return blocks.queue(max_size=QUEUE_SIZE)
+
+
+@contextmanager
+def _no_servers() -> Iterator[None]:
+    """Inside, the end of a page's block makes no server. Gradio makes a whole one there for each page, of all pages
+    so far, which takes half of the start; mounting makes the one that serves."""
+    kept = vars(App)["create_app"], gr.Blocks.get_config_file
+    App.create_app = staticmethod(lambda *args, **kwargs: None)
+    gr.Blocks.get_config_file = lambda self: {}
+    try:
+        yield
+    finally:
+        App.create_app, gr.Blocks.get_config_file = kept

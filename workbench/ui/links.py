@@ -5,8 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from models.registry import get_spec
-from models.sampling import CACHES
-from models.types import RequestError
+from models.types import CACHES, RequestError
 from workbench.timeline import read_step_plan, read_switches
 from workbench.ui.comparison import Side, format_sides, parse_sides
 from workbench.ui.context import frames_of, seed_of, whole

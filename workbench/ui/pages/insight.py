@@ -5,10 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from models.insight import watchable
+from models.registry import watchable
 from models.types import RequestError
-from workbench.insight import PLANS, Settings, check_settings, measure_cost, read_plans, read_settings, watch
-from workbench.ui import insight_view as view
+from workbench.insight_settings import PLANS, Settings, read_plans, read_settings
 from workbench.ui.component import NOT_STARTED, SEGMENTS, STARTED, script_component
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
@@ -245,6 +244,9 @@ def read_query(query: Mapping[str, str]) -> dict[str, Any]:
 
 def watched(context: Context, settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, as clip after clip is watched; raises RequestError."""
+    from workbench.insight import check_settings, watch  # noqa: PLC0415  (loads torch; the page should not wait for it)
+    from workbench.ui import insight_view as view  # noqa: PLC0415
+
     pipeline = context.service.pipeline(settings.model)
     told, count, first = check_settings(pipeline, settings), len(settings.requests()), {}
     for found in watch(pipeline, settings):
@@ -260,6 +262,9 @@ def watched(context: Context, settings: Settings) -> Iterator[dict[str, Any]]:
 
 def measured(context: Context, settings: Settings, plans: str, repeats: Any) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, round after round; raises RequestError."""
+    from workbench.insight import measure_cost  # noqa: PLC0415
+    from workbench.ui import insight_view as view  # noqa: PLC0415
+
     number = whole(repeats, "clips of each", "a whole number, as 3")
     pipeline = context.service.pipeline(settings.model)
     rounds = measure_cost(pipeline, read_plans(plans or "", settings), number)
