@@ -158,6 +158,7 @@ RECIPES: dict[str, RecipeRow] = {
         ShapesClipRecipe,
         {
             "shapes": ShapesClipConfig(),
+            "continued": ShapesClipConfig(start=Path("assets/shapes-clip"), steps=400, lr=1e-3),
             "smoke": ShapesClipConfig(steps=6, batch=8, width=32, layers=1, compile=False, pool=32, pools=_POOLS),
         },
         "CLIP (arXiv 2103.00020)",

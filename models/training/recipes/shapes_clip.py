@@ -3,14 +3,16 @@
 It judges generated clips, so it never sees one while training; blur and noise on half of the pictures keep it calm
 about the small faults of a decoder.
 
-Colour, shape and background tell most captions of a batch apart, so that little asks for the direction. Two things do:
-batches hold captions that differ by direction alone, and one-object pictures are also told apart by captions without
-the colour. There all four directions of a shape are seen; with it, the held-out half never is.
+Colour, shape and background tell most captions of a batch apart, so that little asks for the direction: batches hold
+captions that differ by direction alone. And of a colour and a direction only some shapes are ever seen, so that a
+picture of another one is taken for one of those. Two things make captions that were never seen mean what their words
+say. One-object pictures are also told apart by captions without the colour, without the direction and without the
+shape, all of which are seen. And the embedding of every caption, seen or not, is drawn to the sum of these three of
+it, which takes no picture.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,34 @@ from torch.nn import functional as F
 from models.shapes_clip import ShapesClip, grammar_vocabulary
 from models.training.data import as_pictures, diptych, diptych_pool
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, cosine, optimize
-from models.world import BACKGROUNDS, DIRECTIONS, FPS, SHAPES, Caption, Scene, all_combinations, sample_scene
+from models.weights import load_model
+from models.world import BACKGROUNDS, FPS, Caption, Scene, all_combinations, sample_scene
 
 CHECK_EVERY = 100
 MAX_LOGIT_SCALE = np.log(100)
+WHOLE_WEIGHT = 3.0
+
+
+def _without_color(caption: Caption) -> str:
+    (thing,) = caption.objects
+    return f"a {thing.shape} moving {thing.direction} on a {caption.background} background"
+
+
+def _without_direction(caption: Caption) -> str:
+    (thing,) = caption.objects
+    return f"a {thing.color} {thing.shape} on a {caption.background} background"
+
+
+def _without_shape(caption: Caption) -> str:
+    (thing,) = caption.objects
+    return f"a {thing.color} moving {thing.direction} on a {caption.background} background"
+
+
+WHOLE = [Caption((thing,), background) for thing in all_combinations() for background in BACKGROUNDS]
+PARTS = {
+    part: sorted({part(caption) for caption in WHOLE}) for part in (_without_color, _without_direction, _without_shape)
+}
+"""What each leaves of the captions in `WHOLE`."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +63,8 @@ class ShapesClipConfig:
     width: int = 128
     layers: int = 4
     compile: bool = True
+    whole: int = 96
+    start: Path | None = None
     pool: int = 20_000
     pools: Path = Path("runs/pools")
 
@@ -46,6 +74,8 @@ class ShapesClipRecipe(Recipe):
         torch.manual_seed(0)
         self.config = config
         self.model = ShapesClip(grammar_vocabulary(), width=config.width, vision_layers=config.layers)
+        if config.start:
+            self.model.load_state_dict(load_model(ShapesClip, config.start).state_dict())
         if config.compile:
             compile_layers(self.model.clip.visual.transformer.resblocks)
         self.loss = ClipLoss()
@@ -60,27 +90,33 @@ class ShapesClipRecipe(Recipe):
         images = self.model.embed_images(_worn(pictures, seed))
         texts = self.model.embed_captions([str(caption) for caption in captions])
         scale = self.model.clip.logit_scale.exp()
-        colorless, right = self._colorless(images, captions, scale)
-        loss = self.loss(images, texts, scale) + colorless
+        contrast, parts = self.loss(images, texts, scale), self._by_parts(images, captions, scale, seed.numpy)
+        loss = contrast + parts
         lr = self.config.lr * cosine(step, self.config.steps, warmup=100)
         norm = optimize(loss, self.optimizers["clip"], lr=lr, clip=1.0)
         with torch.no_grad():
             self.model.clip.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
-        logged = {"loss": float(loss.detach()), "grad_norm": norm, "colorless_top1": right}
+        logged = {"contrast": float(contrast.detach()), "parts": float(parts.detach()), "grad_norm": norm}
         if (step + 1) % CHECK_EVERY == 0:
             logged["held_out_top1"] = self.held_out_top1(np.random.default_rng(step))
         return logged
 
-    def _colorless(self, images: Tensor, captions: Sequence[Caption], scale: Tensor) -> tuple[Tensor, float]:
-        """Cross-entropy, and share of hits, of one-object pictures among the captions without a colour."""
-        table = [f"a {s} moving {d} on a {b} background" for s, d, b in product(SHAPES, DIRECTIONS, BACKGROUNDS)]
+    def _by_parts(
+        self, images: Tensor, captions: Sequence[Caption], scale: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """Cross-entropy of one-object pictures among all captions without one of the words, and how far whole captions
+        are from the sum of their parts."""
         rows = [row for row, caption in enumerate(captions) if len(caption.objects) == 1]
-        if not rows:
-            return images.sum() * 0, 0.0
-        asked = [table.index(_without_color(captions[row])) for row in rows]
-        target = torch.tensor(asked, device=images.device)
-        logits = scale * images[rows] @ self.model.embed_captions(table).T
-        return F.cross_entropy(logits, target), float((logits.argmax(1) == target).float().mean())
+        whole = [WHOLE[i] for i in rng.integers(len(WHOLE), size=self.config.whole)]
+        loss, summed = images.sum() * 0, 0.0
+        for part, table in PARTS.items():
+            texts = self.model.embed_captions(table)
+            asked = torch.tensor([table.index(part(captions[row])) for row in rows], dtype=torch.long)
+            logits = scale * images[rows] @ texts.T
+            loss = loss + F.cross_entropy(logits, asked.to(images.device), reduction="sum") / len(images)
+            summed = summed + texts[[table.index(part(caption)) for caption in whole]].detach()
+        found = self.model.embed_captions([str(caption) for caption in whole])
+        return loss + WHOLE_WEIGHT * (1 - F.cosine_similarity(found, summed)).mean()
 
     def held_out_top1(self, rng: np.random.Generator) -> float:
         """Share of the 64 held-out combinations, one picture each, whose own caption is nearest of the 64."""
@@ -109,11 +145,6 @@ class ShapesClipRecipe(Recipe):
 def diptychs(scenes: Sequence[Scene], gap: int, rng: np.random.Generator) -> Tensor:
     """A diptych of each scene at a random frame: (N, 3, H, 2W) float in [-1, 1]."""
     return as_pictures(torch.from_numpy(np.stack([diptych(scene, gap, rng) for scene in scenes])))
-
-
-def _without_color(caption: Caption) -> str:
-    (thing,) = caption.objects
-    return f"a {thing.shape} moving {thing.direction} on a {caption.background} background"
 
 
 def _worn(pictures: Tensor, seed: StepSeed) -> Tensor:
