@@ -21,6 +21,7 @@ from eval.evaluator import Source, evaluate
 from eval.metric import Resources
 from eval.metrics import create_metrics
 from tests.vbench_weights import raft_state, save, small_clip
+from workbench.commands.bench_evaluate import vbench_score
 
 SEEDS = [0, 1, 2]
 TOLERANCE = 1e-4
@@ -75,6 +76,12 @@ def openai_clip(state):
 
 def test_temporal_flickering(video, tmp_path):
     theirs = reference("vbench.temporal_flickering").temporal_flickering([video])[0]
+    assert ours("temporal_flickering", tmp_path, video).value == pytest.approx(theirs, abs=1e-6)
+
+
+def test_temporal_flickering_by_its_functions_alone(video, tmp_path):
+    """The same without what VBench's package imports besides."""
+    theirs = vbench_score(Path(checkout("VBENCH_CHECKOUT", "vbench/temporal_flickering.py")))(video)
     assert ours("temporal_flickering", tmp_path, video).value == pytest.approx(theirs, abs=1e-6)
 
 

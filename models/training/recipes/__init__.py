@@ -41,20 +41,11 @@ _STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 100, "warmup": 8, **_CAUSAL
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
 _LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
 _COMPONENTS = {"steps": 30, **_LATER}
-_CHUNK_PATHS = {
-    "roles": Roles(_GROWN, _GROWN),
-    "causal": True,
-    "trajectories": 800,
-    "sampler_steps": 8,
-    "guidance_scale": 2.0,
-    "batch": 16,
-}
 _PICTURES = {
-    "roles": Roles(_GROWN, Path("runs/aad1-init/export/generator")),
+    "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
     "sampler_steps": 1,
     "image": True,
     "batch": 8,
-    **_CAUSAL,
 }
 _CAUSVID = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 
@@ -86,8 +77,16 @@ RECIPES: dict[str, RecipeRow] = {
         OdeInitRecipe,
         {
             "shapes": OdeInitConfig(),
-            "causal-teacher": OdeInitConfig(steps=300, **_CHUNK_PATHS),
-            "aad1": OdeInitConfig(one_step=True, **_CHUNK_PATHS),
+            "causal-teacher": OdeInitConfig(
+                roles=Roles(_GROWN, _GROWN),
+                causal=True,
+                trajectories=800,
+                sampler_steps=8,
+                guidance_scale=2.0,
+                steps=300,
+                batch=16,
+            ),
+            "aad1": OdeInitConfig(one_step=True),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
         "CausVid (arXiv 2412.07772)",

@@ -40,7 +40,7 @@ class AAD1Config:
     steps: int = 80
     batch: int = 8
     disc_updates: int = 1
-    lr: float = 1.5e-5
+    lr: float = 3e-5
     backbone_lr: float = 1e-4
     head_lr: float = 5e-4
     penalty: float = 20.0
@@ -49,7 +49,7 @@ class AAD1Config:
     taps: tuple[int, ...] = (2, 4, 6)
     causal: bool = False
     per_frame: bool = False
-    ema: float = 0.98
+    ema: float = 0.95
     compile: bool = True
 
 
