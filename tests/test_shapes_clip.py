@@ -39,7 +39,7 @@ def test_what_judges_embeds_as_what_was_trained(trained, judging):
         torch.testing.assert_close(judging.embed_captions(PROMPTS), trained.embed_captions(PROMPTS))
 
 
-def test_without_any_one_word_every_caption_is_seen_in_training():
+def test_every_part_of_a_caption_is_seen_in_training():
     """So a caption that is held out can be learned from its parts."""
     seen = [caption for caption in WHOLE if not caption.objects[0].held_out]
     assert (len(WHOLE), len(seen)) == (512, 256)

@@ -115,13 +115,16 @@ def as_pictures(diptychs: Tensor) -> Tensor:
     return diptychs.to(torch.get_default_device()).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def diptych_pool(count: int, gap: int, *, seed: int, folder: Path) -> DiptychPool:
-    """`count` training diptychs (24 kB each), rendered once and kept in `folder` for as long as the renderer draws
-    the first of them as it did."""
+def diptych_pool(count: int, gap: int, *, seed: int, folder: Path, held_out: bool = False) -> DiptychPool:
+    """`count` training diptychs (24 kB each), or of held-out combinations, one object each; rendered once and kept in
+    `folder` for as long as the renderer draws the first of them as it did."""
+
+    def scene_of(rng: np.random.Generator) -> Scene:
+        return sample_scene(sample_caption(rng, held_out=True), rng) if held_out else random_scene(rng)
 
     def drawn(index: int) -> tuple[Scene, np.ndarray]:
         rng = np.random.default_rng([seed, index])
-        scene = random_scene(rng)
+        scene = scene_of(rng)
         return scene, diptych(scene, gap, rng)
 
     first = hashlib.sha256(b"".join(drawn(index)[1].tobytes() for index in range(min(count, 8)))).hexdigest()[:12]
@@ -130,7 +133,7 @@ def diptych_pool(count: int, gap: int, *, seed: int, folder: Path) -> DiptychPoo
         log.info("drawing %d diptychs into %s", count, path)
         drawing = tqdm(range(count), desc="drawing diptychs", mininterval=5)
         keep({"pictures": torch.from_numpy(np.stack([drawn(index)[1] for index in drawing]))}, path)
-    captions = [random_scene(np.random.default_rng([seed, index])).caption for index in range(count)]
+    captions = [scene_of(np.random.default_rng([seed, index])).caption for index in range(count)]
     return DiptychPool(load_file(path)["pictures"], captions)
 
 

@@ -5,10 +5,10 @@ about the small faults of a decoder.
 
 Colour, shape and background tell most captions of a batch apart, so that little asks for the direction: batches hold
 captions that differ by direction alone. And of a colour and a direction only some shapes are ever seen, so that a
-picture of another one is taken for one of those. Two things make captions that were never seen mean what their words
-say. One-object pictures are also told apart by captions without the colour, without the direction and without the
-shape, all of which are seen. And the embedding of every caption, seen or not, is drawn to the sum of these three of
-it, which takes no picture.
+picture of another one would be taken for one of those, always. Two things make captions that were never seen mean what
+their words say. Pictures, those of held-out combinations among them, must also find the parts of their captions, which
+leave out a word. And the embedding of every caption, seen or not, is drawn to the sum of its parts', which takes no
+picture. No picture is ever shown with a held-out caption.
 """
 
 from collections.abc import Sequence
@@ -32,25 +32,27 @@ MAX_LOGIT_SCALE = np.log(100)
 WHOLE_WEIGHT = 3.0
 
 
-def _without_color(caption: Caption) -> str:
+def _course(caption: Caption) -> str:
     (thing,) = caption.objects
-    return f"a {thing.shape} moving {thing.direction} on a {caption.background} background"
+    return f"a {thing.shape} moving {thing.direction}"
 
 
-def _without_direction(caption: Caption) -> str:
+def _look(caption: Caption) -> str:
     (thing,) = caption.objects
-    return f"a {thing.color} {thing.shape} on a {caption.background} background"
+    return f"a {thing.color} {thing.shape}"
 
 
-def _without_shape(caption: Caption) -> str:
+def _colored_course(caption: Caption) -> str:
     (thing,) = caption.objects
-    return f"a {thing.color} moving {thing.direction} on a {caption.background} background"
+    return f"a {thing.color} moving {thing.direction}"
+
+
+def _background(caption: Caption) -> str:
+    return f"a {caption.background} background"
 
 
 WHOLE = [Caption((thing,), background) for thing in all_combinations() for background in BACKGROUNDS]
-PARTS = {
-    part: sorted({part(caption) for caption in WHOLE}) for part in (_without_color, _without_direction, _without_shape)
-}
+PARTS = {part: sorted({part(caption) for caption in WHOLE}) for part in (_course, _look, _colored_course, _background)}
 """What each leaves of the captions in `WHOLE`."""
 
 
@@ -81,6 +83,7 @@ class ShapesClipRecipe(Recipe):
         self.loss = ClipLoss()
         self.gap = round(self.model.config.gap_seconds * FPS)
         self.pool = diptych_pool(config.pool, self.gap, seed=13, folder=config.pools)
+        self.held_out = diptych_pool(config.pool // 2, self.gap, seed=14, folder=config.pools, held_out=True)
         self.modules = {"clip": self.model}
         self.optimizers = {"clip": adamw([self.model], lr=config.lr, betas=(0.9, 0.98), weight_decay=0.05)}
         self.averages = {"clip": Average(self.model, config.ema, start=100)}
@@ -90,7 +93,7 @@ class ShapesClipRecipe(Recipe):
         images = self.model.embed_images(_worn(pictures, seed))
         texts = self.model.embed_captions([str(caption) for caption in captions])
         scale = self.model.clip.logit_scale.exp()
-        contrast, parts = self.loss(images, texts, scale), self._by_parts(images, captions, scale, seed.numpy)
+        contrast, parts = self.loss(images, texts, scale), self._by_parts(images, captions, seed)
         loss = contrast + parts
         lr = self.config.lr * cosine(step, self.config.steps, warmup=100)
         norm = optimize(loss, self.optimizers["clip"], lr=lr, clip=1.0)
@@ -101,19 +104,20 @@ class ShapesClipRecipe(Recipe):
             logged["held_out_top1"] = self.held_out_top1(np.random.default_rng(step))
         return logged
 
-    def _by_parts(
-        self, images: Tensor, captions: Sequence[Caption], scale: Tensor, rng: np.random.Generator
-    ) -> Tensor:
-        """Cross-entropy of one-object pictures among all captions without one of the words, and how far whole captions
-        are from the sum of their parts."""
+    def _by_parts(self, images: Tensor, captions: Sequence[Caption], seed: StepSeed) -> Tensor:
+        """Cross-entropy of one-object pictures and of held-out ones among all parts of captions, and how far whole
+        captions are from the sum of their parts."""
+        pictures, more = self.held_out.batch(seed.numpy, self.config.batch // 2)
         rows = [row for row, caption in enumerate(captions) if len(caption.objects) == 1]
-        whole = [WHOLE[i] for i in rng.integers(len(WHOLE), size=self.config.whole)]
-        loss, summed = images.sum() * 0, 0.0
+        shown = torch.cat([images[rows], self.model.embed_images(_worn(pictures, seed))])
+        named = [captions[row] for row in rows] + more
+        whole = [WHOLE[i] for i in seed.numpy.integers(len(WHOLE), size=self.config.whole)]
+        scale = self.model.clip.logit_scale.exp()
+        loss, summed = 0.0, 0.0
         for part, table in PARTS.items():
             texts = self.model.embed_captions(table)
-            asked = torch.tensor([table.index(part(captions[row])) for row in rows], dtype=torch.long)
-            logits = scale * images[rows] @ texts.T
-            loss = loss + F.cross_entropy(logits, asked.to(images.device), reduction="sum") / len(images)
+            right = torch.tensor([table.index(part(caption)) for caption in named], device=images.device)
+            loss = loss + F.cross_entropy(scale * shown @ texts.T, right)
             summed = summed + texts[[table.index(part(caption)) for caption in whole]].detach()
         found = self.model.embed_captions([str(caption) for caption in whole])
         return loss + WHOLE_WEIGHT * (1 - F.cosine_similarity(found, summed)).mean()
