@@ -24,7 +24,8 @@ GROUP = 4
 
 @dataclass(frozen=True)
 class PointPosterior:
-    """A posterior without spread, with the interface of diffusers' `DiagonalGaussianDistribution`."""
+    """A posterior without spread, with the interface of diffusers' `DiagonalGaussianDistribution`; `mean`
+    (B, z, t, h, w), not normalised."""
 
     mean: Tensor
 
@@ -37,11 +38,15 @@ class PointPosterior:
 
 @dataclass(frozen=True)
 class Encoded:
+    """What `encode` returns, as diffusers' `AutoencoderKLOutput`."""
+
     latent_dist: PointPosterior
 
 
 @dataclass(frozen=True)
 class Decoded:
+    """What `decode` returns, as diffusers' `DecoderOutput`: `sample` (B, 3, T, H, W) in [-1, 1]."""
+
     sample: Tensor
 
 

@@ -47,12 +47,14 @@ def check(draws: int, seed: int) -> list[dict]:
     from eval.windows import Window  # noqa: PLC0415
 
     prompts = captions(AMONG)
+    among = shapes_clip().embed_captions(prompts)
     hits: dict[str, list[bool]] = {}
     missed: dict[str, list[str]] = {}
     for prompt, clip in tqdm(rendered(prompts, draws, seed), total=draws * AMONG, unit="clip"):
         seen = DiptychTail(shapes_clip(), world.FPS).embed(Window(clip, 0, None)).mean(0)
-        for question, choices in ({f"of {AMONG} held-out captions": prompts} | others(prompt)).items():
-            nearest = choices[int((shapes_clip().embed_captions(choices) @ seen).argmax())]
+        asked = {name: (choices, shapes_clip().embed_captions(choices)) for name, choices in others(prompt).items()}
+        for question, (choices, texts) in ({f"of {AMONG} held-out captions": (prompts, among)} | asked).items():
+            nearest = choices[int((texts @ seen).argmax())]
             hits.setdefault(question, []).append(nearest == prompt)
             missed.setdefault(question, []).extend([f"{prompt}: {nearest}"] * (nearest != prompt))
     return [
