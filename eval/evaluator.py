@@ -16,7 +16,7 @@ import numpy as np
 
 from eval.clip import check_frames
 from eval.metric import ClipFacts, Metric, MetricResult, Scorer, unscored
-from eval.video import Unreadable, Video, VideoFacts, file_digest, open_video
+from eval.video import ALONE, BESIDE_OTHERS, Reading, Unreadable, Video, VideoFacts, file_digest, open_video
 from eval.windows import Window, windows
 
 
@@ -176,7 +176,7 @@ def evaluate(
                 on_progress(Progress(index, clips, source.id, frame, frames))
 
         step(0, None)
-        return _score(source, metrics, missing, done or {}, step)
+        return _score(source, metrics, missing, done or {}, step, BESIDE_OTHERS if at_once > 1 else ALONE)
 
     if at_once < 2:
         yield from (score(index, source) for index, source in enumerate(sources))
@@ -206,11 +206,16 @@ class _Held:
 
 
 def _score(
-    source: Source, metrics: Sequence[Metric], missing: Mapping[str, str], done: Done, step: Callable
+    source: Source,
+    metrics: Sequence[Metric],
+    missing: Mapping[str, str],
+    done: Done,
+    step: Callable,
+    reading: Reading,
 ) -> ClipScores:
     started = time.perf_counter()
     try:
-        with _opened(source) as (digest, video):
+        with _opened(source, reading) as (digest, video):
             scores = _score_open(source, digest, video, metrics, missing, done, step)
     except Unreadable as error:
         scores = ClipScores(source.id, "", source.prompt, 0, 0.0, 0, 0, 0.0, skipped=str(error))
@@ -258,10 +263,10 @@ def _score_open(
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[str, Video | _Held]]:
+def _opened(source: Source, reading: Reading) -> Iterator[tuple[str, Video | _Held]]:
     """(digest, video)."""
     if source.path is not None:
-        with open_video(source.path) as video:
+        with open_video(source.path, reading) as video:
             yield file_digest(source.path), video
     else:
         count, height, width = source.frames.shape[:3]

@@ -49,12 +49,14 @@ KINDS = ("vbench", "weight-free", "trained here", "published weights")
 
 @dataclass(frozen=True)
 class Resources:
-    """What metrics may use: the folder of published weights (None: where VBench keeps its own), a torch device, and an
-    open_clip model that was asked for as MODEL or MODEL:PRETRAINED ("": none)."""
+    """What metrics may use: the folder of published weights (None: where VBench keeps its own), a torch device, an
+    open_clip model that was asked for as MODEL or MODEL:PRETRAINED ("": none), and the precision, float32 or bfloat16,
+    of networks that see frame by frame."""
 
     weights: Path | None = None
     device: str = "cpu"
     clip: str = ""
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

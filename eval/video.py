@@ -21,11 +21,24 @@ from av.video.reformatter import Interpolation
 from eval.windows import Window
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
-WINDOW_FRAMES = 16
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
 PACKETS_BYTES = 64_000_000
 WINDOWS_AHEAD = 2  # the decoder may be this far ahead of the metrics
 UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a video is read: `threads` frames decoded at once, windows of `frames`, made `ahead` of their use or then."""
+
+    threads: int = 2
+    frames: int = 16
+    ahead: bool = True
+
+
+ALONE = Reading()
+# other videos keep the cores busy: least work counts, and that is done on frames that are still in the cache
+BESIDE_OTHERS = Reading(threads=1, frames=4, ahead=False)
 
 
 class Unreadable(ValueError):
@@ -63,12 +76,10 @@ def stream_windows(path: Path, facts: VideoFacts | None = None) -> Iterator[Wind
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator["Video"]:
+def open_video(path: Path, reading: Reading = ALONE) -> Iterator["Video"]:
     """Raises Unreadable for what is missing, empty, not a video, or without a frame that can be decoded."""
-    with _open(path) as (container, stream):
-        # two frames at once: fastest on two cores, and more threads cost memory
-        stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", 2
-        video = Video(path, container, stream)
+    with _open(path, reading.threads) as (container, stream):
+        video = Video(path, container, stream, reading)
         try:
             yield video
         finally:
@@ -78,8 +89,10 @@ def open_video(path: Path) -> Iterator["Video"]:
 class Video:
     """An open file: what it tells, and its frames once, as windows."""
 
-    def __init__(self, path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, container: av.container.InputContainer, stream: av.VideoStream, reading: Reading
+    ) -> None:
+        self.path, self.reading = path, reading
         self.broken = 0
         self.sizes: set[tuple[int, int]] = set()
         # packets are counted, because headers may be wrong; those of a small file are kept and not read again
@@ -107,20 +120,21 @@ class Video:
                 yield frame
 
     def _read_again(self) -> Iterator[av.Packet]:
-        with _open(self.path) as (container, stream):
-            stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", 2
+        with _open(self.path, self.reading.threads) as (container, stream):
             yield from container.demux(stream)
 
     def windows(
-        self, notify: Callable[[str], None] = lambda text: None, frames: int = WINDOW_FRAMES
+        self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
     ) -> Iterator[Window]:
-        """The clip in windows of at most `frames` frames, decoded in a thread of its own while they are looked at.
+        """The clip in windows of at most `frames` frames (None: as its reading has it); read ahead they are decoded in
+        a thread of their own while earlier ones are looked at.
 
         What cannot be decoded is left out, and `notify` is told at the end. May be called once; close the iterator
         to stop the decoder early.
         """
-        size = max(1, min(frames, WINDOW_BYTES // (self.facts.width * self.facts.height * 3)))
-        with closing(_ahead(self._windows(size), f"decode {self.path.name}")) as windows:
+        most = WINDOW_BYTES // (self.facts.width * self.facts.height * 3)
+        made = self._windows(max(1, min(frames or self.reading.frames, most)))
+        with closing(_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
             count = 0
             for window in windows:
                 count = window.first + len(window.frames)
@@ -227,11 +241,13 @@ def _write_rgb(frame: av.VideoFrame, out: np.ndarray) -> None:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+def _open(path: Path, threads: int) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     with _told(path), av.open(str(path)) as container:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise Unreadable(f"{str(path)!r} has no video stream; {_WAY_OUT}")
+        # more threads cost memory
+        stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", threads
         yield container, stream
 
 

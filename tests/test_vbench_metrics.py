@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -16,6 +17,7 @@ from eval.metrics import create_metric, create_metrics, list_metrics
 from eval.vbench import backbones, weights
 from eval.vbench.constants import DIMENSIONS
 from eval.vbench.metrics.open_clip_score import OpenClipScore, open_clip_scores
+from eval.vbench.networks.musiq import GroupNorm
 from eval.vbench.networks.vision_transformer import load_clip, load_dino
 from eval.vbench.preprocessing import middle_frames
 from tests.vbench_weights import save, save_all, small_clip, small_dino
@@ -133,6 +135,33 @@ def test_dynamic_degree_rule(resources):
     assert len(lengths) == 2 and result.parts["needed"] == 1
     assert result.parts["threshold"] == 3.0
     assert result.value == float(sum(length > 3.0 for length in lengths) >= 1)
+
+
+def test_less_precision_moves_values_a_little_and_is_another_version(resources, scored):
+    frames, exact = scored
+    rounded = replace(resources, precision="bfloat16")
+    found = scores(RUNS, rounded, frames, prompt="a red square")
+    for name in RUNS:
+        assert found[name].per_frame != exact[name].per_frame
+        assert found[name].value == pytest.approx(exact[name].value, abs=0.02)
+        ours, theirs = create_metric(name, rounded).facts, create_metric(name, resources).facts
+        assert ours.version == f"{theirs.version}-bfloat16" and "(bfloat16)" in ours.title
+    # flows and ViCLIP stay in float32, whatever is asked
+    for name in ("dynamic_degree", "motion_smoothness", "overall_consistency"):
+        assert create_metric(name, rounded).facts == create_metric(name, resources).facts
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 16, 16), (2, 256, 5, 7)])
+def test_group_norm_is_torchs(shape):
+    torch.manual_seed(0)
+    norm = GroupNorm(32, shape[1], eps=1e-4)
+    norm.weight.data.normal_(), norm.bias.data.normal_()
+    images = (3 * torch.randn(shape) + 0.5).contiguous(memory_format=torch.channels_last)
+    expected = F.group_norm(images.double(), 32, norm.weight.double(), norm.bias.double(), norm.eps)
+    assert norm(images).is_contiguous(memory_format=torch.channels_last)
+    assert (norm(images) - expected).abs().max() < 1e-5
+    # sums of squares may come out below the square of the mean where all is one colour
+    assert norm(images.zero_() + 100.123).isfinite().all()
 
 
 def test_features_are_computed_once_and_networks_loaded_once(resources):

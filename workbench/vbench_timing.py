@@ -44,7 +44,7 @@ def run_timing(options: argparse.Namespace) -> int:
     with TemporaryDirectory() as folder:
         theirs = reference(Path(folder), names)
         paths = [made_clip(Path(folder), seed, options.frames, width, height) for seed in range(options.clips)]
-        metrics = create_metrics(names, Resources(weights=Path(folder)))
+        metrics = create_metrics(names, Resources(weights=Path(folder), precision=options.precision))
         found = compare(paths, theirs, metrics)
     document = {**found, "clips": len(paths), "frames": options.frames, "size": options.size, "machine": machine()}
     if options.json:

@@ -1,5 +1,6 @@
 """Networks loaded once a process, and what they see of a window computed once however many metrics ask."""
 
+import copy
 import threading
 import weakref
 from collections.abc import Callable
@@ -20,16 +21,25 @@ from eval.vbench.networks.vision_transformer import ClipNetworks, load_clip, loa
 from eval.windows import Window
 
 VICLIP_TOKENS = 32
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class FrameFeatures:
     """`network(prepare(frames))` for every frame of a window, on the CPU; the last window's answer is remembered.
 
     `at_once`: frames in one batch on a CPU, where activations that outgrow the cache cost more than they save.
+    `dtype` is what the network computes in; pictures are prepared in float32 and features come out in it.
     """
 
-    def __init__(self, network: Callable[[Tensor], Tensor], prepare: Callable, device: str, at_once: int) -> None:
-        self.network, self.prepare, self.device = network, prepare, torch.device(device)
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        prepare: Callable,
+        device: str,
+        at_once: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.network, self.prepare, self.device, self.dtype = network, prepare, torch.device(device), dtype
         self.at_once = at_once if self.device.type == "cpu" else 16
         self._last: tuple[weakref.ref, Tensor] | None = None
         self._busy = threading.Lock()
@@ -44,8 +54,12 @@ class FrameFeatures:
     @torch.inference_mode()
     def _compute(self, window: Window) -> Tensor:
         starts = range(0, len(window.frames), self.at_once)
-        batches = (self.prepare(window.frames[start : start + self.at_once]) for start in starts)
-        return torch.cat([self.network(batch.to(self.device)).float().cpu() for batch in batches])
+        return torch.cat([self.of(self.prepare(window.frames[start : start + self.at_once])) for start in starts])
+
+    @torch.inference_mode()
+    def of(self, prepared: Tensor) -> Tensor:
+        """(n, features) float32 on the CPU, of pictures that are prepared already."""
+        return self.network(prepared.to(self.device, self.dtype)).float().cpu()
 
 
 def unit(features: Tensor) -> Tensor:
@@ -108,13 +122,21 @@ def network(name: str, resources: Resources) -> nn.Module | ClipNetworks | Musiq
 def frame_features(name: str, resources: Resources) -> FrameFeatures:
     """The shared extractor of a row of `FRAME_FEATURES`."""
     weights_name, _, _ = FRAME_FEATURES[name]
-    return _frame_features(name, network(weights_name, resources), resources.device)
+    return _frame_features(name, network(weights_name, resources), resources.device, resources.precision)
 
 
 @lru_cache(maxsize=32)
-def _frame_features(name: str, loaded: nn.Module | ClipNetworks, device: str) -> FrameFeatures:
+def _frame_features(name: str, loaded: nn.Module | ClipNetworks, device: str, precision: str) -> FrameFeatures:
     _, prepare, at_once = FRAME_FEATURES[name]
-    return FrameFeatures(loaded.image if isinstance(loaded, ClipNetworks) else loaded, prepare, device, at_once)
+    dtype = PRECISIONS[precision]
+    images = _in_precision(loaded.image if isinstance(loaded, ClipNetworks) else loaded, dtype)
+    return FrameFeatures(images, prepare, device, at_once, dtype)
+
+
+@lru_cache(maxsize=16)
+def _in_precision(loaded: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The network itself in float32, a rounded copy in less."""
+    return loaded if dtype == torch.float32 else copy.deepcopy(loaded).to(dtype)
 
 
 @torch.inference_mode()

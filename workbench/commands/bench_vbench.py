@@ -20,6 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--clips", type=int, default=2, help="clips to score (default 2)")
     parser.add_argument("--frames", type=int, default=81, help="frames a clip (default 81)")
     parser.add_argument("--size", default="832x480", help="width x height (default 832x480)")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of our networks")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

@@ -61,6 +61,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="VBench's dimensions also in clips of two seconds, as VBench-Long",
     )
     what.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    what.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of DINO, CLIP and MUSIQ; bfloat16 is faster where the hardware has it, and moves values in the third or "
+        "fourth decimal (default float32, as VBench)",
+    )
     to = parser.add_argument_group("where to")
     to.add_argument(
         "--out", type=Path, metavar="F", help="F.json, or F.csv or F.parquet with F.frames.* and F.drift.* beside it"
@@ -134,7 +141,7 @@ def _clips_of(path: Path) -> list[Path]:
 def _metrics(options: argparse.Namespace) -> list[Metric]:
     from workbench.evaluation import create_metrics, list_metrics  # noqa: PLC0415  (--help should be quick)
 
-    resources = Resources(options.weights, options.device, options.clip)
+    resources = Resources(options.weights, options.device, options.clip, options.precision)
     if options.weights and not options.weights.is_dir():
         raise RequestError(f"--weights {str(options.weights)!r} is not a folder; give the one that holds the weights")
     asked = _asked_clip(resources)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
-from eval.vbench.backbones import FrameFeatures, frame_features, network, unit
+from eval.vbench.backbones import FrameFeatures, frame_features, unit
 from eval.vbench.metrics.network_metric import NO_PAIR, VBENCH, VBENCH_I2V, NetworkMetric, Refused, network_metric
 from eval.vbench.preprocessing import dino_input_i2v_picture
 from eval.windows import Window
@@ -116,24 +116,24 @@ def subject_consistency(resources: Resources) -> NetworkMetric:
     def start(clip: ClipFacts, resources: Resources) -> Scorer:
         return ConsistencyScorer(frame_features("dino", resources))
 
-    return network_metric(SUBJECT, ("dino_b16",), resources, start)
+    return network_metric(SUBJECT, ("dino_b16",), resources, start, frame_by_frame=True)
 
 
 def background_consistency(resources: Resources) -> NetworkMetric:
     def start(clip: ClipFacts, resources: Resources) -> Scorer:
         return ConsistencyScorer(frame_features("clip_b32", resources))
 
-    return network_metric(BACKGROUND, ("clip_b32",), resources, start)
+    return network_metric(BACKGROUND, ("clip_b32",), resources, start, frame_by_frame=True)
 
 
 def i2v_subject(resources: Resources) -> NetworkMetric:
     def start(clip: ClipFacts, resources: Resources) -> Scorer:
         if clip.image is None:
             return Refused("the clip has no picture it was made from; give one to score how well it is kept")
-        picture = network("dino_b16", resources)(dino_input_i2v_picture(clip.image).to(resources.device)).cpu()
-        return I2VScorer(frame_features("dino_i2v", resources), unit(picture))
+        features = frame_features("dino_i2v", resources)
+        return I2VScorer(features, unit(features.of(dino_input_i2v_picture(clip.image))))
 
-    return network_metric(I2V_SUBJECT, ("dino_b16",), resources, start)
+    return network_metric(I2V_SUBJECT, ("dino_b16",), resources, start, frame_by_frame=True)
 
 
 def _mean(values: list[float]) -> float:

@@ -59,7 +59,7 @@ def aesthetic_quality(resources: Resources) -> NetworkMetric:
         head, features = network("aesthetic_head", resources), frame_features("clip_l14", resources)
         return FrameQualityScorer(lambda window: head(unit(features(window)).to(resources.device))[:, 0].cpu() / 10)
 
-    return network_metric(AESTHETIC, ("clip_l14", "aesthetic_head"), resources, start)
+    return network_metric(AESTHETIC, ("clip_l14", "aesthetic_head"), resources, start, frame_by_frame=True)
 
 
 def imaging_quality(resources: Resources) -> NetworkMetric:
@@ -67,4 +67,4 @@ def imaging_quality(resources: Resources) -> NetworkMetric:
         scores = frame_features("musiq", resources)
         return FrameQualityScorer(lambda window: scores(window).double() / 100)
 
-    return network_metric(IMAGING, ("musiq_spaq",), resources, start)
+    return network_metric(IMAGING, ("musiq_spaq",), resources, start, frame_by_frame=True)

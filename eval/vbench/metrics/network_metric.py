@@ -42,10 +42,17 @@ class NetworkMetric:
 
 
 def network_metric(
-    facts: Facts, files: tuple[str, ...], resources: Resources, start: Callable[[ClipFacts, Resources], Scorer]
+    facts: Facts,
+    files: tuple[str, ...],
+    resources: Resources,
+    start: Callable[[ClipFacts, Resources], Scorer],
+    *,
+    frame_by_frame: bool = False,
 ) -> NetworkMetric:
-    """The metric, whose version names the weight files that are there: other weights give other numbers."""
-    named = weights.fingerprint(files, resources.weights)
-    return NetworkMetric(
-        replace(facts, version=f"{facts.version}-{named}" if named else facts.version), files, resources, start
-    )
+    """The metric, whose version names the weight files that are there: other weights give other numbers, and so does
+    less precision, which only networks that see `frame_by_frame` are asked for."""
+    version = [facts.version, weights.fingerprint(files, resources.weights)]
+    if frame_by_frame and resources.precision != "float32":
+        version.append(resources.precision)
+        facts = replace(facts, title=f"{facts.title} ({resources.precision})")
+    return NetworkMetric(replace(facts, version="-".join(filter(None, version))), files, resources, start)

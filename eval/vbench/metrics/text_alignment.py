@@ -126,7 +126,7 @@ def clip_score(resources: Resources) -> NetworkMetric:
         text = text_feature(clip.prompt, network("clip_b32", resources), resources.device)
         return TextCurveScorer(frame_features("clip_b32_rounded", resources), text, frames=CLIP_FRAMES)
 
-    return network_metric(CLIP_SCORE, ("clip_b32",), resources, start)
+    return network_metric(CLIP_SCORE, ("clip_b32",), resources, start, frame_by_frame=True)
 
 
 def appearance_style(resources: Resources) -> NetworkMetric:
@@ -142,7 +142,7 @@ def appearance_style(resources: Resources) -> NetworkMetric:
         scale = towers.logit_scale / 100
         return TextCurveScorer(frame_features("clip_b32_pil", resources), text, scale=scale)
 
-    return network_metric(STYLE, ("clip_b32",), resources, start)
+    return network_metric(STYLE, ("clip_b32",), resources, start, frame_by_frame=True)
 
 
 def overall_consistency(resources: Resources) -> NetworkMetric:

@@ -27,15 +27,34 @@ class StandardisedConv(nn.Conv2d):
         return super().forward(pad_same(x, self.kernel_size[0], self.stride[0]))
 
 
+class GroupNorm(nn.GroupNorm):
+    """torch's own takes 2 to 12 times as long on channels-last memory. Sums over positions are products with ones."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) to the same."""
+        positions = x.permute(0, 2, 3, 1).flatten(1, 2)
+        ones = positions.new_ones(len(x), 1, positions.shape[1])
+        count = positions.shape[1] * x.shape[1] / self.num_groups
+        mean, square = (self._by_group((ones @ values)[:, 0] / count) for values in (positions, positions.square()))
+        scale = ((square - mean.square()).clamp_min(0) + self.eps).rsqrt() * self.weight
+        shift = self.bias - mean * scale
+        return torch.addcmul(shift[:, :, None, None].to(x), x, scale[:, :, None, None].to(x))
+
+    def _by_group(self, values: Tensor) -> Tensor:
+        """(b, c) float32: for every channel the sum over its group."""
+        groups = values.float().unflatten(1, (self.num_groups, -1))
+        return groups.sum(2, keepdim=True).expand_as(groups).flatten(1)
+
+
 class Bottleneck(nn.Module):
     """Residual unit 1x1, 3x3, 1x1 with group norm, widening its input by a projected shortcut."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()
-        self.conv1, self.gn1 = StandardisedConv(width, width, 1, bias=False), nn.GroupNorm(32, width, eps=1e-4)
-        self.conv2, self.gn2 = StandardisedConv(width, width, 3, bias=False), nn.GroupNorm(32, width, eps=1e-4)
-        self.conv3, self.gn3 = StandardisedConv(width, out, 1, bias=False), nn.GroupNorm(32, out, eps=1e-4)
-        self.conv_proj, self.gn_proj = StandardisedConv(width, out, 1, bias=False), nn.GroupNorm(32, out, eps=1e-4)
+        self.conv1, self.gn1 = StandardisedConv(width, width, 1, bias=False), GroupNorm(32, width, eps=1e-4)
+        self.conv2, self.gn2 = StandardisedConv(width, width, 3, bias=False), GroupNorm(32, width, eps=1e-4)
+        self.conv3, self.gn3 = StandardisedConv(width, out, 1, bias=False), GroupNorm(32, out, eps=1e-4)
+        self.conv_proj, self.gn_proj = StandardisedConv(width, out, 1, bias=False), GroupNorm(32, out, eps=1e-4)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu_(self.gn1(self.conv1(x)))
@@ -109,7 +128,7 @@ class Musiq(nn.Module):
 
     def __init__(self, width: int = 384, hidden: int = 1152, heads: int = 6, layers: int = 14) -> None:
         super().__init__()
-        self.conv_root, self.gn_root = StandardisedConv(3, 64, 7, 2, bias=False), nn.GroupNorm(32, 64, eps=1e-6)
+        self.conv_root, self.gn_root = StandardisedConv(3, 64, 7, 2, bias=False), GroupNorm(32, 64, eps=1e-6)
         self.block1 = Bottleneck(64, 256)
         self.embedding = nn.Linear(256 * (PATCH // 4) ** 2, width)
         self.transformer_encoder = Encoder(width, hidden, heads, layers)

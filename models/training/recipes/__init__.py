@@ -42,10 +42,21 @@ _STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 100, "warmup": 8, **_CAUSAL
 _LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
 _COMPONENTS = {"steps": 30, **_LATER}
 _PICTURES = {
-    "roles": Roles(generator=Path("runs/aad1-init/export/generator")),
+    "roles": Roles(_GROWN, Path("runs/aad1-init/export/generator")),
     "sampler_steps": 1,
     "image": True,
     "batch": 8,
+    **_CAUSAL,
+}
+_AFTER_WARMUP = Path("runs/aad1-warmup/export/generator")
+_TEACHER_PATHS = {
+    "roles": Roles(_GROWN, _GROWN),
+    "causal": True,
+    "trajectories": 800,
+    "sampler_steps": 8,
+    "guidance_scale": 2.0,
+    "steps": 300,
+    "batch": 16,
 }
 _CAUSVID = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 
@@ -77,16 +88,8 @@ RECIPES: dict[str, RecipeRow] = {
         OdeInitRecipe,
         {
             "shapes": OdeInitConfig(),
-            "causal-teacher": OdeInitConfig(
-                roles=Roles(_GROWN, _GROWN),
-                causal=True,
-                trajectories=800,
-                sampler_steps=8,
-                guidance_scale=2.0,
-                steps=300,
-                batch=16,
-            ),
-            "aad1": OdeInitConfig(one_step=True),
+            "causal-teacher": OdeInitConfig(**_TEACHER_PATHS),
+            "aad1": OdeInitConfig(one_step=True, **_TEACHER_PATHS),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
         "CausVid (arXiv 2412.07772)",
@@ -147,7 +150,8 @@ RECIPES: dict[str, RecipeRow] = {
         AAD1Recipe,
         {
             "shapes": AAD1Config(),
-            "causal": AAD1Config(causal=True),
+            # a discriminator that sees the past only starts from the teacher that does
+            "causal": AAD1Config(causal=True, roles=Roles(_GROWN, _AFTER_WARMUP)),
             "per-frame": AAD1Config(per_frame=True),
             "smoke": AAD1Config(warmup=2, taps=(0, 1), clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },

@@ -39,17 +39,17 @@ class AAD1Config:
     clip_pool: int = 6000
     steps: int = 80
     batch: int = 8
-    disc_updates: int = 1
-    lr: float = 3e-5
+    disc_updates: int = 3
+    lr: float = 1.5e-5
     backbone_lr: float = 1e-4
     head_lr: float = 5e-4
     penalty: float = 20.0
     penalty_sigma: float = 0.05
-    warmup: int = 15
+    warmup: int = 20
     taps: tuple[int, ...] = (2, 4, 6)
     causal: bool = False
     per_frame: bool = False
-    ema: float = 0.95
+    ema: float = 0.98
     compile: bool = True
 
 
