@@ -13,8 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -30,13 +28,16 @@ class ShapesClipBackbone:
     """Embeds frames and captions; one instance serves every metric and every clip."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
+        import open_clip  # noqa: PLC0415  (takes seconds, and metrics are listed without it)
+
         self.config = json.loads((folder / "config.json").read_text())
         vision, text = _towers(self.config)
-        self.clip = CLIP(self.config["embed_dim"], vision, text)
+        vision, text = open_clip.CLIPVisionCfg(**vision), open_clip.CLIPTextCfg(**text)
+        self.clip = open_clip.CLIP(self.config["embed_dim"], vision, text)
         weights = load_file(folder / "diffusion_pytorch_model.safetensors")
         self.clip.load_state_dict({name.removeprefix(PREFIX): tensor.float() for name, tensor in weights.items()})
         self.clip.eval()
-        self.tokenizer = SimpleTokenizer()
+        self.tokenizer = open_clip.SimpleTokenizer()
         self.side = self.config["image_size"][0]
         self._latest: tuple[Window, Tensor] | None = None
 
@@ -131,22 +132,23 @@ def missing_weights() -> str:
     return "" if path.exists() else f"{path.name} is not in assets/{FOLDER.name}; train it by recipe shapes-clip"
 
 
-def _towers(config: dict) -> tuple[CLIPVisionCfg, CLIPTextCfg]:
-    width, heads = config["width"], config["width"] // config["head_width"]
-    vision = CLIPVisionCfg(
-        layers=config["vision_layers"],
-        width=width,
-        head_width=config["head_width"],
-        patch_size=tuple(config["patch_size"]),
-        image_size=tuple(config["image_size"]),
-    )
-    text = CLIPTextCfg(
-        context_length=config["context_length"],
-        vocab_size=len(config["vocabulary"]),
-        width=width,
-        heads=heads,
-        layers=config["text_layers"],
-    )
+def _towers(config: dict) -> tuple[dict, dict]:
+    """The sizes of the image tower and of the text tower, as open_clip names them."""
+    width = config["width"]
+    vision = {
+        "layers": config["vision_layers"],
+        "width": width,
+        "head_width": config["head_width"],
+        "patch_size": tuple(config["patch_size"]),
+        "image_size": tuple(config["image_size"]),
+    }
+    text = {
+        "context_length": config["context_length"],
+        "vocab_size": len(config["vocabulary"]),
+        "width": width,
+        "heads": width // config["head_width"],
+        "layers": config["text_layers"],
+    }
     return vision, text
 
 

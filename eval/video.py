@@ -29,7 +29,7 @@ UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share
 
 @dataclass(frozen=True)
 class Reading:
-    """How a video is read: `threads` frames decoded at once, windows of `frames`, made `ahead` of their use or then."""
+    """`threads`: frames decoded at once. Windows hold `frames` frames and are made `ahead` of their use, or then."""
 
     threads: int = 2
     frames: int = 16

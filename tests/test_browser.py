@@ -135,6 +135,17 @@ def test_generate_link_restores_the_form(open_page):
     assert page.is_checked("#ffe input")
 
 
+def test_a_press_right_after_a_link_makes_the_links_clip(open_page):
+    page = open_page(
+        "/?prompt=a+blue+star+moving+up+on+a+white+background&steps=3&ffe=0&seed=0&frames=13", "#generate"
+    )
+    page.click("#generate")  # as soon as it can be pressed
+    wait_done(page)
+    address = page.get_attribute("#status a[download$='.json']", "href")
+    made = page.evaluate("async (address) => (await fetch(address)).json()", address)
+    assert made["prompt"].startswith("a blue star") and made["seed"] == 0 and made["frames"] == 13
+
+
 def test_errors_are_sentences_and_the_page_goes_on(open_page):
     page = open_page("/?frames=13", "#generate")
     page.fill("#prompt textarea", "")

@@ -17,12 +17,14 @@ from workbench.claims_clips import (
     Condition,
     Job,
     Measured,
+    asked_of_long,
     measure,
     path_correlation,
     plan_jobs,
     real_clip,
     recolored,
     run_jobs,
+    turned,
 )
 from workbench.claims_report import build_report, markdown, told_interval
 from workbench.prompt_following import captions
@@ -102,6 +104,25 @@ def test_the_recoloured_caption_differs_by_colour_alone():
         assert before.color != after.color and replace(before, color=after.color) == after
 
 
+def test_turning_a_caption_changes_nothing_but_its_direction():
+    for prompt in PROMPTS:
+        before, after = (world.parse_prompt(text).objects[0] for text in (prompt, turned(prompt)))
+        assert before.direction != after.direction and replace(before, direction=after.direction) == after
+        assert turned(turned(prompt)) == prompt
+
+
+def test_turning_clips_stay_in_the_picture():
+    """48 frames there and 48 back: nothing is farther than in a clip of training, where all stays in view."""
+    scene = world.sample_scene(world.parse_prompt(PROMPTS[0]), np.random.default_rng(0))
+    switches = asked_of_long(Job(Condition("shapes-asd", 4, kind="turning"), 0, PROMPTS[0], PROMPTS[1], "w")).switches
+    turns = [1 + 12 * (switch.chunk - 1) for switch in switches]
+    assert turns == list(range(world.FRAMES, claims_clips.LONG_FRAMES, world.FRAMES - 1))
+    assert [switch.prompt for switch in switches[:3]] == [turned(PROMPTS[0]), PROMPTS[0], turned(PROMPTS[0])]
+    assert scene.objects[0].position(world.FRAMES - 1)[0] < world.SIZE
+    straight = Job(Condition("shapes-asd", 4, kind="straight"), 0, PROMPTS[0], PROMPTS[1], "w")
+    assert not asked_of_long(straight).switches
+
+
 @pytest.fixture
 def tiny_models(monkeypatch):
     """Random weights in the place of every model."""
@@ -112,14 +133,14 @@ def tiny_models(monkeypatch):
     return spec
 
 
-@pytest.mark.parametrize("kind", ["text", "picture", "long", "switch", "video", "steps"])
+@pytest.mark.parametrize("kind", ["text", "picture", "turning", "straight", "switch", "video", "steps"])
 def test_every_kind_of_clip_is_made_and_measured_alike_twice(tiny_models, kind):
     condition = Condition("tiny-random", 2, 4, kind)
     job = Job(condition, 1, PROMPTS[1], PROMPTS[2], "weights")
     first, again = measure(job), measure(job)
     assert first == again and first.values and all(np.isfinite(value) for value in first.values.values())
     assert (len(first.features) == 36) == (kind in ("text", "picture"))
-    expected = {"steps": "first_chunk", "long": "right/0"}.get(kind, "right")
+    expected = {"steps": "first_chunk", "turning": "right/0", "straight": "right/0"}.get(kind, "right")
     assert expected in first.values
 
 
@@ -137,7 +158,7 @@ def test_keys_change_with_whatever_decides_a_clip():
 
 
 def test_what_takes_long_is_asked_of_few_captions():
-    both = [Condition("shapes-asd", 1), Condition("shapes-asd", 4, kind="long")]
+    both = [Condition("shapes-asd", 1), Condition("shapes-asd", 4, kind="straight")]
     jobs = plan_jobs([*both, both[0]], PROMPTS, {"shapes-asd": "w"}, 2)
     assert [job.index for job in jobs] == [0, 1, 2, 3, 0, 1]
     assert all(job.other != job.prompt for job in jobs)

@@ -34,13 +34,14 @@ AAD1, AAD1_DMD, AAD1_CAUSAL, AAD1_FRAMES = (
 LONG = {
     condition.model: condition
     for condition in (
-        Condition("shapes-teacher", 16, kind="long"),
-        Condition("shapes-causal-teacher", 16, kind="long"),
-        Condition("shapes-causvid", 4, kind="long"),
-        Condition("shapes-self-forcing", 4, kind="long"),
-        Condition("shapes-asd", 4, kind="long"),
+        Condition("shapes-teacher", 16, kind="turning"),
+        Condition("shapes-causal-teacher", 16, kind="turning"),
+        Condition("shapes-causvid", 4, kind="turning"),
+        Condition("shapes-self-forcing", 4, kind="turning"),
+        Condition("shapes-asd", 4, kind="turning"),
     )
 }
+STRAIGHT = Condition("shapes-asd", 4, kind="straight")
 SWITCHES = {
     cache: Condition("shapes-self-forcing", 4, kind="switch", cache=cache) for cache in ("keep", "recache", "reset")
 }
@@ -346,7 +347,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
 )
 
-EXTRA = (ASD_4, ASD_2, DMD_1, SWITCHES["reset"], LONG["shapes-teacher"], LONG["shapes-causal-teacher"])
+EXTRA = (ASD_4, ASD_2, DMD_1, SWITCHES["reset"], LONG["shapes-teacher"], LONG["shapes-causal-teacher"], STRAIGHT)
 """Conditions that stand in the tables though no claim asks for them."""
 
 

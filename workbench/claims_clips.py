@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from workbench import resumable_jobs
 from workbench.evaluation import create_metrics
 
 FRAMES, LONG_FRAMES, SWITCH_FRAMES = 49, 361, 97
+TURN_CHUNKS = 4  # after so many chunks, 48 frames, a thing has gone as far as in any clip of training
 SWITCH_CHUNK, SWITCH_SEEN = 4, slice(49, 61)  # the second chunk after the one at which the prompt changes
 STRENGTH = 0.9
 SEGMENTS = 10
@@ -34,13 +36,26 @@ PICTURES, INPUTS = 2, 3
 """Draws of real clips whose first frames, or all of whose frames, a model starts from."""
 
 
+KINDS = {
+    "text": "",
+    "picture": " from a picture",
+    "turning": ", 30 s",
+    "straight": ", 30 s straight on",
+    "switch": "",
+    "video": " from a video",
+    "steps": ", step by step",
+}
+LONG = ("turning", "straight")
+
+
 @dataclass(frozen=True)
 class Condition:
     """What makes a clip: a model at `steps` with `first_steps` in the first chunk (0: no First-Frame Enhancement).
 
-    `kind`: "text", "picture", "long" (30 s), "switch" (another prompt halfway, the past treated as `cache` says,
-    `first_steps` again in the chunk after it), "video" (a real clip of another colour at STRENGTH) or "steps" (how
-    alike the predictions of the steps are).
+    `kind`: "text", "picture", "turning" (30 s, in which things are told to turn round before they reach the edge),
+    "straight" (30 s of the one prompt, in which they reach it after about six), "switch" (another prompt halfway, the
+    past treated as `cache` says, `first_steps` again in the chunk after it), "video" (a real clip of another colour at
+    STRENGTH) or "steps" (how alike the predictions of the steps are).
     """
 
     model: str
@@ -52,10 +67,8 @@ class Condition:
     @property
     def name(self) -> str:
         star = "*" if self.first_steps else ""
-        kind = {"text": "", "picture": " from a picture", "long": ", 30 s", "video": " from a video"}.get(self.kind)
-        if kind is None:
-            kind = f", prompt switch ({self.cache})" if self.kind == "switch" else ", step by step"
-        return f"{self.model} {self.steps}{star}{kind}"
+        switch = f", prompt switch ({self.cache})"
+        return f"{self.model} {self.steps}{star}{KINDS[self.kind] or switch * (self.kind == 'switch')}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,7 @@ def plan_jobs(conditions: Sequence[Condition], prompts: Sequence[str], weights: 
     """All clips: caption i with seed i. Long clips and steps one by one are asked of the first `few` captions."""
     jobs = []
     for condition in dict.fromkeys(conditions):
-        count = few if condition.kind in ("long", "steps") else len(prompts)
+        count = few if condition.kind in (*LONG, "steps") else len(prompts)
         for index, prompt in enumerate(prompts[:count]):
             other = prompts[(index + len(prompts) // 2 + 1) % len(prompts)]
             jobs.append(Job(condition, index, prompt, other, weights[condition.model]))
@@ -144,12 +157,28 @@ def _short(job: Job, pipeline: Any) -> Found:
     return values, verdict.reason, tuple(map(float, clip_features(frames)))
 
 
+def asked_of_long(job: Job) -> GenerationRequest:
+    """30 seconds, straight on or turning round."""
+    request = _request(job, frames=LONG_FRAMES)
+    if job.condition.kind == "straight":
+        return request
+    # the first chunk is a single frame: TURN_CHUNKS come after it before the first turn
+    places = range(1 + TURN_CHUNKS, 1 + (LONG_FRAMES - 1) // 12, TURN_CHUNKS)
+    prompts = cycle((turned(job.prompt), job.prompt))
+    return replace(request, switches=tuple(map(PromptSwitch, places, prompts)))
+
+
 def _long(job: Job, pipeline: Any) -> Found:
     """Right (number, background, colour, shape), sharpness and motion in each tenth of 30 seconds."""
+    request = asked_of_long(job)
     if pipeline.spec.causal:
-        frames = pipeline(_request(job, frames=LONG_FRAMES)).frames
-    else:  # it has no memory: window after window, each from its own seed
-        windows = [pipeline(_request(job, seed=job.index + 10_000 * k)).frames for k in range(8)]
+        frames = pipeline(request).frames
+    else:  # it has no memory: window after window, each from its own seed and for the prompt of its time
+        prompts = [job.prompt, *(switch.prompt for switch in request.switches)]
+        windows = [
+            pipeline(_request(job, prompt=prompts[k % len(prompts)], seed=job.index + 10_000 * k)).frames
+            for k in range(8)
+        ]
         frames = np.concatenate(windows)[:LONG_FRAMES]
     verdict = judge(frames, job.prompt)
     curves = {"right": verdict.curves["right"]} | {
@@ -200,7 +229,8 @@ def _step_by_step(job: Job, pipeline: Any) -> Found:
 _MEASURES: dict[str, Callable[[Job, Any], Found]] = {
     "text": _short,
     "picture": _short,
-    "long": _long,
+    "turning": _long,
+    "straight": _long,
     "switch": _switched,
     "video": _from_video,
     "steps": _step_by_step,
@@ -236,6 +266,17 @@ def recolored(prompt: str) -> str:
     thing = caption.objects[0]
     other = colors[(colors.index(thing.color) + 1) % len(colors)]
     return str(world.Caption((replace(thing, color=other),), caption.background))
+
+
+def turned(prompt: str) -> str:
+    """The caption with everything moving the other way."""
+    caption = world.parse_prompt(prompt)
+    names = {tuple(step): name for name, step in world.DIRECTIONS.items()}
+    steps = [world.DIRECTIONS[thing.direction] for thing in caption.objects]
+    things = tuple(
+        replace(thing, direction=names[-x, -y]) for thing, (x, y) in zip(caption.objects, steps, strict=True)
+    )
+    return str(replace(caption, objects=things))
 
 
 def path_correlation(first: np.ndarray, second: np.ndarray) -> float | None:

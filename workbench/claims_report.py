@@ -9,7 +9,7 @@ import numpy as np
 from eval.frechet import clip_features
 from eval.stats import Interval, bootstrap_mean, wilson
 from workbench.claims import CLAIMS, Claim, Clips, conditions, frechet, values
-from workbench.claims_clips import LONG_FRAMES, SEGMENTS, STRENGTH, SWITCH_FRAMES, Condition, real_clip
+from workbench.claims_clips import LONG, LONG_FRAMES, SEGMENTS, STRENGTH, SWITCH_FRAMES, Condition, real_clip
 
 SHARES = ("right", "color", "shape", "direction", "background")
 NUMBERS = ("motion", "drift", "path_correlation", "first_chunk", "later_chunks")
@@ -40,7 +40,7 @@ def build_report(
         "note": NOTE,
         "claims": [_claim(claim, clips, f"--prompts {len(prompts)} --few {few}") for claim in claims],
         "conditions": [_row(condition, clips, real) for condition in known],
-        "long": [_long(condition, clips) for condition in known if condition.kind == "long"],
+        "long": [_long(condition, clips) for condition in known if condition.kind in LONG],
     }
 
 

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import open_clip
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eval.metric import Resources
 from eval.vbench import preprocessing, weights
-from eval.vbench.networks.amt import Amt, load_amt
-from eval.vbench.networks.musiq import Musiq, load_musiq
-from eval.vbench.networks.raft import RaftFlow, load_raft
+from eval.vbench.networks.amt import load_amt
+from eval.vbench.networks.musiq import load_musiq
+from eval.vbench.networks.raft import load_raft
 from eval.vbench.networks.vision_transformer import ClipNetworks, load_clip, load_dino, load_viclip
 from eval.windows import Window
 
@@ -111,7 +110,7 @@ FRAME_FEATURES: dict[str, tuple[str, Callable, int]] = {
 }
 
 
-def network(name: str, resources: Resources) -> nn.Module | ClipNetworks | Musiq | RaftFlow | Amt:
+def network(name: str, resources: Resources) -> nn.Module | ClipNetworks:
     """A network in evaluation mode. Raises ValueError with a sentence when its file is missing or not it."""
     path = weights.find(name, resources.weights)
     if path is None:
@@ -142,5 +141,7 @@ def _in_precision(loaded: nn.Module, dtype: torch.dtype) -> nn.Module:
 @torch.inference_mode()
 def text_feature(text: str, towers: ClipNetworks, device: str, tokens: int = 77) -> Tensor:
     """(1, features) of unit length, on the CPU; the text is cut to `tokens`, start and end included."""
+    import open_clip  # noqa: PLC0415  (takes seconds, and metrics are listed without it)
+
     ids = open_clip.SimpleTokenizer(context_length=tokens)([text])
     return unit(towers.text(ids.to(device)).float()).cpu()

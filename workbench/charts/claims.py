@@ -31,9 +31,9 @@ def long_chart(rows: Sequence[Mapping[str, Any]], curve: str, title: str, second
                 "width": 3,
             },
             mode="lines+markers",
-            name=f"{row['model']} (n = {row['n']})",
+            name=f"{row['name'].replace(', 30 s', '')} (n = {row['n']})",
             line={"color": color, "dash": DASHES[place % len(DASHES)], "width": 2},
-            hovertemplate=f"{row['model']}<br>%{{x}} s: <b>%{{y:.3f}}</b><extra></extra>",
+            hovertemplate=f"{row['name']}<br>%{{x}} s: <b>%{{y:.3f}}</b><extra></extra>",
         )
     figure.update_layout(
         height=340, legend=LEGEND, margin={"l": 56, "r": 16, "t": 64, "b": 44}, hovermode="closest", dragmode=False

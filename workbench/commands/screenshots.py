@@ -75,8 +75,6 @@ def _take(pictures: dict[str, Callable[["Page", str], None]], settings: Settings
 
 def picture_generate(page: "Page", url: str) -> None:
     page.goto(url + GENERATE)
-    # the link fills the form a moment after the page is there
-    page.wait_for_function("() => document.querySelector('#prompt textarea')?.value.includes('yellow star')")
     page.click("#generate")
     wait_until_done(page)
     pause_at(page, 30)

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.optical_flow import raft_large
-from torchvision.models.optical_flow._utils import make_coords_grid, upsample_flow
 
 UPDATES = 20
 SMALLEST_SIDE = 128  # below it the coarsest of the four correlation levels is one cell wide and divides by zero
@@ -38,8 +36,12 @@ class RaftFlow(nn.Module):
     """Optical flow between consecutive frames, in pixels of the padded frame."""
 
     def __init__(self) -> None:
+        # here, not above: this import takes seconds, and metrics are listed without it
+        from torchvision.models import optical_flow  # noqa: PLC0415
+
         super().__init__()
-        self.network = raft_large(weights=None)
+        self.network = optical_flow.raft_large(weights=None)
+        self.steps = optical_flow._utils
 
     def features(self, frames: Tensor) -> Tensor:
         """(b, 3, H, W) float 0..255, padded, to matching features (b, 256, H / 8, W / 8)."""
@@ -52,13 +54,13 @@ class RaftFlow(nn.Module):
         hidden_size = net.update_block.hidden_state_size
         context = net.context_encoder(_scaled(frames))
         hidden, context = torch.tanh(context[:, :hidden_size]), F.relu(context[:, hidden_size:])
-        start = make_coords_grid(len(frames), *before.shape[-2:]).to(before.device)
+        start = self.steps.make_coords_grid(len(frames), *before.shape[-2:]).to(before.device)
         place = start.clone()
         for _ in range(UPDATES):
             seen = net.corr_block.index_pyramid(centroids_coords=place)
             hidden, step = net.update_block(hidden, context, seen, place - start)
             place = place + step
-        return upsample_flow(flow=place - start, up_mask=net.mask_predictor(hidden))
+        return self.steps.upsample_flow(flow=place - start, up_mask=net.mask_predictor(hidden))
 
 
 def pad_to(images: Tensor, multiple: int) -> Tensor:

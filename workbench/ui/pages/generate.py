@@ -55,6 +55,7 @@ WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches,
   import('/ui/js/link.js').then((link) => link.writeQuery(settings));
 }"""
 SWITCH_CACHES = [("stay as they are", "keep"), ("are cached anew", "recache"), ("are forgotten", "reset")]
+PRESSABLE = "() => ({ __type__: 'update', interactive: true })"
 Update = dict[Any, Any]
 
 
@@ -131,7 +132,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                     SWITCH_CACHES, value="keep", label="At a switch, the chunks before", elem_classes=SEGMENTS
                 )
             with gr.Row():
-                run = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
+                # not before the form holds what the page's link says
+                run = gr.Button("Generate", variant="primary", interactive=False, elem_id="generate", scale=3)
                 stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", scale=1, min_width=100)
         with gr.Column(scale=6, min_width=320):
             player = script_component(
@@ -201,7 +203,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     def fit(name: str, n: int | None, enhance: bool) -> Update:
         return {steps: _steps_update(name, n), ffe: _ffe_update(name, enhance)}
 
-    blocks.load(reopen, None, [*fields, status, timeline], **quiet)
+    opened = blocks.load(reopen, None, [*fields, status, timeline], **quiet)
+    opened.then(None, None, run, js=PRESSABLE, **quiet)
     gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
     model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
