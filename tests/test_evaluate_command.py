@@ -11,6 +11,7 @@ import pytest
 from eval.degradations import clean_clip
 from eval.evaluator import ClipScores
 from eval.vbench.results import read_results
+from tests.vbench_weights import save, small_dino
 from workbench.__main__ import main
 from workbench.commands.evaluate import find_clips
 from workbench.media import encode_mp4
@@ -65,6 +66,19 @@ def test_tables_hold_clips_frames_and_drift(capsys, folder, tmp_path, suffix, re
     assert (len(clips), len(frames), len(drift)) == (4, 32 + 32 + 1, 4)
     mean = frames.groupby("clip")["sharpness"].mean()
     assert mean[clips["clip"][0]] == pytest.approx(clips["sharpness"][0], rel=1e-12)
+
+
+def test_precision_is_told_by_the_version_and_never_resumed_into_another(capsys, folder, tmp_path):
+    clip, out = folder / "a cat-0.mp4", tmp_path / "scores.json"
+    save(tmp_path / "weights", "dino_b16", small_dino(0).state_dict())
+    asked = [clip, "--metrics", "subject_consistency", "--weights", tmp_path / "weights", "--out", out, "--resume"]
+    found = []
+    for precision in ("float32", "bfloat16"):
+        assert run(capsys, *asked, "--precision", precision)[0] == 0
+        (row,) = json.loads(out.read_text())["clips"]
+        found.append((row["results"]["subject_consistency"]["value"], row["versions"]["subject_consistency"]))
+    (exact, one), (rounded, other) = found
+    assert other == f"{one}-bfloat16" and 0 < abs(exact - rounded) < 0.01
 
 
 def test_json_on_standard_output_is_json(capsys, folder):

@@ -58,7 +58,7 @@ PARTS = {part: sorted({part(caption) for caption in WHOLE}) for part in (_course
 
 @dataclass(frozen=True)
 class ShapesClipConfig:
-    steps: int = 1000
+    steps: int = 1400
     batch: int = 96
     lr: float = 1.5e-3
     ema: float = 0.99
