@@ -26,6 +26,7 @@ from models.world import parse_prompt, unknown_words
 MAX_PROMPT = 1000
 MAX_FRAMES = 4000
 MAX_STEPS = 100
+REACH_EDGE = 60  # frames: by then half of all things of the shapes world would touch the edge
 
 
 class VideoPipeline:
@@ -284,6 +285,11 @@ def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     if request.frames > pixel_frames(spec.latent_frames):
         notices.append(
             f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on"
+        )
+    if spec.family == "shapes" and spec.causal and request.frames > REACH_EDGE and not request.switches:
+        notices.append(
+            f"what keeps moving one way reaches the edge after about {REACH_EDGE} frames, which no training clip "
+            "shows; other prompts at later chunks can turn it round"
         )
     if request.ffe and not spec.few_step:
         why = "takes many steps anyway" if spec.causal else "makes all frames at once"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.pipeline import fit_image, tiny_pipeline
+from models import world
+from models.pipeline import REACH_EDGE, check_request, fit_image, tiny_pipeline
 from models.registry import get_spec, list_models
-from models.types import GenerationRequest, RequestError
+from models.types import GenerationRequest, PromptSwitch, RequestError
 
 PROMPT = "a red circle moving right on a black background"
 
@@ -104,6 +105,20 @@ def test_wrong_input_is_one_sentence_that_names_the_value(tiny, changes, words):
 def test_words_outside_the_world_are_named_and_the_clip_is_made(tiny):
     result = tiny(request(prompt="a pink cat moving right on a black background"))
     assert result.notices == ("words this model does not know: pink, cat",) and len(result.frames) == 49
+
+
+def test_a_clip_whose_things_reach_the_edge_says_so():
+    spec = get_spec("shapes-asd")
+    long, turned = request(frames=121), (PromptSwitch(5, "a red circle moving left on a black background"),)
+    assert any("reaches the edge after about 60 frames" in notice for notice in check_request(spec, long))
+    for other in (replace(long, frames=49), replace(long, switches=turned)):
+        assert not any("edge" in notice for notice in check_request(spec, other))
+    rng, touched = np.random.default_rng(0), []
+    for _ in range(200):
+        thing = world.sample_scene(world.sample_caption(rng, held_out=False), rng).objects[0]
+        x, y = thing.position(REACH_EDGE)
+        touched.append(min(x, y, world.SIZE - x, world.SIZE - y) < thing.radius)
+    assert 0.4 < np.mean(touched) < 0.65
 
 
 def test_unknown_models_are_answered_with_what_exists():

@@ -169,19 +169,25 @@ def asked_of_long(job: Job) -> GenerationRequest:
 
 
 def _long(job: Job, pipeline: Any) -> Found:
-    """Right (number, background, colour, shape), sharpness and motion in each tenth of 30 seconds."""
+    """Right (number, background, colour, shape), sharpness and motion in each tenth of 30 seconds.
+
+    The oracle reads one stretch after the other, from turn to turn, so that what was lost counts again once it is back.
+    """
     request = asked_of_long(job)
+    prompts = [job.prompt, *(switch.prompt for switch in request.switches)]
+    turns = range(FRAMES, LONG_FRAMES, FRAMES - 1)
     if pipeline.spec.causal:
         frames = pipeline(request).frames
+        stretches = np.split(frames, turns)
     else:  # it has no memory: window after window, each from its own seed and for the prompt of its time
-        prompts = [job.prompt, *(switch.prompt for switch in request.switches)]
-        windows = [
+        stretches = [
             pipeline(_request(job, prompt=prompts[k % len(prompts)], seed=job.index + 10_000 * k)).frames
-            for k in range(8)
+            for k in range(1 + len(turns))
         ]
-        frames = np.concatenate(windows)[:LONG_FRAMES]
-    verdict = judge(frames, job.prompt)
-    curves = {"right": verdict.curves["right"]} | {
+        stretches = np.split(np.concatenate(stretches)[:LONG_FRAMES], range(FRAMES, LONG_FRAMES, FRAMES))
+        frames = np.concatenate(stretches)
+    verdicts = [judge(part, prompts[k % len(prompts)]) for k, part in enumerate(stretches)]
+    curves = {"right": [value for verdict in verdicts for value in verdict.curves["right"]]} | {
         name: result.per_frame for name, result in _scores(frames, job.prompt).items()
     }
     values = {}
@@ -190,7 +196,7 @@ def _long(job: Job, pipeline: Any) -> Found:
             known = [curve[i] for i in part if curve[i] is not None]
             if known:
                 values[f"{name}/{k}"] = float(np.mean(known))
-    return values | _curves(frames, job.prompt), verdict.reason, ()
+    return values | _curves(frames, job.prompt), "", ()
 
 
 def _switched(job: Job, pipeline: Any) -> Found:

@@ -107,7 +107,51 @@ def markdown(report: dict[str, Any]) -> str:
         f"{told_interval(row)} {row['unit']} | {row['n']} |"
         for row in report["claims"]
     ]
-    return "\n".join([*lines, "", report["note"], ""])
+    return "\n".join([*lines, *_pictures_table(report), *_long_table(report), "", report["note"], ""])
+
+
+def _pictures_table(report: dict[str, Any]) -> list[str]:
+    """Lines: what starts from a picture, with motion and drift; none where nothing does."""
+    rows = [row for row in report["conditions"] if row["kind"] == "picture"]
+    head = [
+        "",
+        "One step from a picture, AAD-1 with its opponent and its ablations:",
+        "",
+        "| system | n | all right % | motion, pixels a frame | drift of sharpness | Fréchet distance |",
+        "|---|---|---|---|---|---|",
+    ]
+    cells = (("right", 100, 1), ("motion", 1, 2), ("drift", 1, 2), ("frechet", 1, 2))
+    lines = [
+        "| " + " | ".join([row["model"], str(row["n"]), *(_told(row[name], *how) for name, *how in cells)]) + " |"
+        for row in rows
+    ]
+    return head + lines if lines else []
+
+
+def _long_table(report: dict[str, Any]) -> list[str]:
+    """Lines: frames right in the first and the last tenth of 30 seconds; none where nothing is so long."""
+    head = [
+        "",
+        "Thirty seconds, frames right (number, background, colour, shape), %. Things are told to turn round every "
+        "four chunks, so that they stay in the picture; straight on they reach its edge after about five seconds, which no "
+        "training clip shows:",
+        "",
+        "| system | n | first tenth | middle | last tenth |",
+        "|---|---|---|---|---|",
+    ]
+    lines = [
+        f"| {row['name'].replace(', 30 s', '')} | {row['n']} | "
+        f"{' | '.join(_told(row['right'][k], 100, 1) for k in (0, SEGMENTS // 2, SEGMENTS - 1))} |"
+        for row in report["long"]
+    ]
+    return head + lines if lines else []
+
+
+def _told(found: dict[str, float] | None, scale: float, digits: int) -> str:
+    if found is None:
+        return ""
+    value, low, high = (f"{scale * found[name]:.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def told_interval(row: dict[str, Any]) -> str:
