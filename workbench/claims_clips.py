@@ -171,7 +171,7 @@ def asked_of_long(job: Job) -> GenerationRequest:
 def _long(job: Job, pipeline: Any) -> Found:
     """Right (number, background, colour, shape), sharpness and motion in each tenth of 30 seconds.
 
-    The oracle reads one stretch after the other, from turn to turn, so that what was lost counts again once it is back.
+    The oracle reads one stretch after the other, from turn to turn, so that what was lost counts once it is back.
     """
     request = asked_of_long(job)
     prompts = [job.prompt, *(switch.prompt for switch in request.switches)]
