@@ -133,8 +133,8 @@ def _long_table(report: dict[str, Any]) -> list[str]:
     head = [
         "",
         "Thirty seconds, frames right (number, background, colour, shape), %. Things are told to turn round every "
-        "four chunks, so that they stay in the picture; straight on they reach its edge after about five seconds, which "
-        "no training clip shows:",
+        "four chunks, so that they stay in the picture; straight on they reach its edge after about five seconds, "
+        "which no training clip shows:",
         "",
         "| system | n | first tenth | middle | last tenth |",
         "|---|---|---|---|---|",
