@@ -37,6 +37,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Claims", "What the papers claim, measured on the shapes world: confirmed, not confirmed or reversed.")
     status = script_component("status", elem_id="status")
     checklist = script_component("table", elem_id="checklist")
+    gr.Markdown(
+        "### Thirty seconds\nWhat moves is told to turn round every four chunks and so stays in the picture. "
+        "Straight on it reaches the edge after about five seconds, which no training clip shows.",
+        elem_classes="wb-figure-title",
+    )
     charts = [
         script_component("figure", options={"still": True, "name": f"claims-{name}"}, elem_id=f"chart-{name}")
         for name, _ in CURVES
