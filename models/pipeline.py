@@ -272,11 +272,16 @@ def _about_prompt(spec: ModelSpec, prompt: str) -> list[str]:
     if strange:
         shown = ", ".join(strange[:12]) + (", ..." if len(strange) > 12 else "")
         return [f"words this model does not know: {shown}"]
-    if spec.family == "shapes" and parse_prompt(prompt) is None:
+    if spec.family != "shapes":
+        return []
+    caption = parse_prompt(prompt)
+    if caption is None:
         return [
             "the prompt is outside the grammar this model was trained on: a COLOR SHAPE moving DIRECTION on a "
             "BACKGROUND background"
         ]
+    if len(caption.objects) > 1:
+        return ["two things are more than this model learned: expect their colours, shapes and ways to be mixed up"]
     return []
 
 

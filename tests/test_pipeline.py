@@ -107,6 +107,12 @@ def test_words_outside_the_world_are_named_and_the_clip_is_made(tiny):
     assert result.notices == ("words this model does not know: pink, cat",) and len(result.frames) == 49
 
 
+def test_two_things_are_warned_of():
+    two = "a red circle moving left and a blue star moving up on a navy background"
+    assert any("two things" in notice for notice in check_request(get_spec("shapes-asd"), request(prompt=two)))
+    assert check_request(get_spec("shapes-asd"), request()) == []
+
+
 def test_a_clip_whose_things_reach_the_edge_says_so():
     spec = get_spec("shapes-asd")
     long, turned = request(frames=121), (PromptSwitch(5, "a red circle moving left on a black background"),)
