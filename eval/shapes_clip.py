@@ -4,8 +4,10 @@ Its image tower looks at diptychs, the frame `gap_seconds` earlier and the frame
 it can tell directions. The first frames of a clip, which have no such partner, have no embedding.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
@@ -17,10 +19,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from eval.metric import Facts
 from eval.windows import Window
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 FOLDER = ASSETS / "shapes-clip"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 PREFIX = "clip."
 
 
@@ -34,7 +38,7 @@ class ShapesClipBackbone:
         vision, text = _towers(self.config)
         vision, text = open_clip.CLIPVisionCfg(**vision), open_clip.CLIPTextCfg(**text)
         self.clip = open_clip.CLIP(self.config["embed_dim"], vision, text)
-        weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+        weights = load_file(folder / WEIGHTS)
         self.clip.load_state_dict({name.removeprefix(PREFIX): tensor.float() for name, tensor in weights.items()})
         self.clip.eval()
         self.tokenizer = open_clip.SimpleTokenizer()
@@ -128,8 +132,19 @@ def shapes_clip() -> ShapesClipBackbone:
 
 def missing_weights() -> str:
     """Why the shapes CLIP cannot run, or ""."""
-    path = FOLDER / "diffusion_pytorch_model.safetensors"
+    path = FOLDER / WEIGHTS
     return "" if path.exists() else f"{path.name} is not in assets/{FOLDER.name}; train it by recipe shapes-clip"
+
+
+def naming_weights(facts: Facts) -> Facts:
+    """The facts with the weights' digest in their version: other weights give other numbers."""
+    path = FOLDER / WEIGHTS
+    return replace(facts, version=f"{facts.version}-{_digest(path)}") if path.exists() else facts
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _towers(config: dict) -> tuple[dict, dict]:

@@ -1,9 +1,13 @@
 """The CLIP of the shapes world: what trains it and what judges with it are one, and it knows what its captions say."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
+from eval import shapes_clip as clip_module
+from eval.metrics import create_metric
 from eval.shapes_clip import FOLDER, ShapesClipBackbone
 from models import world
 from models.shapes_clip import ShapesClip, weave
@@ -63,3 +67,14 @@ def test_the_shipped_weights_find_the_captions_of_clips_never_seen():
 
 def test_the_table_tells_rate_and_interval():
     assert "| of 2 | 64 | 96.9% | 89.3% to 99.1% |" in table([{"question": "of 2", "n": 64, "right": 62}])
+
+
+def test_other_weights_are_another_version(tmp_path, monkeypatch):
+    names = ("shapes_clip_alignment", "subject_consistency_shapes_clip", "background_consistency_shapes_clip")
+    shipped = [create_metric(name).facts.version for name in names]
+    shutil.copytree(clip_module.FOLDER, tmp_path / "clip")
+    with (tmp_path / "clip" / clip_module.WEIGHTS).open("ab") as file:
+        file.write(b"x")
+    monkeypatch.setattr(clip_module, "FOLDER", tmp_path / "clip")
+    other = [create_metric(name).facts.version for name in names]
+    assert all(a != b and "-" in a for a, b in zip(shipped, other, strict=True))

@@ -2,7 +2,7 @@
 
 from eval.metric import ClipFacts, Facts, MetricResult, Resources, unscored
 from eval.oracle import parse
-from eval.shapes_clip import DiptychTail, missing_weights, shapes_clip
+from eval.shapes_clip import DiptychTail, missing_weights, naming_weights, shapes_clip
 from eval.windows import Window
 
 FACTS = Facts(
@@ -23,7 +23,8 @@ TOO_SHORT = "the clip is shorter than two thirds of a second, and this metric lo
 
 
 class Alignment:
-    facts = FACTS
+    def __init__(self) -> None:
+        self.facts = naming_weights(FACTS)
 
     def missing(self) -> str:
         return missing_weights()

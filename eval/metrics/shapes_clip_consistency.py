@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eval.metric import ClipFacts, Facts, MetricResult, Resources, unscored
 from eval.metrics.shapes_clip_alignment import TOO_SHORT
-from eval.shapes_clip import DiptychTail, ShapesClipBackbone, missing_weights, shapes_clip, similarity
+from eval.shapes_clip import DiptychTail, ShapesClipBackbone, missing_weights, naming_weights, shapes_clip, similarity
 from eval.windows import Window
 
 
@@ -44,7 +44,8 @@ PARTS = {
 
 class Consistency:
     def __init__(self, part: str) -> None:
-        self.facts, self.space = PARTS[part]
+        facts, self.space = PARTS[part]
+        self.facts = naming_weights(facts)
 
     def missing(self) -> str:
         return missing_weights()
