@@ -47,7 +47,13 @@ from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
 
 TEXT, PICTURE, VIDEO = "Text", "Picture and text", "Video and text"
-NEW_SEED = f"(keep, seed) => (keep ? seed : Math.floor(Math.random() * {MAX_SEED}))"
+FILLED = "() => { window.formFilled = true; }"
+# a press before the form holds what the page's link says waits for it; a kept seed is the link's by then
+NEW_SEED = f"""async (keep) => {{
+  const latest = performance.now() + 5000;
+  while (!window.formFilled && performance.now() < latest) await new Promise((next) => setTimeout(next, 10));
+  return keep ? {{ __type__: 'update' }} : Math.floor(Math.random() * {MAX_SEED});
+}}"""
 WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches, cache) => {
   const changed = (switches ?? '').trim().split('\\n').join('|');
   const timeline = { plan: (plan ?? '').trim(), switches: changed, cache: changed ? cache : '' };
@@ -55,7 +61,6 @@ WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches,
   import('/ui/js/link.js').then((link) => link.writeQuery(settings));
 }"""
 SWITCH_CACHES = [("stay as they are", "keep"), ("are cached anew", "recache"), ("are forgotten", "reset")]
-PRESSABLE = "() => ({ __type__: 'update', interactive: true })"
 Update = dict[Any, Any]
 
 
@@ -132,8 +137,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                     SWITCH_CACHES, value="keep", label="At a switch, the chunks before", elem_classes=SEGMENTS
                 )
             with gr.Row():
-                # not before the form holds what the page's link says
-                run = gr.Button("Generate", variant="primary", interactive=False, elem_id="generate", scale=3)
+                run = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
                 stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", scale=1, min_width=100)
         with gr.Column(scale=6, min_width=320):
             player = script_component(
@@ -204,13 +208,13 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return {steps: _steps_update(name, n), ffe: _ffe_update(name, enhance)}
 
     opened = blocks.load(reopen, None, [*fields, status, timeline], **quiet)
-    opened.then(None, None, run, js=PRESSABLE, **quiet)
+    opened.then(None, None, None, js=FILLED, **quiet)
     gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
     model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
     source.change(_boxes, source, [picture_box, video_box], queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
-    clicked = gr.on([run.click, prompt.submit], None, [keep, seed], seed, js=NEW_SEED, **quiet)
+    clicked = gr.on([run.click, prompt.submit], None, keep, seed, js=NEW_SEED, **quiet)
     waiting = clicked.then(None, None, [status, stop], js=STARTED, **quiet)
     waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
     made = [player, status, run, stop]
