@@ -24,7 +24,7 @@ EXAMPLE_PROMPTS = (
     "a yellow star moving up on a navy background",
     "a cyan triangle moving left on a gray background",
     "a purple square moving down on a brown background",
-    "a green circle moving left and an orange star moving right on a navy background",
+    "a white square moving right on a gray background",
 )
 MAX_SEED = 2**31 - 1
 
