@@ -41,7 +41,7 @@ KINDS = {
     "picture": " from a picture",
     "turning": ", 30 s",
     "straight": ", 30 s straight on",
-    "switch": "",
+    "switch": ", prompt switch ({cache})",
     "video": " from a video",
     "steps": ", step by step",
 }
@@ -67,8 +67,7 @@ class Condition:
     @property
     def name(self) -> str:
         star = "*" if self.first_steps else ""
-        switch = f", prompt switch ({self.cache})"
-        return f"{self.model} {self.steps}{star}{KINDS[self.kind] or switch * (self.kind == 'switch')}"
+        return f"{self.model} {self.steps}{star}{KINDS[self.kind].format(cache=self.cache)}"
 
 
 @dataclass(frozen=True)
@@ -263,6 +262,11 @@ def _curves(frames: np.ndarray, prompt: str) -> dict[str, float]:
     values = {"motion": float(np.mean(flow))} if flow else {}
     drift = drift_score(results["sharpness"].per_frame)
     return values if drift is None else {**values, "drift": float(drift)}
+
+
+def real_motion(prompts: Sequence[str]) -> list[dict[str, float]]:
+    """Motion and drift of the real clips whose first frames the models are given, in the order of `prompts`."""
+    return [_curves(real_clip(prompt, index, PICTURES), prompt) for index, prompt in enumerate(prompts)]
 
 
 def recolored(prompt: str) -> str:

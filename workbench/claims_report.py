@@ -9,7 +9,16 @@ import numpy as np
 from eval.frechet import clip_features
 from eval.stats import Interval, bootstrap_mean, wilson
 from workbench.claims import CLAIMS, Claim, Clips, conditions, frechet, values
-from workbench.claims_clips import LONG, LONG_FRAMES, SEGMENTS, STRENGTH, SWITCH_FRAMES, Condition, real_clip
+from workbench.claims_clips import (
+    LONG,
+    LONG_FRAMES,
+    SEGMENTS,
+    STRENGTH,
+    SWITCH_FRAMES,
+    Condition,
+    real_clip,
+    real_motion,
+)
 
 SHARES = ("right", "color", "shape", "direction", "background")
 NUMBERS = ("motion", "drift", "path_correlation", "first_chunk", "later_chunks")
@@ -40,6 +49,7 @@ def build_report(
         "note": NOTE,
         "claims": [_claim(claim, clips, f"--prompts {len(prompts)} --few {few}") for claim in claims],
         "conditions": [_row(condition, clips, real) for condition in known],
+        "real": _real(prompts) if any(condition.kind == "picture" for condition in known) else None,
         "long": [_long(condition, clips) for condition in known if condition.kind in LONG],
     }
 
@@ -84,6 +94,13 @@ def _long(condition: Condition, clips: Clips) -> dict[str, Any]:
     return {"name": condition.name, "model": condition.model, "n": len(clips[condition.name]), **curves}
 
 
+def _real(prompts: Sequence[str]) -> dict[str, Any]:
+    """What the clips show whose first frames the models are given: the mark for motion and drift."""
+    rows = real_motion(prompts)
+    means = {name: _interval(bootstrap_mean([row[name] for row in rows])) for name in ("motion", "drift")}
+    return {"n": len(rows), **means}
+
+
 def _known(found: Sequence[float]) -> list[float]:
     return [value for value in found if np.isfinite(value)]
 
@@ -125,6 +142,9 @@ def _pictures_table(report: dict[str, Any]) -> list[str]:
         "| " + " | ".join([row["model"], str(row["n"]), *(_told(row[name], *how) for name, *how in cells)]) + " |"
         for row in rows
     ]
+    if real := report.get("real"):
+        cells = ("", _told(real["motion"], 1, 2), _told(real["drift"], 1, 2), "")
+        lines.append("| " + " | ".join(["real clips", str(real["n"]), *cells]) + " |")
     return head + lines if lines else []
 
 
