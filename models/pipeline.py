@@ -291,7 +291,9 @@ def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
         notices.append(
             f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on"
         )
-    if spec.family == "shapes" and spec.causal and request.frames > REACH_EDGE and not request.switches:
+    # a video says itself where things go
+    goes_on = spec.family == "shapes" and spec.causal and not request.switches and request.video is None
+    if goes_on and request.frames > REACH_EDGE:
         notices.append(
             f"what keeps moving one way reaches the edge after about {REACH_EDGE} frames, which no training clip "
             "shows; other prompts at later chunks can turn it round"
