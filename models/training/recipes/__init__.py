@@ -16,6 +16,7 @@ from models.training.recipes.ode_init import OdeInitConfig, OdeInitRecipe
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
 from models.training.recipes.shapes_clip import ShapesClipConfig, ShapesClipRecipe
 from models.training.recipes.teacher import TINY, TeacherConfig, TeacherRecipe
+from models.training.recipes.video_autoencoder import VideoAutoencoderConfig, VideoAutoencoderRecipe
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ RECIPES: dict[str, RecipeRow] = {
     "autoencoder": RecipeRow(
         AutoencoderRecipe,
         {"shapes": AutoencoderConfig(), "smoke": AutoencoderConfig(steps=8, batch=4, widths=(8, 8, 16))},
+        "Wan 2.1 VAE (arXiv 2503.20314)",
+    ),
+    "video-autoencoder": RecipeRow(
+        VideoAutoencoderRecipe,
+        {
+            "tabletop": VideoAutoencoderConfig(),
+            "smoke": VideoAutoencoderConfig(steps=4, batch=2, pool=4, pools=_POOLS),
+        },
         "Wan 2.1 VAE (arXiv 2503.20314)",
     ),
     "teacher": RecipeRow(

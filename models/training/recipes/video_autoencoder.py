@@ -1,0 +1,156 @@
+"""Video autoencoder: reconstruct parts of tabletop clips through a 16-channel bottleneck with noise on it.
+
+One example is nine frames of a clip, cut to `crop` pixels: three latent frames, the first alone. Loss = L1 + 4 * MSE
+on pixels in [-1, 1] + L1 of the differences between neighbouring frames, so that groups of four join without a step +
+a pull of the latents toward unit size. Gaussian noise on the latents during training makes the decoder smooth, so that
+the small errors of a generator stay small in pixels.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from models.autoencoder import psnr
+from models.tabletop.grammar import FRAMES, SIZE
+from models.tabletop.render import render
+from models.tabletop.scene import random_scene
+from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
+from models.video_autoencoder import GROUP, VideoAutoencoder
+
+log = logging.getLogger(__name__)
+SNIPPET = 2 * GROUP + 1
+
+
+@dataclass(frozen=True)
+class VideoAutoencoderConfig:
+    steps: int = 3000
+    batch: int = 24
+    crop: int = 64
+    lr: float = 2e-3
+    latent_noise: float = 0.08
+    latent_pull: float = 1e-3
+    difference: float = 1.0
+    ema: float = 0.997
+    pool: int = 3000
+    pools: Path = Path("runs/pools")
+
+
+class SnippetPool:
+    """Nine-frame pieces of training clips, (N, 9, 128, 128, 3) uint8, drawn once and kept on disk."""
+
+    def __init__(self, count: int, seed: int, folder: Path) -> None:
+        self.count, self.seed = count, seed
+        path = folder / f"snippets-{count}-{seed}.npy"
+        if not path.exists():
+            _draw_snippets(path, count, seed)
+        self.frames = np.load(path, mmap_mode="r")
+
+    def batch(self, rng: np.random.Generator, count: int, crop: int) -> Tensor:
+        """`count` random pieces of `crop` x `crop` pixels, more than half of them about a solid: (B, 9, 3, crop,
+        crop) in [-1, 1]."""
+        parts = []
+        for row in rng.integers(self.count, size=count):
+            left, top = rng.integers(0, SIZE - crop + 1, 2)
+            if rng.random() < 0.6 and crop < SIZE:
+                scene, start = snippet_scene(self.seed, int(row))
+                thing = scene.objects[rng.integers(len(scene.objects))]
+                x, y = thing.position(start + GROUP)
+                left, top = (
+                    int(np.clip(c - rng.uniform(0.2, 0.8) * crop, 0, SIZE - crop)) for c in (float(x), float(y))
+                )
+            part = self.frames[row, :, top : top + crop, left : left + crop]
+            parts.append(part[:, :, ::-1] if rng.random() < 0.5 else part)
+        pixels = torch.from_numpy(np.stack(parts)).to(torch.get_default_device())
+        return pixels.permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+
+
+def snippet_scene(seed: int, index: int) -> tuple:
+    """The scene of a piece and its first frame in it."""
+    rng = np.random.default_rng([seed, index])
+    return random_scene(rng), int(rng.integers(FRAMES - SNIPPET))
+
+
+def _draw_snippets(path: Path, count: int, seed: int) -> None:
+    log.info("drawing %d pieces of clips into %s", count, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npy")
+    frames = np.lib.format.open_memmap(temporary, "w+", np.uint8, (count, SNIPPET, SIZE, SIZE, 3))
+    for index in tqdm(range(count), desc="drawing pieces", mininterval=5):
+        scene, start = snippet_scene(seed, index)
+        frames[index] = render(scene, SNIPPET, start=start)
+    frames.flush()
+    temporary.replace(path)
+
+
+class VideoAutoencoderRecipe(Recipe):
+    def __init__(self, config: VideoAutoencoderConfig) -> None:
+        torch.manual_seed(0)
+        self.config = config
+        self.pool = SnippetPool(config.pool, 41, config.pools)
+        self.model = VideoAutoencoder().to(memory_format=torch.channels_last)
+        self.modules = {"autoencoder": self.model}
+        self.optimizers = {"autoencoder": adamw([self.model], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-3)}
+        self.averages = {"autoencoder": Average(self.model, config.ema, start=200)}
+
+    def step(self, step: int, seed: StepSeed) -> dict[str, float]:
+        config = self.config
+        groups = as_groups(self.pool.batch(seed.numpy, config.batch, config.crop))
+        latents = self.encode(groups)
+        noise = torch.randn(latents.shape, generator=seed.torch)
+        output = self.decode(latents + config.latent_noise * noise)
+        pull = config.latent_pull * latents.float().square().mean()
+        loss = reconstruction_loss(output.float(), groups, config.difference) + pull
+        lr = config.lr * cosine(step, config.steps, warmup=100)
+        norm = optimize(loss, self.optimizers["autoencoder"], lr=lr, clip=1.0)
+        quality = float(psnr(output.detach().clamp(-1, 1), groups))
+        rms = float(latents.detach().float().square().mean().sqrt())
+        return {"loss": float(loss.detach()), "psnr": quality, "latent_rms": rms, "grad_norm": norm}
+
+    def encode(self, groups: Tensor) -> Tensor:
+        """Groups (B, 3, 4, 3, h, w) to latents (B, 3, z, h/8, w/8)."""
+        flat = groups.flatten(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        return self.model.encoder(flat).unflatten(0, groups.shape[:2])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, 3, z, h/8, w/8) of a clip's start to groups (B, 3, 4, 3, h, w)."""
+        before = torch.cat([torch.zeros_like(latents[:, :1]), latents[:, :-1]], 1)
+        flat = torch.cat([before, latents], 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return self.model.decoder(flat).unflatten(1, (GROUP, 3)).unflatten(0, latents.shape[:2])
+
+    @torch.no_grad()
+    def sample_sheet(self) -> np.ndarray:
+        groups = as_groups(self.pool.batch(np.random.default_rng(1), 6, SIZE))
+        with self.averaged():
+            output = self.decode(self.encode(groups)).clamp(-1, 1)
+        both = torch.stack([groups[:, 1, 1], output[:, 1, 1]], 1).permute(0, 1, 3, 4, 2)
+        return contact_sheet(((both.float() + 1) * 127.5).round().byte().cpu().numpy(), lambda n: range(2))
+
+    @torch.no_grad()
+    def export(self, folder: Path) -> None:
+        """Save the averaged weights with per-channel latent statistics measured on 256 training pieces."""
+        with self.averaged():
+            rng = np.random.default_rng(2)
+            latents = torch.cat([self.encode(as_groups(self.pool.batch(rng, 16, SIZE))) for _ in range(16)]).float()
+            mean, std = latents.mean((0, 1, 3, 4)), latents.std((0, 1, 3, 4))
+            self.model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
+            self.model.save_pretrained(folder / "autoencoder")
+
+
+def as_groups(video: Tensor) -> Tensor:
+    """Nine frames (B, 9, 3, h, w) as three groups (B, 3, 4, 3, h, w), the first frame four times."""
+    first = video[:, :1].expand(-1, GROUP, -1, -1, -1)
+    return torch.cat([first, video[:, 1:]], 1).unflatten(1, (3, GROUP))
+
+
+def reconstruction_loss(output: Tensor, groups: Tensor, difference: float) -> Tensor:
+    """L1 + 4 * MSE + `difference` * L1 of the steps from frame to frame, of groups (B, 3, 4, 3, h, w)."""
+    # of the first group the last frame alone is shown
+    shown, real = (part.flatten(1, 2)[:, GROUP - 1 :] for part in (output, groups))
+    steps = F.l1_loss(shown.diff(dim=1), real.diff(dim=1))
+    return F.l1_loss(output, groups) + 4 * F.mse_loss(output, groups) + difference * steps
