@@ -68,7 +68,8 @@ def _frechet(own: np.ndarray, others: np.ndarray, across: np.ndarray) -> np.ndar
     n = own.shape[1]
     gap = own.mean((1, 2)) + others.mean((1, 2)) - 2 * across.mean((1, 2))
     spread = sum(np.trace(m, axis1=1, axis2=2) - n * m.mean((1, 2)) for m in (own, others))
-    centred = across - across.mean(1, keepdims=True) - across.mean(2, keepdims=True) + across.mean((1, 2), keepdims=True)
+    centred = across - across.mean(1, keepdims=True)
+    centred -= centred.mean(2, keepdims=True)
     squares = np.linalg.eigvalsh(centred @ centred.transpose(0, 2, 1))
     shared = np.sqrt(squares.clip(0)).sum(1)
     return np.maximum(gap + (spread - 2 * shared) / (n - 1), 0.0)
@@ -78,7 +79,7 @@ def _paired(*sets: Sequence) -> list[np.ndarray]:
     arrays = [np.asarray(features, float) for features in sets]
     shapes = " and ".join(str(a.shape) for a in arrays)
     if any(a.ndim != 3 or a.shape != arrays[0].shape or len(a) < 3 for a in arrays):
-        raise ValueError(f"features of shapes {shapes} cannot be paired; give (N, P, D) of the same captions, N above 2")
+        raise ValueError(f"features of shapes {shapes} cannot be paired; give (N, P, D) alike, N above 2")
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError("features hold numbers that are not finite; give features of readable clips")
     return arrays

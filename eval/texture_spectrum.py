@@ -53,7 +53,7 @@ def _window(side: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _rings(side: int) -> np.ndarray:
-    """(side, side // 2 + 1) octave of each frequency, counted from 1; 0 for those too coarse, and beyond the corner."""
+    """(side, side // 2 + 1) octave of each frequency, counted from 1; 0 for those too coarse or too fine."""
     cycles = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     octaves = min(OCTAVES, int(np.log2(side)) - 1)
     ring = np.ceil(-np.log2(2 * cycles.clip(1e-9)) + 1e-9).astype(int)
@@ -62,7 +62,9 @@ def _rings(side: int) -> np.ndarray:
 
 def ground_of(caption: str) -> str:
     """What follows the last " over " of a caption, such as "night sky"; "" where there is none."""
-    return caption.strip().rpartition(" over ")[2] if " over " in caption else MIXED
+    return (
+        " ".join(caption.lower().replace(".", " ").split()).rpartition(" over ")[2] if " over " in caption else MIXED
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def spectrum_over_time(
     """
     difference = np.asarray(other, float) - np.asarray(reference, float)
     if difference.ndim != 3 or len(difference) != len(captions):
-        raise ValueError(f"{len(captions)} captions for spectra of shape {difference.shape}; give (N, P, K) with N each")
+        raise ValueError(f"{len(captions)} captions for spectra {difference.shape}; give (N, P, K) with N each")
     _, grounds, counts = np.unique([ground_of(c) for c in captions], return_inverse=True, return_counts=True)
     if not len(counts) or counts.max() < 3:
         raise ValueError(f"{len(captions)} clips hold no ground three times; give at least three clips of one ground")

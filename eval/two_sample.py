@@ -27,8 +27,8 @@ def two_sample_accuracy(
 ) -> Resampled:
     """Share of held-out clips, real (N, D) and other (N, D), that the classifier puts on the right side.
 
-    Row i of both is the same caption. Predictions come from 4 random splits into 5 folds. Resamples are of captions
-    with their predictions as they are: the spread leaves out how another training set would have changed the classifier.
+    Row i of both is the same caption. Predictions come from 4 random splits into 5 folds. Captions are resampled with
+    their predictions as they are: the spread leaves out how another training set would have changed the classifier.
     """
     right = held_out_right(reference, other, seed=seed)
     return resample(lambda rows: right[rows].mean()[None], len(right), resamples=resamples, seed=seed)[0]
@@ -39,7 +39,7 @@ def held_out_right(reference: np.ndarray, other: np.ndarray, *, seed: int = 0) -
     reference, other = np.asarray(reference, float), np.asarray(other, float)
     if reference.shape != other.shape or reference.ndim != 2 or len(other) < 2 * FOLDS:
         shapes = f"{reference.shape} and {other.shape}"
-        raise ValueError(f"features of shapes {shapes} cannot be told apart; give (N, D) of the same captions, N >= 10")
+        raise ValueError(f"features of shapes {shapes} cannot be told apart; give (N, D) alike, N >= 10")
     right = np.zeros(len(other))
     for train, test in _folds(len(other), seed):
         scores = _scores(reference[train], other[train], np.concatenate([reference[test], other[test]]))
@@ -61,7 +61,8 @@ def _scores(real: np.ndarray, made: np.ndarray, asked: np.ndarray) -> np.ndarray
     """Log odds that rows of `asked` are made, by a penalised logistic regression on standardised features."""
     both = np.concatenate([real, made])
     centre, spread = both.mean(0), both.std(0)
-    seen, asked = ((part - centre) / np.where(spread > 0, spread, 1) / np.sqrt(both.shape[1]) for part in (both, asked))
+    unit = np.where(spread > 0, spread, 1) * np.sqrt(both.shape[1])
+    seen, asked = (both - centre) / unit, (asked - centre) / unit
     sign = np.repeat([-1.0, 1.0], [len(real), len(made)])
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:

@@ -25,7 +25,9 @@ FACTS = Facts(
     needs=("a quarter of a second", "a ground with detail"),
     cost=5.0,
 )
-TOO_SHORT = "the clip is shorter than a quarter of a second, and frames that far apart are compared; give a longer clip"
+TOO_SHORT = (
+    "the clip is shorter than a quarter of a second, and frames that far apart are compared; give a longer clip"
+)
 FLAT = "the ground is too flat: no frame has four blocks of 16 x 16 pixels with detail that could stay or change"
 
 

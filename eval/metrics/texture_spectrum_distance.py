@@ -48,7 +48,7 @@ class TextureSpectrum:
         ground = self.reference.ground(clip.prompt)
         if ground is None:
             known = ", ".join(self.reference.grounds)
-            return Unscored(f"the prompt names no ground with real clips to compare with; end it with over one of {known}")
+            return Unscored(f"the prompt names no ground of the real clips; end it with over and one of {known}")
         return SpectrumScorer(self.reference, ground)
 
 
