@@ -14,6 +14,7 @@ METRICS: dict[str, str] = {
     "motion_smoothness_flow": "eval.metrics.motion_smoothness_flow",
     "warping_error": "eval.metrics.warping_error",
     "luma_flicker": "eval.metrics.luma_flicker",
+    "ground_stability": "eval.metrics.ground_stability",
     # frame quality
     "aesthetic_quality": "eval.vbench.metrics.frame_quality:aesthetic_quality",
     "imaging_quality": "eval.vbench.metrics.frame_quality:imaging_quality",
@@ -23,6 +24,7 @@ METRICS: dict[str, str] = {
     "colorfulness": "eval.metrics.colorfulness",
     "saturation": "eval.metrics.saturation",
     "blockiness": "eval.metrics.blockiness",
+    "texture_spectrum_distance": "eval.metrics.texture_spectrum_distance",
     # text alignment
     "overall_consistency": "eval.vbench.metrics.text_alignment:overall_consistency",
     "clip_score": "eval.vbench.metrics.text_alignment:clip_score",
@@ -43,6 +45,7 @@ METRICS: dict[str, str] = {
     "i2v_background": "eval.vbench.metrics.unavailable:i2v_background",
     "subject_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_subject",
     "background_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_background",
+    "appearance_drift": "eval.metrics.appearance_drift",
     # motion
     "dynamic_degree": "eval.vbench.metrics.motion:dynamic_degree",
     "dynamic_degree_flow": "eval.metrics.dynamic_degree_flow",
