@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import ShapesAutoencoder
+from models.video_autoencoder import VideoAutoencoder
 
 if TYPE_CHECKING:  # importing it takes seconds
     from diffusers import AutoencoderKLWan
@@ -28,7 +29,7 @@ def pixel_frames(latents: int) -> int:
 class Codec:
     """Wraps an autoencoder: latents here are (B, T, C, H, W), normalised per channel; pixels (T, H, W, 3) uint8."""
 
-    def __init__(self, autoencoder: "ShapesAutoencoder | AutoencoderKLWan") -> None:
+    def __init__(self, autoencoder: "ShapesAutoencoder | VideoAutoencoder | AutoencoderKLWan") -> None:
         self.autoencoder = autoencoder
         shape = (1, 1, -1, 1, 1)
         self.mean = torch.tensor(autoencoder.config.latents_mean).view(shape)
@@ -70,6 +71,8 @@ class Codec:
             z = self.denormalize(latents).transpose(1, 2)
             if isinstance(self.autoencoder, ShapesAutoencoder):
                 video = self.autoencoder.decode(z, first=first).sample
+            elif isinstance(self.autoencoder, VideoAutoencoder):
+                video, cache = self.autoencoder.decode(z, before=cache).sample, z[:, :, -1]
             else:
                 video, cache = _wan_decode(self.autoencoder, z, cache)
             first = False

@@ -98,6 +98,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         clean_timestep: Tensor | None = None,
         positions: Sequence[int] | None = None,
         taps: Sequence[int] = (),
+        routed: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """One forward pass.
 
@@ -112,6 +113,8 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             clean: (B, T, C, H, W) clean copy for teacher forcing; needs `chunks`. `clean_timestep` defaults to 0.
             positions: time position of each latent frame, where they are not start_frame, start_frame + 1, ...
             taps: layers after which the hidden states are returned too, for a discriminator.
+            routed: indices of the tokens, equally many of each latent frame, that pass through all layers; the others
+                skip those between the first and the last (TREAD, arXiv 2501.04765). For training only.
 
         Returns:
             flow (B, T, C, H, W), or (flow, [hidden states (B, tokens, width) per tap]).
@@ -138,8 +141,15 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         )
         start = start_frame * per_frame
         hidden = []
+        last = len(self.blocks) - 1
         for index, layer in enumerate(self.blocks):
-            tokens = layer(tokens, modulation, words, rope, mask, cache, index, start, write_cache)
+            if routed is not None and 0 < index < last:
+                part, turns = tokens[:, routed], tuple(turn[routed] for turn in rope)
+                seen = None if mask is None else mask[routed][:, routed]
+                part = layer(part, modulation, words, turns, seen, cache, index, start, write_cache)
+                tokens = tokens.index_copy(1, routed, part)
+            else:
+                tokens = layer(tokens, modulation, words, rope, mask, cache, index, start, write_cache)
             if index in taps:
                 hidden.append(tokens)
         if cache is not None and write_cache:
@@ -263,12 +273,14 @@ class _Attention(nn.Module):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, tokens, heads, head_dim) each; scaled dot-product attention and the output projection."""
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            # on a CPU the backward of attention takes three times as long in bfloat16 as in float32
-            with torch.autocast("cpu", enabled=False):
-                out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
+        if q.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled():
+            # written out, for on a CPU torch's own backward of attention takes several times as long
+            weights = q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)
+            if mask is not None:
+                weights = weights.masked_fill(~mask, -torch.inf)
+            out = weights.softmax(-1) @ v
         else:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            out = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=mask)
         return self.to_out[0](out.transpose(1, 2).flatten(2))
 
 

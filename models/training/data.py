@@ -4,10 +4,14 @@ motion."""
 import hashlib
 import logging
 import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,9 +20,10 @@ from tqdm import tqdm
 
 from models.codec import Codec
 from models.world import DIRECTIONS, FRAMES, Caption, Scene, render, sample_caption, sample_scene
+from models.worlds import WORLDS
 
 log = logging.getLogger(__name__)
-TWO_OBJECTS = 0.3
+random_scene = WORLDS["shapes"].random_scene
 
 
 @dataclass(frozen=True)
@@ -35,27 +40,47 @@ class LatentPool:
         return latents.float(), [self.captions[i] for i in rows]
 
 
-def random_scene(rng: np.random.Generator) -> Scene:
-    """A training scene: seen combinations only, three in ten with two objects."""
-    return sample_scene(sample_caption(rng, held_out=False, objects=2 if rng.random() < TWO_OBJECTS else 1), rng)
-
-
-def latent_pool(codec: Codec, count: int, *, frames: int = FRAMES, seed: int, folder: Path) -> LatentPool:
-    """`count` training clips of `frames` frames as latents; built once for an autoencoder and kept in `folder`."""
+def latent_pool(
+    codec: Codec, count: int, *, frames: int = FRAMES, seed: int, folder: Path, world: str = "shapes"
+) -> LatentPool:
+    """`count` training clips of `frames` frames of a world as latents; built once for an autoencoder and kept in
+    `folder`."""
     path = folder / f"latents-{fingerprint(codec.autoencoder)}-{count}x{frames}-{seed}.safetensors"
     if not path.exists():
-        _build(codec, count, frames, seed, path)
-    scenes = (random_scene(np.random.default_rng([seed, index])) for index in range(count))
-    return LatentPool(load_file(path)["latents"], [str(scene.caption) for scene in scenes])
+        _build(codec, count, frames, seed, path, world)
+    captions = [_scene_and_prompt(world, seed, index)[1] for index in range(count)]
+    return LatentPool(load_file(path)["latents"], captions)
 
 
-def _build(codec: Codec, count: int, frames: int, seed: int, path: Path) -> None:
+def _scene_and_prompt(world: str, seed: int, index: int) -> tuple[Any, str]:
+    rng = np.random.default_rng([seed, index])
+    scene = WORLDS[world].random_scene(rng)
+    return scene, WORLDS[world].prompt(scene, rng)
+
+
+def _build(codec: Codec, count: int, frames: int, seed: int, path: Path, world: str) -> None:
     log.info("encoding %d clips into %s", count, path)
-    latents = []
-    for index in tqdm(range(count), desc="encoding clips", mininterval=5):
-        scene = random_scene(np.random.default_rng([seed, index]))
-        latents.append(codec.encode(render(scene, frames)).half().cpu())
-    keep({"latents": torch.cat(latents)}, path)
+    # each worker draws and encodes on one core; a few pieces more than workers, so that none waits long
+    pieces = np.array_split(np.arange(count), max(1, min(count // 16, 64)))
+    draw = partial(_encoded, codec, frames, seed, world)
+    if len(pieces) == 1:
+        keep({"latents": draw(pieces[0])}, path)
+        return
+    with ProcessPoolExecutor(
+        os.cpu_count(), get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        drawn = tqdm(pool.map(draw, pieces), total=len(pieces), desc="encoding clips", mininterval=5)
+        keep({"latents": torch.from_numpy(np.concatenate([np.asarray(part) for part in drawn]))}, path)
+
+
+@torch.no_grad()
+def _encoded(codec: Codec, frames: int, seed: int, world: str, indices: np.ndarray) -> Tensor:
+    """Latents (N, T, C, h, w) float16 of the training clips with these numbers."""
+    cv2.setNumThreads(1)
+    # a pool may be built in the middle of a step that multiplies in bfloat16
+    with torch.autocast(torch.get_default_device().type, enabled=False):
+        scenes = (_scene_and_prompt(world, seed, int(index))[0] for index in indices)
+        return torch.cat([codec.encode(WORLDS[world].render(scene, frames)).half().cpu() for scene in scenes])
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -1,6 +1,7 @@
 """What the distillation recipes share: the roles, their prompts, training rollouts, distribution matching, the
 critic."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from models.training.data import random_scene
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
+from models.video_autoencoder import VideoAutoencoder
 from models.weights import load_model
 
 LATENT_SHAPE = (13, 16, 8, 8)
@@ -65,7 +67,9 @@ def load_text_encoder(folder: Path) -> ShapesTextEncoder:
 
 
 def load_codec(folder: Path) -> Codec:
-    return Codec(load_model(ShapesAutoencoder, folder).eval().requires_grad_(False))
+    kinds = {kind.__name__: kind for kind in (ShapesAutoencoder, VideoAutoencoder)}
+    kind = kinds[json.loads((folder / "config.json").read_text())["_class_name"]]
+    return Codec(load_model(kind, folder).eval().requires_grad_(False))
 
 
 def training_rollout(

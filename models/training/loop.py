@@ -246,22 +246,45 @@ def cosine(step: int, steps: int, *, warmup: int, floor: float = 0.02) -> float:
     return floor + (1 - floor) * 0.5 * (1 + float(np.cos(np.pi * phase)))
 
 
-def optimize(loss: Tensor, optimizer: torch.optim.Optimizer, *, lr: float, clip: float) -> float:
-    """One optimiser step on `loss` at learning rate `lr`, with gradients clipped to norm `clip`; returns the norm."""
-    optimizer.zero_grad(set_to_none=True)
+def steady(step: int, steps: int, *, warmup: int, decay: float = 0.25) -> float:
+    """Learning-rate factor: linear warm-up, level, then linear down to 0 over the last `decay` of the steps."""
+    return min(1.0, (step + 1) / warmup, (steps - step) / (decay * steps))
+
+
+def optimize(loss: Tensor, *optimizers: torch.optim.Optimizer, lr: float, clip: float) -> float:
+    """One step of the optimisers on `loss` at learning rate `lr`, with gradients clipped to norm `clip`; returns the
+    norm."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
-    for group in optimizer.param_groups:
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    norm = torch.nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], clip)
+    for group in groups:
         group["lr"] = lr
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     return float(norm)
+
+
+def muon(layers: Iterable[nn.Module], *, lr: float, weight_decay: float = 0.01) -> torch.optim.Muon:
+    """Muon (Jordan et al. 2024) for the matrices of transformer layers; learning rates mean what AdamW's do (arXiv
+    2502.16982)."""
+    matrices = [p for layer in layers for p in layer.parameters() if p.ndim == 2]
+    return torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
 
 
 def adamw(
     modules: Iterable[nn.Module], *, lr: float, betas: tuple[float, float], weight_decay: float = 0.01
 ) -> torch.optim.AdamW:
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    return adamw_of(
+        (p for module in modules for p in module.parameters()), lr=lr, betas=betas, weight_decay=weight_decay
+    )
+
+
+def adamw_of(
+    parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float], weight_decay: float = 0.01
+) -> torch.optim.AdamW:
+    parameters = [p for p in parameters if p.requires_grad]
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, foreach=True)
 
 

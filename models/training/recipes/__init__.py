@@ -15,7 +15,7 @@ from models.training.recipes.causvid import CausVidRecipe
 from models.training.recipes.ode_init import OdeInitConfig, OdeInitRecipe
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
 from models.training.recipes.shapes_clip import ShapesClipConfig, ShapesClipRecipe
-from models.training.recipes.teacher import TINY, TeacherConfig, TeacherRecipe
+from models.training.recipes.teacher import TABLETOP, TINY, TeacherConfig, TeacherRecipe
 from models.training.recipes.video_autoencoder import VideoAutoencoderConfig, VideoAutoencoderRecipe
 
 
@@ -79,6 +79,21 @@ RECIPES: dict[str, RecipeRow] = {
         TeacherRecipe,
         {
             "shapes": TeacherConfig(),
+            "tabletop": TeacherConfig(
+                world="tabletop",
+                autoencoder=Path("assets/tabletop-autoencoder"),
+                steps=7000,
+                lr=2e-3,
+                frames_only=0.45,
+                clip_batch=10,
+                sparse_share=0.5,
+                frame_pool=16_000,
+                clip_pool=5000,
+                frame_shift=2.0,
+                routed_share=0.5,
+                muon=True,
+                architecture=TABLETOP,
+            ),
             "smoke": TeacherConfig(
                 steps=8,
                 frame_batch=4,

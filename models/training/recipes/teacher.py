@@ -14,22 +14,42 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.autoencoder import ShapesAutoencoder
-from models.codec import Codec, latent_frames
+from models.codec import latent_frames
 from models.sampling import sample_flow
 from models.schedulers import shift_sigma, step_sigmas
 from models.text_encoder import ShapesTextEncoder
 from models.training.data import LatentPool, latent_pool
-from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, contact_sheet, cosine, optimize
+from models.training.distillation import load_codec
+from models.training.loop import (
+    Average,
+    Recipe,
+    StepSeed,
+    adamw,
+    adamw_of,
+    compile_layers,
+    contact_sheet,
+    cosine,
+    muon,
+    optimize,
+    steady,
+)
 from models.training.losses import flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
-from models.world import FRAMES
+from models.worlds import WORLDS
 
 ARCHITECTURE = {
     "num_attention_heads": 6,
     "attention_head_dim": 32,
     "ffn_dim": 768,
     "num_layers": 7,
+    "text_dim": 128,
+    "freq_dim": 64,
+}
+TABLETOP = {
+    "num_attention_heads": 8,
+    "attention_head_dim": 32,
+    "ffn_dim": 768,
+    "num_layers": 6,
     "text_dim": 128,
     "freq_dim": 64,
 }
@@ -45,6 +65,11 @@ TINY = {
 
 @dataclass(frozen=True)
 class TeacherConfig:
+    """`routed_share` of the tokens pass through all layers in training, the others through the first and the last
+    (TREAD, arXiv 2501.04765); 1 turns that off, as do the last fifth of the steps. `muon` updates the layers'
+    matrices by Muon and holds the learning rate level until the last quarter."""
+
+    world: str = "shapes"
     autoencoder: Path = Path("assets/shapes-autoencoder")
     pools: Path = Path("runs/pools")
     start: Path | None = None
@@ -61,7 +86,10 @@ class TeacherConfig:
     clip_pool: int = 6000
     dropout: float = 0.1
     shift: float = 3.0
+    frame_shift: float = 3.0
     ema: float = 0.998
+    routed_share: float = 1.0
+    muon: bool = False
     compile: bool = True
     architecture: dict[str, int] = field(default_factory=lambda: dict(ARCHITECTURE))
 
@@ -70,22 +98,38 @@ class TeacherRecipe(Recipe):
     def __init__(self, config: TeacherConfig) -> None:
         torch.manual_seed(0)
         self.config = config
-        self.codec = Codec(ShapesAutoencoder.from_pretrained(config.autoencoder, low_cpu_mem_usage=False).eval())
-        self.text = ShapesTextEncoder()
+        self.world = WORLDS[config.world]
+        self.codec = load_codec(config.autoencoder)
+        self.text = ShapesTextEncoder(tuple(sorted(self.world.words)))
         self.model = CausalVideoTransformer(**config.architecture)
         torch.nn.init.zeros_(self.model.proj_out.weight)
         if config.start:
             self._take_over(config.start)
         if config.compile:
             compile_layers(self.model.blocks)
-        self.frames = latent_pool(self.codec, config.frame_pool, frames=1, seed=11, folder=config.pools)
+        self.frames = latent_pool(
+            self.codec, config.frame_pool, frames=1, seed=11, folder=config.pools, world=config.world
+        )
         self.modules = {"teacher": self.model, "text_encoder": self.text}
-        self.optimizers = {"teacher": adamw(self.modules.values(), lr=config.lr, betas=(0.9, 0.98))}
+        self.optimizers = self._optimizers()
         self.averages = {name: Average(module, config.ema, start=200) for name, module in self.modules.items()}
 
     @cached_property
     def clips(self) -> LatentPool:
-        return latent_pool(self.codec, self.config.clip_pool, frames=FRAMES, seed=12, folder=self.config.pools)
+        config = self.config
+        frames = self.world.frames
+        return latent_pool(
+            self.codec, config.clip_pool, frames=frames, seed=12, folder=config.pools, world=config.world
+        )
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        lr, betas = self.config.lr, (0.9, 0.98)
+        if not self.config.muon:
+            return {"teacher": adamw(self.modules.values(), lr=lr, betas=betas)}
+        matrices = muon(self.model.blocks, lr=lr)
+        taken = {id(p) for group in matrices.param_groups for p in group["params"]}
+        others = (p for module in self.modules.values() for p in module.parameters() if id(p) not in taken)
+        return {"teacher": matrices, "others": adamw_of(others, lr=lr, betas=betas)}
 
     def _take_over(self, assets: Path) -> None:
         """Go on from published weights: `shapes-teacher` and `shapes-text-encoder` below `assets`."""
@@ -99,14 +143,32 @@ class TeacherRecipe(Recipe):
         x0, captions, positions = self._batch(kind, seed.numpy)
         count = len(captions)
         captions = ["" if seed.numpy.random() < config.dropout else caption for caption in captions]
+        shift = config.frame_shift if kind == "frames" else config.shift
         # antithetic strata: one noise level from each of `count` equal parts of (0, 1)
-        sigma = shift_sigma(torch.rand(1, generator=seed.torch) / count + torch.arange(count) / count, config.shift)
+        sigma = shift_sigma(torch.rand(1, generator=seed.torch) / count + torch.arange(count) / count, shift)
         noise = torch.randn(x0.shape, generator=seed.torch)
-        flow = self.model(noisy_pair(x0, noise, sigma), 1000 * sigma, self.text.embed(captions), positions=positions)
+        flow = self.model(
+            noisy_pair(x0, noise, sigma),
+            1000 * sigma,
+            self.text.embed(captions),
+            positions=positions,
+            routed=self._routed(step, x0, seed.numpy),
+        )
         loss = flow_matching_loss(flow, x0, noise)
-        lr = config.lr * cosine(step, config.steps, warmup=100)
-        norm = optimize(loss, self.optimizers["teacher"], lr=lr, clip=1.0)
+        schedule = steady if config.muon else cosine
+        lr = config.lr * schedule(step, config.steps, warmup=100)
+        norm = optimize(loss, *self.optimizers.values(), lr=lr, clip=1.0)
         return {f"loss/{kind}": float(loss.detach()), "grad_norm": norm, "lr": lr}
+
+    def _routed(self, step: int, x0: Tensor, rng: np.random.Generator) -> Tensor | None:
+        """The tokens of this step that pass through all layers, as many in every latent frame; None: all do."""
+        config = self.config
+        if config.routed_share == 1 or step >= 0.8 * config.steps:
+            return None
+        per_frame = self.model.tokens_per_frame(*x0.shape[3:])
+        kept = round(config.routed_share * per_frame)
+        chosen = [t * per_frame + np.sort(rng.permutation(per_frame)[:kept]) for t in range(x0.shape[1])]
+        return torch.from_numpy(np.concatenate(chosen))
 
     def _kind(self, step: int, rng: np.random.Generator) -> str:
         if step < self.config.frames_only * self.config.steps:
@@ -130,7 +192,7 @@ class TeacherRecipe(Recipe):
         captions = self.frames.captions[:8]
         noise = torch.randn(
             len(captions),
-            latent_frames(FRAMES),
+            latent_frames(self.world.frames),
             *self.frames.latents.shape[2:],
             generator=torch.Generator().manual_seed(0),
         )
