@@ -69,7 +69,7 @@ def fractal(
         total += weight * layer / layer.std()
         power += weight**2
         weight *= persistence
-    return total / np.sqrt(power)
+    return total / np.float32(np.sqrt(power))
 
 
 def _resized(grid: np.ndarray) -> np.ndarray:
@@ -163,7 +163,7 @@ def _softened(picture: np.ndarray, blur: float) -> np.ndarray:
 
 def _wrapped(picture: np.ndarray) -> np.ndarray:
     """The torus with its start repeated behind its end, wide enough for any window."""
-    return np.pad(picture, ((_MARGIN, PERIOD), (_MARGIN, PERIOD), (0, 0)), mode="wrap")
+    return np.pad(picture.astype(np.float32), ((_MARGIN, PERIOD), (_MARGIN, PERIOD), (0, 0)), mode="wrap")
 
 
 def _window(wrapped: np.ndarray, x: float, y: float, size: int) -> np.ndarray:

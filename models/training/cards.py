@@ -12,10 +12,12 @@ from models.autoencoder import ShapesAutoencoder
 from models.shapes_clip import ShapesClip
 from models.text_encoder import ShapesTextEncoder
 from models.transformer import CausalVideoTransformer
+from models.video_autoencoder import VideoAutoencoder
 from models.weights import save_int8
 
 CLASSES: dict[str, type[ModelMixin]] = {
-    cls.__name__: cls for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesClip, ShapesTextEncoder)
+    cls.__name__: cls
+    for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesClip, ShapesTextEncoder, VideoAutoencoder)
 }
 CURVE_POINTS = 80
 
