@@ -2,7 +2,8 @@
 
 They are the 112 channels after the eleventh of 16 blocks (stride 16), averaged over the frame. Texture shows there
 best, and 112 numbers suit sets of 128 clips: a blur of half a pixel doubles the Fréchet distance of two real sets of
-128 tabletop frames, but adds a fourteenth on the 1,280 numbers of the last layer, whose distance is mostly bias at that n.
+128 tabletop frames, but adds a fourteenth on the 1,280 numbers of the last layer, whose distance is mostly bias at
+that n.
 """
 
 from collections.abc import Iterator

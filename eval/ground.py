@@ -52,7 +52,7 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def ground_agreement(before: np.ndarray, after: np.ndarray, motion: np.ndarray | None = None) -> float | None:
-    """Correlation of the detail of `before` (h, w) uint8 luma with `after`, moved back by the camera's motion; -1 to 1.
+    """Correlation of the detail of `before` (h, w) uint8 luma with `after`, moved back by the camera's motion; -1..1.
 
     1: the same ground; 0: drawn anew. It is the median over blocks of 16 x 16 pixels that hold detail and are seen
     in both frames, so that objects and their shadows do not count while they cover less than half of those. `motion`

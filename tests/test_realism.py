@@ -221,7 +221,8 @@ def test_real_against_real_is_about_nothing(real):
 
 @pytest.mark.parametrize("kind", WORSE)
 def test_distances_grow_with_what_is_lost(kind, reference, real):
-    steps = [compare_to_real(reference, {"made": measured(kind, amount)}, resamples=50)[0] for amount in WORSE[kind][1]]
+    amounts = WORSE[kind][1]
+    steps = [compare_to_real(reference, {"made": measured(kind, amount)}, resamples=50)[0] for amount in amounts]
     for metric in METRICS:
         values = [real.totals[metric].value, *(step.totals[metric].value for step in steps)]
         assert values == sorted(values), metric
