@@ -18,6 +18,7 @@ from models.training.losses import (
     ode_regression_loss,
     relativistic_loss,
 )
+from models.wan.names import TRANSFORMER, bare_name
 from tests.golden_data import golden, golden_network
 
 
@@ -98,9 +99,7 @@ def test_training_rollout_is_close_to_the_reference(case):
     network.zero_grad()
     (output * g["output_weight"]).sum().backward()
     names = sorted(golden("transformer"))
-    from models.checkpoints import from_wan_names  # noqa: PLC0415
-
-    renamed = dict(zip(from_wan_names({n: golden("transformer")[n] for n in names}), names, strict=True))
+    renamed = {TRANSFORMER.to_ours(bare_name(name)): name for name in names}
     mine = {renamed[name]: p.grad.double().norm() for name, p in network.named_parameters()}
     norms = torch.stack([mine[name] for name in names])
     network.zero_grad()

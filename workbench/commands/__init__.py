@@ -14,6 +14,7 @@ COMMANDS: dict[str, Command] = {
     "app": Command("app", "serve the app in a browser"),
     "models": Command("models", "list the models"),
     "generate": Command("generate", "make clips from prompts"),
+    "convert": Command("convert", "read a Wan checkpoint, write another layout"),
     "sweep": Command("sweep", "make and score many clips, resumable"),
     "evaluate": Command("evaluate", "score clips by metrics"),
     "insight": Command("insight", "what each step changes, what chunks read, what plans cost"),
