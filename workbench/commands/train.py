@@ -99,7 +99,7 @@ def _other_processes(options: argparse.Namespace) -> Iterator[None]:
     if options.processes == 1 or options.rank:
         yield
         return
-    threads = max(1, (os.cpu_count() or 1) // options.processes)
+    threads = max(1, len(os.sched_getaffinity(0)) // options.processes)
     import torch  # noqa: PLC0415  (--help should not load it)
 
     torch.set_num_threads(threads)
