@@ -15,8 +15,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "convert",
         help="read a Wan checkpoint, write another layout",
         description="Tell what a checkpoint of Wan 2.1's family holds, and write it in another layout. OUT is a "
-        "folder for diffusers' layout, or a file ending in .safetensors or .pt for the original names. A folder written here "
-        "remembers the layout it came from, and converting it back restores that.",
+        "folder for diffusers' layout, or a file ending in .safetensors or .pt for the original names. A folder "
+        "written here remembers the layout it came from, and converting it back restores that.",
         epilog="example: python -m workbench convert self_forcing_dmd.pt self-forcing/ --dtype bfloat16",
     )
     parser.add_argument(
