@@ -108,7 +108,8 @@ def test_generate_plays_chunks_while_later_ones_are_made(open_page):
 
 
 def test_generate_link_restores_the_form(open_page):
-    page = open_page("/generate?model=shapes-self-forcing&prompt=a+blue+star&steps=3&ffe=2&seed=11&frames=13", "#generate")
+    link = "/generate?model=shapes-self-forcing&prompt=a+blue+star&steps=3&ffe=2&seed=11&frames=13"
+    page = open_page(link, "#generate")
     page.wait_for_function("() => document.querySelector('#prompt textarea').value === 'a blue star'")
     assert page.input_value("#seed input") == "11" and page.input_value("#frames input") == "13"
     assert page.input_value("#model input") == "Self Forcing (baseline)"
@@ -224,7 +225,8 @@ def test_text_never_becomes_markup(open_page):
     page.fill("#prompt textarea", HOSTILE)
     page.click("#generate")
     wait_done(page)
-    page.goto(page.url.split("generate?")[0] + "compare?" + "frames=13&sides=shapes-asd:1:0,shapes-asd:1:4&prompt=" + HOSTILE)
+    base = page.url.split("generate?")[0]
+    page.goto(base + "compare?frames=13&sides=shapes-asd:1:0,shapes-asd:1:4&prompt=" + HOSTILE)
     wait_done(page)
     assert page.evaluate("() => window.hacked") is None
 
