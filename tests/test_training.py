@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from models.kv_cache import KVCache
 from models.sampling import ClipNoise, Guidance, rollout
@@ -16,7 +17,7 @@ from models.schedulers import StepPlan
 from models.training.data import diptych_pool
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import CHUNKS, LATENT_SHAPE, Roles, training_rollout
-from models.training.loop import Run, StepSeed, train
+from models.training.loop import Muon, Run, StepSeed, orthogonalized, train
 from models.training.peers import Peers
 from models.training.recipes import RECIPES
 from models.training.recipes.self_forcing import prefix_plan
@@ -392,3 +393,25 @@ def test_under_causal_scores_no_score_and_no_head_sees_the_future(chain, folder)
     assert (free[0][-1][:, :tokens] - free[1][-1][:, :tokens]).abs().max() > 1e-6
     gradients = [recipe.matching_gradient(c, text, StepSeed.at(0, 0)) for c in (clips, other)]
     assert all(g.isfinite().all() for g in gradients)
+
+
+def test_muon_moves_as_torch_has_it_and_keeps_singular_vectors():
+    """torch's Muon rounds to bfloat16 on the way, so that it is only close."""
+    torch.manual_seed(0)
+    ours = [nn.Parameter(torch.randn(24, 64) / 10), nn.Parameter(torch.randn(64, 24) / 10)]
+    theirs = [nn.Parameter(p.detach().clone()) for p in ours]
+    mine = Muon(ours, lr=0.01)
+    reference = torch.optim.Muon(theirs, lr=0.01, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    for _ in range(5):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        mine.step()
+        reference.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).abs().max() < 2e-3
+    matrices = torch.randn(3, 24, 64)
+    u, _, vh = torch.linalg.svd(matrices, full_matrices=False)
+    turned = u.mT @ orthogonalized(matrices) @ vh.mT
+    inside = torch.diagonal(turned, dim1=1, dim2=2)
+    assert (turned - torch.diag_embed(inside)).abs().max() < 1e-4 and inside.min() > 0.6 and inside.max() < 1.3

@@ -16,14 +16,14 @@ from models.noise_levels import shift_sigma
 from models.sampling import ClipNoise, rollout
 from models.schedulers import StepPlan, x0_from_flow
 from models.text_encoder import ShapesTextEncoder
-from models.training.data import random_scene
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
 from models.video_autoencoder import VideoAutoencoder
 from models.weights import load_model
+from models.worlds import WORLDS, World
 
-LATENT_SHAPE = (13, 16, 8, 8)
+LATENT_SHAPE = WORLDS["shapes"].latent_shape
 CHUNKS = chunk_layout(LATENT_SHAPE[0], 3, 1)
 
 
@@ -35,6 +35,12 @@ class Roles:
     generator: Path = Path("runs/ode-init/export/generator")
     text_encoder: Path = Path("assets/shapes-text-encoder")
     autoencoder: Path = Path("assets/shapes-autoencoder")
+    world: str = "shapes"
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """(T, C, h, w) of the clips that the roles see."""
+        return WORLDS[self.world].latent_shape
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,9 @@ class Prompts:
 
     @classmethod
     @torch.no_grad()
-    def sample(cls, text: ShapesTextEncoder, count: int, seed: int) -> "Prompts":
-        scenes = (random_scene(np.random.default_rng([seed, i])) for i in range(count))
-        captions = [str(scene.caption) for scene in scenes]
+    def sample(cls, text: ShapesTextEncoder, count: int, seed: int, world: World = WORLDS["shapes"]) -> "Prompts":
+        draws = (np.random.default_rng([seed, i]) for i in range(count))
+        captions = [world.prompt(world.random_scene(rng), rng) for rng in draws]
         return cls(
             captions, torch.cat([text.embed(captions[i : i + 256]) for i in range(0, count, 256)]), text.embed([""])
         )
@@ -80,10 +86,12 @@ def training_rollout(
     noise: ClipNoise,
     *,
     gradient: bool,
+    frame: tuple[int, ...] = LATENT_SHAPE[1:],
     given: Tensor | None = None,
 ) -> Tensor:
-    """A full causal rollout of a batch (B, 13, C, h, w); with `gradient`, through the last step of every chunk.
-    `given` (B, 1, C, h, w) are the pictures that clips of an image-to-video plan start from.
+    """A full causal rollout of a batch (B, 13, C, h, w) of latent frames `frame` (C, h, w); with `gradient`, through
+    the last step of every chunk. `given` (B, 1, C, h, w) are the pictures that clips of an image-to-video plan start
+    from.
 
     Two rollouts from one `noise` share it wherever their plans have a chunk and a step in common. Self Forcing's exit
     after step e is the plan whose chunks hold the first e noise levels of the list.
@@ -92,9 +100,8 @@ def training_rollout(
     def draw(chunk: int, step: int, size: tuple[int, ...]) -> Tensor:
         return noise(chunk, step, size).to(text.device)
 
-    cache = model.new_cache(*LATENT_SHAPE[2:])
-    shape = (len(text), *LATENT_SHAPE[1:])
-    chunks = rollout(model, plan, text, cache, draw, shape, given=given, gradient=gradient)
+    cache = model.new_cache(*frame[1:])
+    chunks = rollout(model, plan, text, cache, draw, (len(text), *frame), given=given, gradient=gradient)
     return torch.cat([chunk.latents for chunk in chunks], 1)
 
 
