@@ -107,8 +107,11 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
     return {"state": "done", "text": text, **told, "links": [{"label": "Link to this", "url": link}]}
 
 
-def empty_status(read_only: bool) -> dict[str, Any]:
-    """The store has no values yet: what fills it."""
+def empty_status(read_only: bool, first_run: str = "") -> dict[str, Any]:
+    """The store has no values yet: what fills it; `first_run` tells how far the first clips are."""
+    if first_run:
+        text = f"{first_run} The leaderboard is here once they are; reload the page to see it."
+        return {"state": "idle", "text": text, "links": [{"label": "Reload", "url": "/dashboard"}]}
     offered = [("Make a clip", "/generate"), ("Evaluate clips", "/evaluate")]
     links = [] if read_only else [{"label": label, "url": url} for label, url in offered]
     return {

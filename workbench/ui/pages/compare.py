@@ -1,28 +1,24 @@
 """The Compare page: the same prompt and noise through two to four choices, played in step."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import gradio as gr
 
 from models.registry import get_spec, list_models
-from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.charts import frame_curves
-from workbench.generation import SavedClip
+from models.types import RequestError
+from workbench.first_run import first_models
 from workbench.timeline import EXAMPLE as SWITCH
 from workbench.timeline import read_step_plan, read_switches
-from workbench.ui.clips import chunk_starts, file_name, finished_clip, speed_facts
-from workbench.ui.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side, recipe_difference
+from workbench.ui.compare_view import Plan, make_comparison
+from workbench.ui.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side
 from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, STOPPED, form_script, script_component
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MODEL_QUEUE,
     PRIVATE,
     Context,
-    default_model,
     frames_of,
     model_choices,
     nearest,
@@ -31,21 +27,16 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
-from workbench.ui.export_api import export_links
 from workbench.ui.inputs import (
     LINK_SCRIPT,
-    TEXT,
     build_inputs,
     connect_inputs,
     fitting_source,
-    linked_input,
     open_inputs,
-    with_input,
 )
-from workbench.ui.links import compare_query, evaluate_link, generate_link, read_compare
+from workbench.ui.links import read_compare
 from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
-from workbench.words import counted, readable
 
 FFE_CHOICES = [("off", 0), ("2 steps", 2), ("3 steps", 3), ("4 steps", 4)]
 SETTINGS = f"""(prompt, seed, frames, count, switches, cache, source, kept, strength, ...cards) => {{
@@ -61,17 +52,6 @@ SETTINGS = f"""(prompt, seed, frames, count, switches, cache, source, kept, stre
   return {{ prompt, seed, frames, sides, ...later, ...inputs(source, kept, strength) }};
 }}"""
 WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "making")
-RECIPE_FIELDS = (
-    "model",
-    "steps",
-    "ffe",
-    "first_steps",
-    "guidance_scale",
-    "forwards",
-    "weights_digest",
-    "frames",
-    "dtype",
-)
 Update = dict[Any, Any]
 
 
@@ -103,6 +83,13 @@ def presets() -> list[tuple[str, tuple[Side, ...]]]:
     return [(title, sides) for title, sides in offered if all(side.model in names for side in sides)]
 
 
+def start_sides() -> tuple[Side, ...]:
+    """What the page opens with: the baseline beside ASD at the fewest steps, where the difference is largest."""
+    specs = first_models() or list_models()[:1]
+    specs = specs if len(specs) > 1 else specs * 2
+    return tuple(Side(spec.name, nearest(1, spec.steps)) for spec in specs)
+
+
 def _teacher() -> tuple[Side, ...]:
     teacher = next((spec for spec in list_models() if not spec.causal), None)
     return (Side(teacher.name, teacher.default_steps),) if teacher else ()
@@ -110,9 +97,7 @@ def _teacher() -> tuple[Side, ...]:
 
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Compare", "One prompt, one noise, two to four choices: every frame in step.")
-    first = default_model("shapes-self-forcing")
-    second = default_model("shapes-asd")
-    start = (Side(first, nearest(1, offered_steps(first))), Side(second, nearest(1, offered_steps(second))))
+    start = start_sides()
     with gr.Row(equal_height=True):
         prompt = gr.Textbox(
             EXAMPLE_PROMPTS[0],
@@ -197,6 +182,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             return {status: {"state": "error", "text": str(error)}, linked: False}
         simple = {prompt: "prompt", seed: "seed", frames: "frames", switches: "switches", cache: "cache"}
         updates: Update = {component: found[name] for component, name in simple.items() if name in found}
+        if not request.query_params.get("sides") and context.settings.first_run:
+            found = {"sides": start, "prompt": EXAMPLE_PROMPTS[0]} | found  # a new visitor sees what this page is for
         updates |= opened
         updates[linked] = "sides" in found and "prompt" in found
         if opened or found.get("switches") or any(side.plan for side in found.get("sides", ())):
@@ -206,7 +193,14 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return updates | (show_sides(found["sides"]) if "sides" in found else {})
 
     def make(
-        text: str, number: float, length: float, columns: int, others: str, past: str, *values: Any
+        text: str,
+        number: float,
+        length: float,
+        columns: int,
+        others: str,
+        past: str,
+        *values: Any,
+        kept: bool = False,
     ) -> Iterator[Update]:
         given, values = values[: len(inputs.fields)], values[len(inputs.fields) :]
         try:
@@ -219,7 +213,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 recipes: {},
                 **busy,
             }
-            changes = make_comparison(context, plan)
+            changes = make_comparison(context, plan, kept=kept)
             yield from holding(
                 ({**busy, **{outputs[n]: part for n, part in parts.items()}} for parts in changes), ready
             )
@@ -229,7 +223,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     def make_linked(open_it: bool, *values: Any) -> Iterator[Update]:
         if open_it:
-            yield from make(*values)
+            yield from make(*values, kept=True)
         else:
             yield {run: gr.update()}
 
@@ -334,153 +328,3 @@ def _sides(columns: int, values: Sequence[Any]) -> tuple[Side, ...]:
         plan = read_step_plan(by_hand or "", f"the schedule of {letter}")
         sides.append(Side(model, whole(steps, "steps", advice), bool(ffe), int(ffe) or 4, plan))
     return tuple(sides)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A comparison to make: the sides share prompt, noise, prompt switches and what they start from (`given`, the
-    values of the page's `Inputs`)."""
-
-    prompt: str
-    seed: int
-    frames: int
-    sides: tuple[Side, ...]
-    switches: tuple[PromptSwitch, ...] = ()
-    given: tuple[Any, ...] = (TEXT, None, None, 0.9, "")
-
-    def request(self, context: Context, side: Side) -> tuple[GenerationRequest, list[str]]:
-        """What a side is made by, and what was changed about its input. Raises RequestError."""
-        request = replace(side.request(self.prompt, self.seed, self.frames), switches=self.switches)
-        return with_input(request, context, side.model, *self.given)
-
-    @property
-    def query(self) -> dict[str, Any]:
-        """The comparison as the query of an address."""
-        query = compare_query(self.sides, self.prompt, self.seed, self.frames)
-        if self.switches:
-            query["switches"] = "|".join(f"{each.chunk + 1}: {each.prompt}" for each in self.switches)
-            query["cache"] = self.switches[0].cache
-        return query | linked_input(*self.given)
-
-
-def make_comparison(context: Context, plan: Plan) -> Iterator[dict[str, Any]]:
-    """Yield what changes on the page, by component name, as the sides are made one after the other."""
-    requests = check_sides(context, plan)
-    identity, clips = uuid4().hex, []
-    for i, side in enumerate(plan.sides):
-        with closing(context.service.stream(side.model, *requests[i])) as events:
-            for event in events:
-                if isinstance(event, SavedClip):
-                    clips.append(event)
-                else:
-                    yield {"status": _progress(plan, i, event.index + 1, event.chunks)}
-        last = len(clips) == len(plan.sides)
-        yield {"player": player_value(context, plan, clips, identity)} | (_results(plan, clips) if last else {})
-
-
-def check_sides(context: Context, plan: Plan) -> list[tuple[GenerationRequest, list[str]]]:
-    """Every side's request with what was changed about its input. Refuses before anything is made; raises
-    RequestError naming the side."""
-    requests = []
-    for letter, side in zip(LETTERS, plan.sides, strict=False):
-        try:
-            requests.append(plan.request(context, side))
-            context.service.check(side.model, requests[-1][0])
-        except RequestError as error:
-            raise RequestError(f"Side {letter}: {error}") from error
-    return requests
-
-
-def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identity: str) -> dict[str, Any]:
-    """The player's value with the sides made so far; the others are named and wait."""
-    clips = []
-    for i, side in enumerate(plan.sides):
-        label = f"{LETTERS[i]} · {side.label}"
-        if i >= len(made):
-            clips.append({"label": label, "note": "being made"})
-            continue
-        name = file_name(side.model, side.steps, side.ffe, plan.seed)
-        files = [("mp4", made[i].path), ("manifest", made[i].manifest_path)]
-        downloads = [
-            {"label": kind, "url": context.media.file(path), "name": name + path.suffix} for kind, path in files
-        ]
-        more = {
-            "facts": speed_facts(made[i].result),
-            "downloads": downloads,
-            "links": [{"label": "open in Generate", "url": generate_link(side, plan.prompt, plan.seed, plan.frames)}],
-        }
-        clips.append(finished_clip(label, made[i].result, made[i].path, context.media, **more))
-    return {
-        "id": identity,
-        "fps": get_spec(plan.sides[0].model).fps,
-        "total": max((len(clip.result.frames) for clip in made), default=plan.frames),
-        "ticks": chunk_starts(max((clip.result.chunk_frames for clip in made), key=len, default=())),
-        "clips": clips,
-        "live": len(made) < len(plan.sides),
-        "autoplay": len(made) == len(plan.sides),
-        "link": plan.query,
-    }
-
-
-def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
-    labels = [f"{letter} · {side.label}" for letter, side in zip(LETTERS, plan.sides, strict=False)]
-    notices = list(dict.fromkeys(notice for clip in clips for notice in clip.notices))
-    ids = [clip.path.stem for clip in clips]
-    seconds = sum(clip.result.seconds for clip in clips)
-    ticks = chunk_starts(max((clip.result.chunk_frames for clip in clips), key=len))
-    return {
-        "status": {
-            "state": "done",
-            "text": f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}.{_effort(clips)}",
-            "notices": notices,
-            "links": [{"label": "Evaluate these clips", "url": evaluate_link(ids)}, *export_links(ids, len(ids))],
-        },
-        "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
-        "recipes": recipe_table(clips),
-    }
-
-
-def _effort(clips: Sequence[SavedClip]) -> str:
-    """Cost and speed of two sides as ratios: B against A."""
-    if len(clips) != 2:
-        return ""
-    first, second = (clip.result for clip in clips)
-    calls, seconds = second.forwards / first.forwards, second.seconds / max(first.seconds, 1e-9)
-    if calls == 1:
-        return f" Both take {counted(first.forwards, 'network call')}."
-    return f" B takes {readable(calls, 3)} times the network calls of A and {readable(seconds, 3)} times the time."
-
-
-def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
-    """The fields in which the sides' recipes differ."""
-    recipes = [{name: getattr(clip.manifest, name) for name in RECIPE_FIELDS} for clip in clips]
-    for recipe, clip in zip(recipes, clips, strict=True):
-        recipe["weights_digest"] = recipe["weights_digest"][:12]
-        recipe["sigmas of the first chunk"] = _numbers(clip.manifest.sigmas[0])
-        recipe["sigmas of the last chunk"] = _numbers(clip.manifest.sigmas[-1])
-    rows = [[name.replace("_", " "), *map(_shown, values)] for name, values in recipe_difference(recipes)]
-    columns = ["Field", *LETTERS[: len(clips)]]
-    if not rows:
-        rows = [["nothing", *["the same recipe" for _ in clips]]]
-    return {
-        "caption": "What differs",
-        "columns": columns,
-        "rows": rows,
-        "note": "Prompt, seed and noise are the same on every side.",
-    }
-
-
-def _numbers(values: Sequence[float]) -> str:
-    shown = [f"{value:.3g}" for value in values]
-    return " ".join(shown if len(shown) <= 6 else [*shown[:3], "…", shown[-1]])
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
-
-
-def _progress(plan: Plan, side: int, chunk: int, chunks: int) -> dict[str, Any]:
-    text = f"{LETTERS[side]} · {plan.sides[side].label}: chunk {chunk} of {chunks}"
-    return {"state": "running", "text": text, "progress": (side + chunk / chunks) / len(plan.sides)}

@@ -122,7 +122,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         if query.view == "published":
             return update | {form.view: query.view, status: {}}
         if not measured:
-            return update | {form.view: query.view, status: view.empty_status(context.settings.read_only)}
+            told = view.empty_status(context.settings.read_only, context.first_run.text)
+            return update | {form.view: query.view, status: told}
         reference = (
             query.reference if query.reference in known["systems"] else view.default_reference(known["systems"])
         )
