@@ -19,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("evaluate", "score clips by metrics"),
     "insight": Command("insight", "what each step changes, what chunks read, what plans cost"),
     "train": Command("train", "train a model by a recipe"),
+    "train-all": Command("train_all", "train all models of the tabletop world"),
     "votes": Command("votes", "export, import and statistics of votes"),
     "studies": Command("studies", "preference studies: add, check, freeze"),
     "accounts": Command("accounts", "people, roles and invitations"),
