@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
+    "autoencoder-check": Command("autoencoder_check", "check the autoencoder on rendered clips"),
     "clip-check": Command("clip_check", "check the shapes CLIP on rendered clips"),
     "screenshots": Command("screenshots", "picture the pages in a real browser"),
 }
