@@ -12,8 +12,9 @@ from torch import Tensor
 from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec
+from models.noise_levels import shift_sigma
 from models.sampling import ClipNoise, rollout
-from models.schedulers import StepPlan, shift_sigma, x0_from_flow
+from models.schedulers import StepPlan, x0_from_flow
 from models.text_encoder import ShapesTextEncoder
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair

@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from models.noise_levels import step_sigmas
 from models.sampling import ClipNoise, Guidance, rollout, sample_flow
-from models.schedulers import StepPlan, step_sigmas, x0_from_flow
+from models.schedulers import StepPlan, x0_from_flow
 from models.training.data import fingerprint, keep
 from models.training.distillation import (
     CHUNKS,
