@@ -7,8 +7,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
 
+from models.noise_levels import shift_sigma
 from models.sampling import rollout
-from models.schedulers import StepPlan, per_frame, shift_sigma, x0_from_flow
+from models.schedulers import StepPlan, per_frame, x0_from_flow
 from models.training.losses import (
     dmd_gradient,
     dmd_loss,
