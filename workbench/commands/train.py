@@ -121,7 +121,7 @@ def _list(recipes: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, row in recipes.items():
         presets = ", ".join(f"{preset} ({config.steps:,} steps)" for preset, config in row.presets.items())
-        say(f"{name:<16}{row.paper}\n{'':<16}{presets}")
+        say(f"{name:<20}{row.paper}\n{'':<20}{presets}")
 
 
 def _choose(what: str, name: str | None, table: dict[str, Any]) -> Any:
