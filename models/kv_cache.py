@@ -4,7 +4,7 @@ Keys are stored after norm and RoPE, at their absolute time position, values raw
 The cache is functional: attention reads a concatenation of the kept past and the current tokens, and a write replaces
 tensors instead of changing them. A training rollout can therefore back-propagate through any call without the
 in-place hazards of a shared buffer, and cached chunks are constants to the gradient, as in Self Forcing (arXiv
-2506.08009).
+2506.08009). Sampling alone may use `StaticKVCache`, which holds the same in buffers that it writes in place.
 """
 
 from collections.abc import Callable
@@ -122,7 +122,83 @@ class KVCache:
         self.local_end = (sink.stop - sink.start) + (recent.stop - recent.start) + tokens
         self.global_end = start + tokens
 
+    def begin(self, start: int, tokens: Tensor, heads: int) -> None:
+        """A call on `tokens` (B, n, width) at absolute token `start` begins; nothing to prepare here."""
+
+    def slot(self, layer: int, start: int, tokens: int) -> tuple[Tensor, Tensor] | None:
+        """Keys and values that a call sees, with room for its own at the end; None: `context` puts them together."""
+
     def bytes(self) -> int:
         """Memory held by keys and values."""
         tensors = [t for e in self.entries for t in (e.k, e.v) if t is not None]
         return sum(t.numel() * t.element_size() for t in tensors)
+
+
+@dataclass
+class StaticKVCache(KVCache):
+    """The same cache in one buffer a layer for keys and one for values, for sampling.
+
+    A call writes its keys and values into the end of what it attends to, and attention reads a view: nothing is
+    joined or copied but what moves up when frames are evicted, addresses stay, and a compiled layer sees tensors only.
+    A call leaves its own keys behind even when it does not `write`; the next call overwrites them. Unlike the
+    functional cache it evicts when a chunk begins, so a chunk before the newest cannot be redone. `frames` are the
+    latent frames of the clip; buffers hold that many, or the window.
+    """
+
+    frames: int = 0
+    buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    _firsts: list[Tensor] = field(default_factory=list)  # the sink's keys, as they were before they were turned
+    _turned: int | None = None
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that the buffers hold."""
+        return min(self.frames, self.window or self.frames) * self.tokens_per_frame
+
+    def reset(self) -> None:
+        super().reset()
+        self._firsts, self._turned = [], None
+
+    def begin(self, start: int, tokens: Tensor, heads: int) -> None:
+        batch, count, width = tokens.shape
+        sink, recent = self.kept(start, count)
+        if recent.stop + count - max(0, recent.start - sink.stop) > self.capacity:
+            raise ValueError(
+                f"{start + count} tokens do not fit buffers of {self.capacity}; make the cache for as many frames as "
+                "the clip has"
+            )
+        if not self.buffers:
+            shape = (batch, self.capacity, heads, width // heads)
+            self.buffers = [(tokens.new_zeros(shape), tokens.new_zeros(shape)) for _ in range(self.layers)]
+        evicted = recent.start - sink.stop
+        if evicted:
+            if self.turn and sink.stop and not self._firsts:
+                self._firsts = [k[:, sink].clone() for k, _ in self.buffers]
+            for buffer in (buffer for pair in self.buffers for buffer in pair):
+                buffer[:, sink.stop : recent.stop - evicted] = buffer[:, recent].clone()
+            self.local_end -= evicted
+        if self._firsts:
+            self._follow(start, count)
+
+    def _follow(self, start: int, count: int) -> None:
+        """Turn the sink's keys to the place right before the frames that are held, which is `start` less those."""
+        sink = self._firsts[0].shape[1]
+        _, recent = self.kept(start, count)
+        frames = (start - recent.stop - self.origin) // self.tokens_per_frame
+        if frames != self._turned:
+            for (k, _), first in zip(self.buffers, self._firsts, strict=True):
+                k[:, :sink] = self.turn(first, frames)
+            self._turned = frames
+
+    def slot(self, layer: int, start: int, tokens: int) -> tuple[Tensor, Tensor]:
+        _, recent = self.kept(start, tokens)
+        k, v = (buffer[:, : recent.stop + tokens] for buffer in self.buffers[layer])
+        for view in (k, v):
+            torch._dynamo.maybe_mark_dynamic(view, 1)
+        return k, v
+
+    def context(self, layer: int, start: int, k: Tensor, v: Tensor, *, write: bool) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError("a static cache hands out slots")
+
+    def bytes(self) -> int:
+        return sum(t.numel() * t.element_size() for pair in self.buffers for t in pair)

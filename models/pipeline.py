@@ -14,7 +14,7 @@ from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
 from models.kv_cache import KVCache
 from models.sampling import ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
-from models.schedulers import StepPlan, step_sigmas
+from models.schedulers import StepPlan
 from models.specs import ModelSpec
 from models.text_encoder import ShapesTextEncoder, TextEncoder
 from models.transformer import CausalVideoTransformer
@@ -23,7 +23,6 @@ from models.video_input import fit_frames, fit_image, fitted_length
 from models.video_input import notices as video_notices
 from models.world import parse_prompt, unknown_words
 
-MAX_PROMPT = 1000
 MAX_FRAMES = 4000
 MAX_STEPS = 100
 REACH_EDGE = 60  # frames: by then half of all things of the shapes world would touch the edge
@@ -82,11 +81,11 @@ class VideoPipeline:
         """Noise levels for each chunk of a causal model, First-Frame Enhancement and a video's strength included."""
         given = 1 if request.image is not None else 0
         if request.step_plan:
-            plan = StepPlan.by_hand(self._layout(request), request.step_plan, self.spec.shift, given=given)
+            plan = StepPlan.by_hand(self._layout(request), request.step_plan, self.spec.levels, given=given)
         else:
-            plan = StepPlan.uniform(self._layout(request), request.steps, self.spec.shift, given=given)
+            plan = StepPlan.uniform(self._layout(request), request.steps, self.spec.levels, given=given)
             if request.ffe and self.spec.few_step:
-                plan = plan.enhance_first(request.first_steps, self.spec.shift)
+                plan = plan.enhance_first(request.first_steps, self.spec.levels)
         return plan if request.video is None else plan.start_at(request.strength)
 
     def _layout(self, request: GenerationRequest) -> tuple[int, ...]:
@@ -114,7 +113,9 @@ class VideoPipeline:
         channels, height, width = self._frame_shape()
 
         def new_cache() -> KVCache:
-            return self.transformer.new_cache(height, width, sink_follows=True, **cache_limits(self.spec, plan.chunks))
+            limits = cache_limits(self.spec, plan.chunks)
+            follows = self.spec.sink_follows
+            return self.transformer.new_cache(height, width, sink_follows=follows, frames=sum(plan.chunks), **limits)
 
         given = None if request.image is None else self.codec.encode(fit_image(request.image, self.spec.size)[None])
         device = next(self.transformer.parameters()).device
@@ -130,6 +131,7 @@ class VideoPipeline:
             switches={s.chunk: TextSwitch(self._embed(s.prompt), s.cache) for s in request.switches},
             guidance=None if self.spec.few_step else Guidance(self._embed(""), self._scale(request), new_cache()),
             observe=observe,
+            sigma_at=self.spec.sigma_at,
         )
 
     def _scale(self, request: GenerationRequest) -> float:
@@ -142,7 +144,7 @@ class VideoPipeline:
         start = torch.cat([noise(i, 0, (1, length, *self._frame_shape())) for i, length in enumerate(layout)], 1).to(
             device
         )
-        sigmas = step_sigmas(request.steps, self.spec.shift)
+        sigmas = self.spec.levels(request.steps)
         scale = self._scale(request)
         *_, x0 = sample_flow(self.transformer, sigmas, self._embed(request.prompt), self._embed(""), start, scale)
         forwards = len(sigmas) * (2 if scale != 1 else 1)
@@ -151,8 +153,10 @@ class VideoPipeline:
 
 
 def cache_limits(spec: ModelSpec, chunks: Sequence[int]) -> dict[str, int]:
-    """The window and sink that a clip of these chunks is made with: none up to the training length."""
-    return {"window": spec.window, "sink": spec.sink} if sum(chunks) > spec.latent_frames else {}
+    """The window and sink that a clip of these chunks is made with: none up to the training length, unless the model
+    always has them."""
+    limited = spec.window_always or sum(chunks) > spec.latent_frames
+    return {"window": spec.window, "sink": spec.sink} if limited else {}
 
 
 def chunk_layout_for(spec: ModelSpec, frames: int, *, shown: bool = False) -> tuple[int, ...]:
@@ -174,8 +178,9 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
         raise RequestError(
             "the prompt is empty; describe the clip, for example 'a red circle moving right on a black background'"
         )
-    if len(prompt) > MAX_PROMPT:
-        raise RequestError(f"the prompt has {len(prompt)} characters; at most {MAX_PROMPT} are read, so shorten it")
+    limit = spec.prompt_limit
+    if len(prompt) > limit:
+        raise RequestError(f"the prompt has {len(prompt)} characters; at most {limit} are read, so shorten it")
     _whole_number("steps", request.steps, 1, MAX_STEPS)
     _whole_number("frames", request.frames, 1, MAX_FRAMES)
     _whole_number("seed", request.seed, 0, 2**63 - 1)
@@ -231,10 +236,10 @@ def _check_timeline(spec: ModelSpec, request: GenerationRequest) -> None:
             raise RequestError(f"two prompt switches are at chunk {switch.chunk}; keep one of them")
         if switch.cache not in CACHES:
             raise RequestError(f"a prompt switch has cache {switch.cache[:40]!r}; choose {', '.join(CACHES)}")
-        if not switch.prompt.strip() or len(switch.prompt) > MAX_PROMPT:
+        if not switch.prompt.strip() or len(switch.prompt) > spec.prompt_limit:
             length = len(switch.prompt.strip())
             raise RequestError(
-                f"the prompt from chunk {switch.chunk} on has {length} characters; give 1 to {MAX_PROMPT}"
+                f"the prompt from chunk {switch.chunk} on has {length} characters; give 1 to {spec.prompt_limit}"
             )
 
 

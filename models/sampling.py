@@ -74,23 +74,25 @@ def denoise_chunk(
     gradient: bool = False,
     source: Tensor | None = None,
     observe: Callable[[int, Tensor], None] | None = None,
+    sigma_at: Callable[[float], float] = float,
 ) -> Tensor:
     """Few-step sampling with fresh noise between steps (consistency-style, as in Self Forcing, arXiv 2506.08009).
 
     `noise(step)` gives (B, t, C, H, W). With `gradient` the last step, and only it, carries gradient. With `source`
     (B, t, C, H, W) the chunk starts from that, noised to the first level, as in SDEdit (arXiv 2108.01073), instead of
-    from noise alone. `observe(step, x0)` sees the prediction of every step. Returns x0.
+    from noise alone. `observe(step, x0)` sees the prediction of every step. The network is told 1000 * sigma, and
+    `sigma_at(sigma)` is what noise and x0 are computed with (CausVid's nearest entry of a table). Returns x0.
     """
-    noisy = noise(0) if source is None else add_noise(source, noise(0), sigmas[0])
+    noisy = noise(0) if source is None else add_noise(source, noise(0), sigma_at(sigmas[0]))
     for step, sigma in enumerate(sigmas):
         with torch.set_grad_enabled(gradient and step == len(sigmas) - 1):
             timestep = torch.full((noisy.shape[0], 1), 1000 * sigma, device=noisy.device)
             flow = model(noisy, timestep, text, cache=cache, start_frame=start_frame)
-            x0 = x0_from_flow(noisy, flow, sigma)
+            x0 = x0_from_flow(noisy, flow, sigma_at(sigma))
         if observe:
             observe(step, x0.detach())
         if step + 1 < len(sigmas):
-            noisy = add_noise(x0, noise(step + 1), sigmas[step + 1])
+            noisy = add_noise(x0, noise(step + 1), sigma_at(sigmas[step + 1]))
     return x0
 
 
@@ -166,6 +168,7 @@ def rollout(
     switches: Mapping[int, TextSwitch] | None = None,
     guidance: Guidance | None = None,
     observe: Observe | None = None,
+    sigma_at: Callable[[float], float] = float,
 ) -> Iterator[ChunkLatents]:
     """Generate chunk after chunk. `shape` is (B, C, H, W) of one latent frame; `draw(chunk, step, shape)` gives noise.
 
@@ -173,7 +176,7 @@ def rollout(
     latent frames (B, length, C, H, W) of a video that every chunk starts from: it is asked for when a chunk's turn
     comes, so the video may still be arriving. The clean pass of the last chunk is left out: nothing follows it.
     `switches` change the prompt before the chunks they are filed under. `guidance` samples with many steps instead of
-    few. `observe(chunk, step, x0)` sees the prediction of every step.
+    few. `observe(chunk, step, x0)` sees the prediction of every step. `sigma_at` is as in `denoise_chunk`.
     """
     batch, *frame = shape
     start, past = 0, []
@@ -195,7 +198,9 @@ def rollout(
             x0 = flow_chunk(model, sigmas, text, cache, start, draw(index, 0, size), guidance, **extra)
         else:
             noise = partial(_of_chunk, draw, index, size)
-            x0 = denoise_chunk(model, sigmas, text, cache, start, noise, gradient=gradient, **extra)
+            x0 = denoise_chunk(
+                model, sigmas, text, cache, start, noise, gradient=gradient, sigma_at=sigma_at, **extra
+            )
         last = index == len(plan.chunks) - 1
         if not last:
             for kept, words in pasts:

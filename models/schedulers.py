@@ -3,25 +3,14 @@
 Wan's path is x_t = (1 - sigma) * x0 + sigma * noise with the network predicting flow = noise - x0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from models.noise_levels import step_sigmas
 
-def shift_sigma(sigma: float | Tensor, shift: float) -> float | Tensor:
-    """Move noise levels toward 1: k * s / (1 + (k - 1) * s)."""
-    return shift * sigma / (1 + (shift - 1) * sigma)
-
-
-def step_sigmas(steps: int, shift: float = 5.0) -> tuple[float, ...]:
-    """Noise levels of an n-step sampler: n even strides from 1 toward 0, then shifted.
-
-    With shift 5: 4 steps give (1, 0.9375, 0.8333, 0.625), Self Forcing's list; 2 steps give every other entry of it.
-    """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; a chunk needs at least 1 step")
-    return tuple(shift_sigma(1 - i / steps, shift) for i in range(steps))
+Levels = Callable[[int], tuple[float, ...]]
 
 
 def add_noise(x0: Tensor, noise: Tensor, sigma: float | Tensor) -> Tensor:
@@ -65,23 +54,26 @@ class StepPlan:
             )
 
     @classmethod
-    def uniform(cls, chunks: Sequence[int], steps: int, shift: float = 5.0, *, given: int = 0) -> "StepPlan":
-        """The same `steps` for every chunk but the first `given` ones, which are given."""
-        return cls(tuple(chunks), tuple(() if i < given else step_sigmas(steps, shift) for i in range(len(chunks))))
+    def uniform(cls, chunks: Sequence[int], steps: int, levels: Levels = step_sigmas, *, given: int = 0) -> "StepPlan":
+        """The same `steps` for every chunk but the first `given` ones, which are given. `levels(n)` are the noise
+        levels of n steps."""
+        return cls(tuple(chunks), tuple(() if i < given else levels(steps) for i in range(len(chunks))))
 
-    def enhance_first(self, first_steps: int, shift: float = 5.0) -> "StepPlan":
+    def enhance_first(self, first_steps: int, levels: Levels = step_sigmas) -> "StepPlan":
         """First-Frame Enhancement (ASD, arXiv 2511.01419): `first_steps` for the first generated chunk, the rest as
         they are."""
         first = next((i for i, sigmas in enumerate(self.sigmas) if sigmas), None)
         if first is None:
             return self
-        return replace(self, sigmas=(*self.sigmas[:first], step_sigmas(first_steps, shift), *self.sigmas[first + 1 :]))
+        return replace(self, sigmas=(*self.sigmas[:first], levels(first_steps), *self.sigmas[first + 1 :]))
 
     @classmethod
-    def by_hand(cls, chunks: Sequence[int], steps: Sequence[int], shift: float = 5.0, *, given: int = 0) -> "StepPlan":
+    def by_hand(
+        cls, chunks: Sequence[int], steps: Sequence[int], levels: Levels = step_sigmas, *, given: int = 0
+    ) -> "StepPlan":
         """`steps` of one generated chunk after the other; the last number serves all that follow."""
         numbers = [*steps, *[steps[-1]] * len(chunks)]
-        sigmas = [() if i < given else step_sigmas(numbers[i - given], shift) for i in range(len(chunks))]
+        sigmas = [() if i < given else levels(numbers[i - given]) for i in range(len(chunks))]
         return cls(tuple(chunks), tuple(sigmas))
 
     def start_at(self, strength: float) -> "StepPlan":

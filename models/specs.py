@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from models.noise_levels import nearest_sigma, step_sigmas
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -12,7 +14,11 @@ class ModelSpec:
     chunk (`first_chunk` latent frames, then `chunk` each) through a cache; others make the whole clip at once with
     guidance.
     `sampler` "few-step" predicts the clean chunk and renoises it, "flow" takes many Euler steps with guidance.
-    `window` and `sink` limit what a chunk sees in clips longer than the training length of `latent_frames`.
+    `window` and `sink` limit what a chunk sees: in clips longer than the training length of `latent_frames`, or
+    always, with `window_always`. With `sink_follows` the sink stays next to the window; else it keeps its place.
+    `step_lists` are the noise levels * 1000 that the network is told where they are not `step_sigmas` of the shift;
+    with `sigma_table` sigma is the nearest entry of the shifted table, as in CausVid. An image is one latent frame, so
+    a model takes one ("i2v") only if its first chunk is one. `prompt_limit` counts characters.
     """
 
     name: str
@@ -37,6 +43,27 @@ class ModelSpec:
     sink: int = 1
     fps: int = 12
     size: tuple[int, int] = (64, 64)
+    window_always: bool = False
+    sink_follows: bool = True
+    step_lists: tuple[tuple[float, ...], ...] = ()
+    sigma_table: bool = False
+    prompt_limit: int = 1000
+
+    def __post_init__(self) -> None:
+        if "i2v" in self.tasks and self.causal and self.first_chunk != 1:
+            raise ValueError(
+                f"{self.name} takes an image, which is one latent frame, but its first chunk is {self.first_chunk}; "
+                "leave 'i2v' out of its tasks"
+            )
+
+    def levels(self, steps: int) -> tuple[float, ...]:
+        """The noise levels of `steps` steps, from 1 down."""
+        listed = next((numbers for numbers in self.step_lists if len(numbers) == steps), None)
+        return step_sigmas(steps, self.shift) if listed is None else tuple(number / 1000 for number in listed)
+
+    def sigma_at(self, sigma: float) -> float:
+        """What the sampler computes with when the network is told 1000 * `sigma`."""
+        return nearest_sigma(sigma, self.shift) if self.sigma_table else sigma
 
     @property
     def few_step(self) -> bool:

@@ -5,20 +5,34 @@ checkpoints load as they are. New here: a timestep per latent frame, the chunk-c
 the key/value cache of CausVid (arXiv 2412.07772) and Self Forcing (arXiv 2506.08009).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.attention import AttentionModuleMixin
+from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.attention_masks import chunk_causal_mask, teacher_forcing_mask
-from models.kv_cache import KVCache
+from models.kv_cache import KVCache, StaticKVCache
+
+Pair = tuple[Tensor, Tensor]
+Context = Pair | Callable[[Tensor, Tensor], Pair]
 
 
 class CausalVideoTransformer(ModelMixin, ConfigMixin):
-    """Predicts `flow` = noise - x0 from noisy latents, a timestep and a text embedding."""
+    """Predicts `flow` = noise - x0 from noisy latents, a timestep and a text embedding.
+
+    Runs in the dtype of its weights, whatever it is given; the flow comes back in the dtype of the latents.
+    """
+
+    # what diffusers' own tools ask for: the parts that fp8 storage leaves alone, and the repeated layer
+    _skip_layerwise_casting_patterns = ("patch_embedding", "condition_embedder", "norm")
+    _no_split_modules = ("_Layer",)
+    _repeated_blocks = ("_Layer",)
 
     @register_to_config
     def __init__(
@@ -67,11 +81,23 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         return (height // ph) * (width // pw)
 
     def new_cache(
-        self, height: int, width: int, *, window: int | None = None, sink: int = 0, sink_follows: bool = False
+        self,
+        height: int,
+        width: int,
+        *,
+        window: int | None = None,
+        sink: int = 0,
+        sink_follows: bool = False,
+        frames: int | None = None,
     ) -> KVCache:
-        """An empty cache for latents of `height` x `width`. With `sink_follows` the sink stays next to the window."""
+        """An empty cache for latents of `height` x `width`. With `sink_follows` the sink stays next to the window.
+
+        With `frames`, the latent frames of the clip, the cache is one buffer a layer that is written in place: for
+        sampling, not for training.
+        """
         turn = self._turn if sink_follows else None
-        return KVCache(len(self.blocks), self.tokens_per_frame(height, width), window, sink, turn=turn)
+        limits = (len(self.blocks), self.tokens_per_frame(height, width), window, sink)
+        return KVCache(*limits, turn=turn) if frames is None else StaticKVCache(*limits, turn=turn, frames=frames)
 
     def _turn(self, keys: Tensor, frames: int) -> Tensor:
         """Keys (B, tokens, heads, head_dim), rotated for their place, as they are `frames` latent frames later."""
@@ -120,13 +146,16 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             flow (B, T, C, H, W), or (flow, [hidden states (B, tokens, width) per tap]).
         """
         batch, frames, _, height, width = latents.shape
+        given = latents.dtype
+        dtype = self.patch_embedding.weight.dtype
+        latents, text = latents.to(dtype), text.to(dtype)
         times = timestep[:, None] if timestep.ndim == 1 else timestep
         if clean is not None:
             if clean_timestep is None:
                 clean_timestep = torch.zeros_like(times)
             times = torch.cat([clean_timestep.expand(batch, frames), times.expand(batch, frames)], 1)
-            latents = torch.cat([clean, latents], 1)
-        tokens = self.patch_embedding(latents.transpose(1, 2)).flatten(2).transpose(1, 2)
+            latents = torch.cat([clean.to(dtype), latents], 1)
+        tokens = self.patch_embedding(latents.transpose(1, 2)).flatten(2).transpose(1, 2).contiguous()
         per_frame = self.tokens_per_frame(height, width)
         rope = self._rotations(
             tuple(positions or range(start_frame, start_frame + frames)), height, width, latents.device
@@ -135,21 +164,29 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
             rope = tuple(torch.cat([part, part], 0) for part in rope)
         mask = self._mask(chunks, per_frame, window, clean is not None, latents.device)
         time, modulation = self.condition_embedder.time(times, tokens.dtype)
-        grad_free = cache is not None and not torch.is_grad_enabled()
-        words = (
-            None if grad_free and cache.entries[0].text is not None else self.condition_embedder.text_embedder(text)
-        )
+        keeps_text = cache is not None and not torch.is_grad_enabled()
+        words = None
+        if not keeps_text or cache.entries[0].text is None:
+            words = self.condition_embedder.text_embedder(text)
         start = start_frame * per_frame
+        if cache is not None:
+            cache.begin(start, tokens, self.config.num_attention_heads)
         hidden = []
         last = len(self.blocks) - 1
         for index, layer in enumerate(self.blocks):
+            told = cache.entries[index].text if words is None else words
+            context = None if cache is None else cache.slot(index, start, tokens.shape[1])
+            if cache is not None and context is None:
+                context = partial(cache.context, index, start, write=write_cache)
             if routed is not None and 0 < index < last:
                 part, turns = tokens[:, routed], tuple(turn[routed] for turn in rope)
                 seen = None if mask is None else mask[routed][:, routed]
-                part = layer(part, modulation, words, turns, seen, cache, index, start, write_cache)
+                part, pair = layer(part, modulation, told, turns, seen, context)
                 tokens = tokens.index_copy(1, routed, part)
             else:
-                tokens = layer(tokens, modulation, words, rope, mask, cache, index, start, write_cache)
+                tokens, pair = layer(tokens, modulation, told, rope, mask, context)
+            if keeps_text:
+                cache.entries[index].text = pair
             if index in taps:
                 hidden.append(tokens)
         if cache is not None and write_cache:
@@ -157,7 +194,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         shift, scale = (self.scale_shift_table[:, None] + time[:, :, None]).unbind(2)
         tokens = self.proj_out(_modulate(self.norm_out(tokens), shift, scale))
         flow = self._unpatchify(tokens, height, width)
-        flow = flow[:, frames:] if clean is not None else flow
+        flow = (flow[:, frames:] if clean is not None else flow).to(given)
         return (flow, hidden) if taps else flow
 
     def _unpatchify(self, tokens: Tensor, height: int, width: int) -> Tensor:
@@ -256,9 +293,17 @@ class _RMSNorm(nn.Module):
         return F.rms_norm(x.float(), x.shape[-1:], eps=self.eps).to(x.dtype) * self.weight
 
 
-class _Attention(nn.Module):
+class _Backend:
+    """Which kernel an attention module runs; `set_attention_backend` of the model sets it (None: torch's own)."""
+
+    _attention_backend = None
+    _parallel_config = None
+
+
+class _Attention(nn.Module, AttentionModuleMixin):
     def __init__(self, width: int, heads: int, eps: float) -> None:
         super().__init__()
+        self.processor = _Backend()
         self.heads = heads
         self.to_q, self.to_k, self.to_v = (nn.Linear(width, width) for _ in range(3))
         self.to_out = nn.ModuleList([nn.Linear(width, width)])
@@ -272,16 +317,17 @@ class _Attention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, tokens, heads, head_dim) each; scaled dot-product attention and the output projection."""
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        v = v.to(q.dtype)
         if q.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled():
             # written out, for on a CPU torch's own backward of attention takes several times as long
+            q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
             weights = q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)
             if mask is not None:
                 weights = weights.masked_fill(~mask, -torch.inf)
-            out = weights.softmax(-1) @ v
+            out = (weights.softmax(-1) @ v).transpose(1, 2)
         else:
-            out = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=mask)
-        return self.to_out[0](out.transpose(1, 2).flatten(2))
+            out = dispatch_attention_fn(q, k, v, attn_mask=mask, backend=self.processor._attention_backend)
+        return self.to_out[0](out.flatten(2))
 
 
 class _FeedForward(nn.Module):
@@ -314,34 +360,31 @@ class _Layer(nn.Module):
         self,
         x: Tensor,
         modulation: Tensor,
-        text: Tensor | None,
-        rope: tuple[Tensor, Tensor],
+        text: Tensor | Pair,
+        rope: Pair,
         mask: Tensor | None,
-        cache: KVCache | None,
-        index: int,
-        start: int,
-        write: bool,
-    ) -> Tensor:
-        """x (B, tokens, width); modulation (B, T or 1, 6, width) with tokens grouped by frame; text None: use the
-        cache's."""
+        context: Context | None,
+    ) -> tuple[Tensor, Pair]:
+        """x (B, tokens, width); modulation (B, T or 1, 6, width) with tokens grouped by frame; text (B, L, width) or
+        its keys and values, which are returned too.
+
+        `context` is keys and values that end with room for those of x, or says what x attends to, given its own.
+        """
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.scale_shift_table[:, None] + modulation).unbind(2)
         h = _modulate(self.norm1(x), shift_a, scale_a)
         q = _rotate(self.attn1.queries(h), rope)
         k, v = self.attn1.keys_values(h)
         k = _rotate(k, rope)
-        if cache is not None:
-            k, v = cache.context(index, start, k, v, write=write)
+        if isinstance(context, tuple):
+            for held, new in zip(context, (k, v), strict=True):
+                held[:, -x.shape[1] :] = new
+            k, v = context
+        elif context is not None:
+            k, v = context(k, v)
         x = _gated(x, self.attn1.attend(q, k, v, mask), gate_a)
-        x = x + self.attn2.attend(self.attn2.queries(self.norm2(x)), *self._text(text, cache, index))
-        return _gated(x, self.ffn(_modulate(self.norm3(x), shift_f, scale_f)), gate_f)
-
-    def _text(self, text: Tensor | None, cache: KVCache | None, index: int) -> tuple[Tensor, Tensor]:
-        if text is None:
-            return cache.entries[index].text
-        pair = self.attn2.keys_values(text)
-        if cache is not None and not torch.is_grad_enabled():
-            cache.entries[index].text = pair
-        return pair
+        pair = text if isinstance(text, tuple) else self.attn2.keys_values(text)
+        x = x + self.attn2.attend(self.attn2.queries(self.norm2(x)), *pair)
+        return _gated(x, self.ffn(_modulate(self.norm3(x), shift_f, scale_f)), gate_f), pair
 
 
 def _rotate(x: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:

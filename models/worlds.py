@@ -15,10 +15,12 @@ import models.world as shapes
 @dataclass(frozen=True)
 class World:
     """A procedural world. `random_scene(rng)` draws a training scene, `render(scene, frames, start=)` its frames
-    (T, size, size, 3) uint8; `prompt(scene, rng)` says what it shows, in one of the ways there are."""
+    (T, size, size, 3) uint8; `prompt(scene, rng)` says what it shows, in one of the ways there are. A clip of
+    `frames` frames has latents of `latent_shape` (T, C, h, w)."""
 
     size: int
     frames: int
+    latent_shape: tuple[int, int, int, int]
     words: frozenset[str]
     random_scene: Callable[[np.random.Generator], Any]
     render: Callable[..., np.ndarray]
@@ -38,6 +40,7 @@ WORLDS = {
     "shapes": World(
         shapes.SIZE,
         shapes.FRAMES,
+        (13, 16, 8, 8),
         shapes.known_words(),
         _random_shapes,
         shapes.render,
@@ -46,6 +49,7 @@ WORLDS = {
     "tabletop": World(
         tabletop_grammar.SIZE,
         tabletop_grammar.FRAMES,
+        (13, 16, 16, 16),
         tabletop_grammar.known_words(),
         tabletop_scene.random_scene,
         tabletop_render.render,

@@ -6,8 +6,8 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.checkpoints import from_wan_names
 from models.transformer import CausalVideoTransformer
+from models.wan.files import to_network
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -31,5 +31,5 @@ def golden_network(name: str = "transformer") -> CausalVideoTransformer:
         ffn_dim=ffn,
         num_layers=layers,
     )
-    network.load_state_dict(from_wan_names(golden(name)))
+    network.load_state_dict(to_network(golden(name)).state)
     return network.eval()

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKLWan
 from torch.testing import assert_close
 
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
 from models.registry import ASSETS, AUTOENCODER
+from models.wan.files import to_network
+from models.wan.load import load_vae
 from models.world import render, sample_caption, sample_scene
 from tests.golden_data import golden
 
@@ -62,46 +63,9 @@ def test_sides_and_counts_that_do_not_fit_are_refused(codec):
         codec.encode(np.zeros((4, 64, 64, 3), np.uint8))
 
 
-def wan_autoencoder() -> AutoencoderKLWan:
-    """diffusers' class with the recorded random weights, renamed from original Wan names."""
-    vae = AutoencoderKLWan(base_dim=8, z_dim=16).eval()
-    vae.load_state_dict({_wan_name(name): tensor for name, tensor in golden("vae").items()})
-    return vae
-
-
-def _wan_name(name: str) -> str:
-    parts = name.split(".")
-    if parts[0] in ("conv1", "conv2"):
-        return ".".join([{"conv1": "quant_conv", "conv2": "post_quant_conv"}[parts[0]], *parts[1:]])
-    side, rest = parts[0], parts[1:]
-    inner = {"0": "norm1", "2": "conv1", "3": "norm2", "6": "conv2"}
-    if rest[0] == "conv1":
-        return f"{side}.conv_in.{rest[1]}"
-    if rest[0] == "head":
-        return f"{side}.norm_out.gamma" if rest[1] == "0" else f"{side}.conv_out.{rest[2]}"
-    if rest[0] == "middle":
-        if rest[1] == "1":
-            return f"{side}.mid_block.attentions.0." + ".".join(rest[2:])
-        return f"{side}.mid_block.resnets.{int(rest[1]) // 2}." + _residual(rest[2:], inner)
-    index = int(rest[1])
-    tail = _residual(rest[2:], inner)
-    if side == "encoder":
-        return f"encoder.down_blocks.{index}.{tail}"
-    stage, place = divmod(index, 4)
-    if place == 3:
-        return f"decoder.up_blocks.{stage}.upsamplers.0.{tail}"
-    return f"decoder.up_blocks.{stage}.resnets.{place}.{tail}"
-
-
-def _residual(rest: list[str], inner: dict[str, str]) -> str:
-    if rest[0] == "residual":
-        return ".".join([inner[rest[1]], *rest[2:]])
-    return ".".join(["conv_shortcut" if rest[0] == "shortcut" else rest[0], *rest[1:]])
-
-
 def test_wans_autoencoder_streams_through_the_same_codec():
     g = golden("vae_io")
-    codec = Codec(wan_autoencoder())
+    codec = Codec(load_vae(to_network(golden("vae"))))
     for sizes in ([7], [1, 3, 3], [3, 3, 1], [1] * 7):
         pixels = np.concatenate(list(codec.stream_decode(iter(g["latents"].split(sizes, 1)))))
         expected = ((g["decoded_unclamped"][0].clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).numpy()

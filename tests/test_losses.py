@@ -7,8 +7,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
 
+from models.noise_levels import shift_sigma
 from models.sampling import rollout
-from models.schedulers import StepPlan, per_frame, shift_sigma, x0_from_flow
+from models.schedulers import StepPlan, per_frame, x0_from_flow
 from models.training.losses import (
     dmd_gradient,
     dmd_loss,
@@ -18,6 +19,7 @@ from models.training.losses import (
     ode_regression_loss,
     relativistic_loss,
 )
+from models.wan.names import TRANSFORMER, bare_name
 from tests.golden_data import golden, golden_network
 
 
@@ -98,9 +100,7 @@ def test_training_rollout_is_close_to_the_reference(case):
     network.zero_grad()
     (output * g["output_weight"]).sum().backward()
     names = sorted(golden("transformer"))
-    from models.checkpoints import from_wan_names  # noqa: PLC0415
-
-    renamed = dict(zip(from_wan_names({n: golden("transformer")[n] for n in names}), names, strict=True))
+    renamed = {TRANSFORMER.to_ours(bare_name(name)): name for name in names}
     mine = {renamed[name]: p.grad.double().norm() for name, p in network.named_parameters()}
     norms = torch.stack([mine[name] for name in names])
     network.zero_grad()

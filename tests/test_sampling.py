@@ -5,8 +5,9 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch.testing import assert_close
 
+from models.noise_levels import shift_sigma, step_sigmas
 from models.sampling import ClipNoise, Guidance, clean_pass, rollout, sample_flow
-from models.schedulers import StepPlan, add_noise, flow_from_x0, shift_sigma, step_sigmas, x0_from_flow
+from models.schedulers import StepPlan, add_noise, flow_from_x0, x0_from_flow
 from tests.golden_data import golden, golden_network
 
 C3, FIRST1 = (3, 3, 3), (1, 3, 3, 3)

@@ -43,10 +43,10 @@ def forwards_of(cell: Cell) -> int:
     spec = get_spec(cell.model)
     if not spec.causal:
         return cell.steps * (2 if spec.guidance_scale != 1 else 1)
-    plan = StepPlan.uniform(chunk_layout_for(spec, cell.frames), cell.steps, spec.shift)
+    plan = StepPlan.uniform(chunk_layout_for(spec, cell.frames), cell.steps, spec.levels)
     if not spec.few_step:
         return plan.forwards * (2 if spec.guidance_scale != 1 else 1)
-    return (plan.enhance_first(cell.first_steps, spec.shift) if cell.first_steps else plan).forwards
+    return (plan.enhance_first(cell.first_steps, spec.levels) if cell.first_steps else plan).forwards
 
 
 def cost_rows(cells: Sequence[Cell], items: Sequence[Item], failed: Sequence[str]) -> list[Row]:

@@ -12,17 +12,18 @@ from torch import Tensor
 from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec
+from models.noise_levels import shift_sigma
 from models.sampling import ClipNoise, rollout
-from models.schedulers import StepPlan, shift_sigma, x0_from_flow
+from models.schedulers import StepPlan, x0_from_flow
 from models.text_encoder import ShapesTextEncoder
-from models.training.data import random_scene
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
 from models.video_autoencoder import VideoAutoencoder
 from models.weights import load_model
+from models.worlds import WORLDS, World
 
-LATENT_SHAPE = (13, 16, 8, 8)
+LATENT_SHAPE = WORLDS["shapes"].latent_shape
 CHUNKS = chunk_layout(LATENT_SHAPE[0], 3, 1)
 
 
@@ -34,6 +35,12 @@ class Roles:
     generator: Path = Path("runs/ode-init/export/generator")
     text_encoder: Path = Path("assets/shapes-text-encoder")
     autoencoder: Path = Path("assets/shapes-autoencoder")
+    world: str = "shapes"
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int, int]:
+        """(T, C, h, w) of the clips that the roles see."""
+        return WORLDS[self.world].latent_shape
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,9 @@ class Prompts:
 
     @classmethod
     @torch.no_grad()
-    def sample(cls, text: ShapesTextEncoder, count: int, seed: int) -> "Prompts":
-        scenes = (random_scene(np.random.default_rng([seed, i])) for i in range(count))
-        captions = [str(scene.caption) for scene in scenes]
+    def sample(cls, text: ShapesTextEncoder, count: int, seed: int, world: World = WORLDS["shapes"]) -> "Prompts":
+        draws = (np.random.default_rng([seed, i]) for i in range(count))
+        captions = [world.prompt(world.random_scene(rng), rng) for rng in draws]
         return cls(
             captions, torch.cat([text.embed(captions[i : i + 256]) for i in range(0, count, 256)]), text.embed([""])
         )
@@ -79,10 +86,12 @@ def training_rollout(
     noise: ClipNoise,
     *,
     gradient: bool,
+    frame: tuple[int, ...],
     given: Tensor | None = None,
 ) -> Tensor:
-    """A full causal rollout of a batch (B, 13, C, h, w); with `gradient`, through the last step of every chunk.
-    `given` (B, 1, C, h, w) are the pictures that clips of an image-to-video plan start from.
+    """A full causal rollout of a batch (B, 13, C, h, w) of latent frames `frame` (C, h, w); with `gradient`, through
+    the last step of every chunk. `given` (B, 1, C, h, w) are the pictures that clips of an image-to-video plan start
+    from.
 
     Two rollouts from one `noise` share it wherever their plans have a chunk and a step in common. Self Forcing's exit
     after step e is the plan whose chunks hold the first e noise levels of the list.
@@ -91,15 +100,19 @@ def training_rollout(
     def draw(chunk: int, step: int, size: tuple[int, ...]) -> Tensor:
         return noise(chunk, step, size).to(text.device)
 
-    cache = model.new_cache(*LATENT_SHAPE[2:])
-    shape = (len(text), *LATENT_SHAPE[1:])
-    chunks = rollout(model, plan, text, cache, draw, shape, given=given, gradient=gradient)
+    cache = model.new_cache(*frame[1:])
+    chunks = rollout(model, plan, text, cache, draw, (len(text), *frame), given=given, gradient=gradient)
     return torch.cat([chunk.latents for chunk in chunks], 1)
 
 
 def score_sigma(count: int, seed: StepSeed, shift: float = 5.0) -> Tensor:
     """Noise levels for both scores: uniform, shifted, clamped to [0.02, 0.98], one per clip (Self Forcing)."""
     return shift_sigma(torch.rand(count, generator=seed.torch), shift).clamp(0.02, 0.98)
+
+
+def some_frames(total: int, count: int, rng: np.random.Generator) -> list[int] | None:
+    """Places of `count` latent frames of `total`, drawn anew each time, in order; None (all of them) for `count` 0."""
+    return sorted(rng.choice(total, count, replace=False).tolist()) if count else None
 
 
 @torch.no_grad()
@@ -112,21 +125,30 @@ def distribution_matching(
     guidance_scale: float,
     seed: StepSeed,
     chunks: tuple[int, ...] | None = None,
+    frames: list[int] | None = None,
 ) -> Tensor:
     """The DMD gradient at generated clips `x` (B, T, C, H, W): both scores look at one noising of the whole clip.
 
     `guidance_scale` is in the convention uncond + s * (cond - uncond); Self Forcing's additive 3 is 4 here. `chunks`
-    makes both scores chunk-causal; by default they attend in both directions.
+    makes both scores chunk-causal; by default they attend in both directions. With `frames` they see those latent
+    frames only, at their places in time, and the gradient, 0 elsewhere, is scaled up to the same mean.
     """
-    x = x.detach()
+    whole = x.detach()
+    x = whole if frames is None else whole[:, frames]
+    seen = {"chunks": chunks, "positions": frames}
     sigma = score_sigma(len(x), seed)
     noisy = noisy_pair(x, torch.randn(x.shape, generator=seed.torch), sigma)
     time, level = 1000 * sigma, sigma[:, None, None, None, None]
-    fake = x0_from_flow(noisy, fake_score(noisy, time, text, chunks=chunks), level)
-    cond = teacher(noisy, time, text, chunks=chunks)
-    free = teacher(noisy, time, none.expand(len(x), -1, -1), chunks=chunks)
+    fake = x0_from_flow(noisy, fake_score(noisy, time, text, **seen), level)
+    cond = teacher(noisy, time, text, **seen)
+    free = teacher(noisy, time, none.expand(len(x), -1, -1), **seen)
     real = x0_from_flow(noisy, free + guidance_scale * (cond - free), level)
-    return dmd_gradient(x, real, fake)
+    gradient = dmd_gradient(x, real, fake)
+    if frames is None:
+        return gradient
+    spread = torch.zeros_like(whole)
+    spread[:, frames] = gradient * (whole.shape[1] / len(frames))
+    return spread
 
 
 @dataclass
@@ -153,11 +175,14 @@ def critic_step(
     seed: StepSeed,
     lr: float,
     chunks: tuple[int, ...] | None = None,
+    frames: list[int] | None = None,
 ) -> float:
-    """One flow-matching update of the fake score on generated clips; returns the loss."""
+    """One flow-matching update of the fake score on generated clips, or on some latent `frames` of them; returns the
+    loss."""
+    clips = clips if frames is None else clips[:, frames]
     sigma = score_sigma(len(clips), seed)
     noise = torch.randn(clips.shape, generator=seed.torch)
-    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text, chunks=chunks)
+    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text, chunks=chunks, positions=frames)
     loss = flow_matching_loss(flow, clips, noise)
     optimize(loss, optimizer, lr=lr, clip=10.0)
     return float(loss.detach())
@@ -169,14 +194,17 @@ def rollout_sheet(
     codec: Codec,
     words: Tensor,
     steps: tuple[int, ...] = (1, 4),
+    *,
+    frame: tuple[int, ...],
     given: Tensor | None = None,
 ) -> np.ndarray:
-    """Rows of clips for `words` (B, L, D) at each step count, same noise; image-to-video with `given`."""
+    """Rows of clips for `words` (B, L, D) at each step count, same noise; image-to-video with `given`. `frame` is the
+    shape (C, h, w) of a latent frame."""
     rows = []
     for count in steps:
         plan = StepPlan.uniform(CHUNKS, count, given=int(given is not None))
         noise = ClipNoise(StepSeed.at(0, 0).torch)
-        latents = training_rollout(model, plan, words, noise, gradient=False, given=given)
+        latents = training_rollout(model, plan, words, noise, gradient=False, frame=frame, given=given)
         rows.append(np.stack([codec.decode(z[None]) for z in latents]))
     sheets = [contact_sheet(clips, lambda n: range(0, n, 12)) for clips in rows]
     return np.concatenate(sheets, 1)

@@ -103,7 +103,8 @@ class Average:
 class Run:
     """Where and how long to train. `steps` is the total; resuming continues up to it.
 
-    State is saved every `save_every` steps, and after `save_seconds` if those take longer. `precision` "bf16"
+    State is saved every `save_every` steps, and after `save_seconds` if those take longer; once `stop()` is true it is
+    saved after the step at hand, and the run ends there. `precision` "bf16"
     multiplies matrices in bfloat16 (autocast; weights and optimiser stay float32), which pays where the hardware
     does so, as AMX.
     """
@@ -118,13 +119,14 @@ class Run:
     sample_every: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     peers: Peers | None = None
+    stop: Callable[[], bool] = lambda: False
 
 
 def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]:
     """Run `recipe`; leaves `log.jsonl`, TensorBoard events, sheets, `state.pt` and the export in `run.out`.
 
     With `resume` the run goes on from its last saved state and ends with the same weights, bit for bit, as a run
-    that was never stopped. Returns the last logged values.
+    that was never stopped. Only a run that comes to its end exports. Returns the last logged values.
     """
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.json").write_text(
@@ -157,12 +159,19 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
             if sheet is not None:
                 writer.add_image("samples", sheet, done, dataformats="HWC")
                 _write_png(run.out / "samples.png", sheet)
-        late = time.monotonic() - saved > run.save_seconds and (not run.peers or run.peers.agreed(done))
-        if (done % run.save_every == 0 or done == run.steps or late) and not (run.peers and run.peers.rank):
+        agreed = not run.peers or run.peers.agreed(done)
+        late = agreed and time.monotonic() - saved > run.save_seconds
+        stopped = agreed and done < run.steps and run.stop()
+        due = done % run.save_every == 0 or done == run.steps or late or stopped
+        if due and not (run.peers and run.peers.rank):
             saved = time.monotonic()
             _save(recipe, run.out, done, seconds + time.monotonic() - began)
+        if stopped:
+            progress.close()
+            break
+    else:
+        recipe.export(run.out / "export")
     writer.close()
-    recipe.export(run.out / "export")
     return latest
 
 
@@ -266,11 +275,56 @@ def optimize(loss: Tensor, *optimizers: torch.optim.Optimizer, lr: float, clip: 
     return float(norm)
 
 
-def muon(layers: Iterable[nn.Module], *, lr: float, weight_decay: float = 0.01) -> torch.optim.Muon:
-    """Muon (Jordan et al. 2024) for the matrices of transformer layers; learning rates mean what AdamW's do (arXiv
-    2502.16982)."""
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024): matrices move along their momentum with all singular values near 1. Learning rates
+    and weight decay mean what AdamW's do (arXiv 2502.16982).
+
+    torch has one too; it multiplies in bfloat16, which a CPU without such units does a hundred times slower, and takes
+    the matrices one by one. Here matrices of one shape go together, in float32.
+    """
+
+    def __init__(
+        self, matrices: Iterable[nn.Parameter], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.01
+    ) -> None:
+        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    alike.setdefault(matrix.shape, []).append(matrix)
+            for shape, matrices in alike.items():
+                updates = torch.stack([self._momentum(matrix, group["momentum"]) for matrix in matrices])
+                lr = group["lr"] * 0.2 * max(shape) ** 0.5
+                for matrix, update in zip(matrices, orthogonalized(updates), strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=lr)
+
+    def _momentum(self, matrix: nn.Parameter, decay: float) -> Tensor:
+        """Nesterov's: the gradient mixed with the momentum that it has just entered."""
+        kept = self.state[matrix].setdefault("momentum_buffer", torch.zeros_like(matrix))
+        kept.lerp_(matrix.grad, 1 - decay)
+        return matrix.grad.lerp(kept, decay)
+
+
+def orthogonalized(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Matrices (N, rows, columns) with singular vectors kept and singular values moved to between 0.7 and 1.2, by the
+    Newton-Schulz iteration of Jordan et al. (2024)."""
+    a, b, c = 3.4445, -4.775, 2.0315
+    wide = matrices.shape[1] <= matrices.shape[2]
+    x = matrices if wide else matrices.mT
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(steps):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x if wide else x.mT
+
+
+def muon(layers: Iterable[nn.Module], *, lr: float, weight_decay: float = 0.01) -> Muon:
+    """Muon for the matrices of transformer layers."""
     matrices = [p for layer in layers for p in layer.parameters() if p.ndim == 2]
-    return torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    return Muon(matrices, lr=lr, weight_decay=weight_decay)
 
 
 def adamw(

@@ -25,6 +25,7 @@ from workbench.ui.context import EVALUATION_QUEUE, MODEL_QUEUE, Context
 from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.export_api import export_router
+from workbench.ui.frame import PRODUCT, Addresses, page_frame
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
@@ -41,7 +42,7 @@ STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
 MAKING = tuple(queue["concurrency_id"] for queue in (MODEL_QUEUE, STUDY_QUEUE, EVALUATION_QUEUE))
-LINKS = [("Vote", PATH.removeprefix("/"))]  # pages of our own, which the bar shows after the others
+VOTE = ("People", "Vote", PATH)  # a page of our own, outside Gradio
 
 
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
@@ -52,7 +53,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     context = Context(service, evaluations, settings, voting)
     accounts = Accounts(settings.auth) if settings.auth else None
     app = FastAPI(
-        title="ASD Workbench", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
+        title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
     # no origins: only the app's own pages may call it; without this middleware gradio would admit any site
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_methods=["GET", "POST"])
@@ -77,6 +78,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     if accounts:
         app.include_router(login_router())
         app.add_middleware(AccessControl, voting=voting, makes=lambda index: makes_clips(blocks, index))
+    # outermost: only it sees what every route answers
+    app.add_middleware(Addresses, pages=[*((page.title, page.path) for page in PAGES), VOTE[1:]])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
         return gr.mount_gradio_app(
@@ -85,6 +88,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             path="",
             theme=THEME,
             css_paths=[STATIC / "css" / "workbench.css"],
+            head=f"<title>{PRODUCT}</title>",  # while it loads; each page then has its own
             footer_links=[],
             run_history=False,
             max_file_size=MAX_UPLOAD,
@@ -102,13 +106,13 @@ def build_blocks(context: Context) -> gr.Blocks:
     """All pages in one `gr.Blocks`, each at its own address."""
     main, *others = PAGES
     with _no_servers():
-        with gr.Blocks(title="ASD Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
-            gr.Navbar(LINKS, main_page_name=main.title)
+        with gr.Blocks(title=PRODUCT, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+            page_frame(main, PAGES, [VOTE])
             main.build(blocks, context)
             build_endpoints(context)
         for page in others:
             with blocks.route(page.title, page.path):
-                gr.Navbar(LINKS, main_page_name=main.title)  # each page has a bar of its own
+                page_frame(page, PAGES, [VOTE])
                 page.build(blocks, context)
     return blocks.queue(max_size=QUEUE_SIZE)
 

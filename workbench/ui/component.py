@@ -7,6 +7,7 @@ import gradio as gr
 
 from workbench.ui.context import MAX_SEED
 
+ROOT = "(window.gradio_config?.root ?? '')"  # in a page's script: where the app lies, behind a proxy too
 SEGMENTS = "wb-segments"  # a gr.Radio of this class looks like one bar of buttons
 DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
 # said by the browser at once, before the server has answered; cancelling works from here on
@@ -37,7 +38,7 @@ def script_component(module: str, value: Any = None, *, options: dict | None = N
     return gr.HTML(
         value=value,
         html_template='<div class="wb-root"></div>',
-        js_on_load=f"import('/ui/js/main.js').then((main) => {call})",
+        js_on_load=f"import({ROOT} + '/ui/js/main.js').then((main) => {call})",
         apply_default_css=False,
         options=options or {},
         **kwargs,

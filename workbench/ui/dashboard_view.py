@@ -105,9 +105,8 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
 
 def empty_status(read_only: bool) -> dict[str, Any]:
     """The store has no values yet: what fills it."""
-    links = (
-        [] if read_only else [{"label": "Make a clip", "url": "/"}, {"label": "Evaluate clips", "url": "/evaluate"}]
-    )
+    offered = [("Make a clip", "/generate"), ("Evaluate clips", "/evaluate")]
+    links = [] if read_only else [{"label": label, "url": url} for label, url in offered]
     return {
         "state": "idle",
         "text": "There are no measured clips in the store yet. One of these commands fills it:",

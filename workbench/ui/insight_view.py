@@ -113,7 +113,7 @@ def done_status(pipeline: VideoPipeline, found: Findings, more: Sequence[str]) -
         "state": "done",
         "text": f"Done: {clips}, {found.trace.forwards} forwards each; {limits_text(pipeline, found)}.",
         "notices": [*more, *notices(found)],
-        "links": [{"label": "Open the first clip in Generate", "url": f"/?{urlencode(query)}"}],
+        "links": [{"label": "Open the first clip in Generate", "url": f"/generate?{urlencode(query)}"}],
     }
 
 

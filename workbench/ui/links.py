@@ -14,7 +14,7 @@ from workbench.ui.context import frames_of, seed_of, whole
 def generate_link(side: Side, prompt: str, seed: int, frames: int) -> str:
     ffe = side.first_steps if side.ffe else 0
     query = {"model": side.model, "prompt": prompt, "steps": side.steps, "ffe": ffe, "seed": seed, "frames": frames}
-    return f"/?{urlencode(query)}"
+    return f"/generate?{urlencode(query)}"
 
 
 def compare_query(sides: tuple[Side, ...], prompt: str, seed: int, frames: int) -> dict[str, Any]:

@@ -10,7 +10,8 @@ With `causal_scores` and the causal teacher in the teacher's role this is the pa
 import torch
 from torch import Tensor
 
-from models.schedulers import step_sigmas, x0_from_flow
+from models.noise_levels import step_sigmas
+from models.schedulers import x0_from_flow
 from models.training.distillation import CHUNKS
 from models.training.loop import StepSeed
 from models.training.losses import noisy_pair

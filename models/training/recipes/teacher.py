@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.codec import latent_frames
+from models.noise_levels import shift_sigma, step_sigmas
 from models.sampling import sample_flow
-from models.schedulers import shift_sigma, step_sigmas
 from models.text_encoder import ShapesTextEncoder
 from models.training.data import LatentPool, latent_pool
 from models.training.distillation import load_codec

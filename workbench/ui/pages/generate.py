@@ -21,6 +21,7 @@ from workbench.ui.comparison import Side
 from workbench.ui.component import (
     DICE,
     NOT_STARTED,
+    ROOT,
     SEGMENTS,
     STARTED,
     script_component,
@@ -58,8 +59,8 @@ WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches,
   const changed = (switches ?? '').trim().split('\\n').join('|');
   const timeline = { plan: (plan ?? '').trim(), switches: changed, cache: changed ? cache : '' };
   const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed, ...timeline };
-  import('/ui/js/link.js').then((link) => link.writeQuery(settings));
-}"""
+  import(ROOT + '/ui/js/link.js').then((link) => link.writeQuery(settings));
+}""".replace("ROOT", ROOT)
 SWITCH_CACHES = [("stay as they are", "keep"), ("are cached anew", "recache"), ("are forgotten", "reset")]
 Update = dict[Any, Any]
 

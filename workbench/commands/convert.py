@@ -1,0 +1,84 @@
+"""`convert`: checkpoints of every code base of Wan 2.1 to diffusers' layout and back."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from models.types import RequestError
+from workbench.console import say, say_json
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "convert",
+        help="read a Wan checkpoint, write another layout",
+        description="Tell what a checkpoint of Wan 2.1's family holds, and write it in another layout. OUT is a "
+        "folder for diffusers' layout, or a file ending in .safetensors or .pt for the original names. A folder "
+        "written here remembers the layout it came from, and converting it back restores that.",
+        epilog="example: python -m workbench convert self_forcing_dmd.pt self-forcing/ --dtype bfloat16",
+    )
+    parser.add_argument(
+        "source", metavar="IN", help="a file or folder; FILE#ENTRY picks an entry, BASE+LORA merges a LoRA"
+    )
+    parser.add_argument(
+        "out", metavar="OUT", nargs="?", type=Path, help="a folder, .safetensors or .pt; none only tells"
+    )
+    parser.add_argument("--dtype", choices=DTYPES, help="cast the weights (default: as they are)")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, tell, write."""
+    import torch  # noqa: PLC0415  (seconds to load; --help should not wait for it)
+
+    from models.wan.files import read_layout, write_folder, write_network  # noqa: PLC0415
+    from models.wan.load import network_config, read_source  # noqa: PLC0415
+    from models.wan.source import parse_source  # noqa: PLC0415
+
+    source = parse_source(options.source)
+    _check_out(options.out, source.path)
+    network = read_source(source)
+    layout = read_layout(source.path) if source.path.is_dir() else None
+    if layout:
+        network = replace(network, layout=layout)
+    if options.json:
+        say_json(
+            {
+                "network": network.table.what,
+                "tensors": len(network.state),
+                "parameters": sum(tensor.numel() for tensor in network.state.values()),
+                "entry": network.layout.entry,
+                "entries": list(network.others),
+                "ignored": list(network.layout.ignored),
+                "config": network_config(network),
+            }
+        )
+    else:
+        say(network.report())
+    if options.out:
+        dtype = getattr(torch, options.dtype) if options.dtype else None
+        if options.out.suffix in (".safetensors", ".pt"):
+            write_network(network if layout or not source.path.is_dir() else _unnamed(network), options.out, dtype)
+        else:
+            write_folder(network, options.out, network_config(network), dtype)
+        say(str(options.out))
+    return 0
+
+
+def _unnamed(network):
+    """A network of a diffusers folder, to be written under original names."""
+    return replace(network, layout=replace(network.layout, names={}))
+
+
+def _check_out(out: Path | None, source: Path) -> None:
+    if out is None:
+        return
+    if out.suffix not in ("", ".safetensors", ".pt"):
+        raise RequestError(f"OUT {str(out)!r} is of no known layout; give a folder, or a file .safetensors or .pt")
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise RequestError(f"OUT {str(out)!r} is there already; choose another name than that")
+    if not out.absolute().parent.is_dir():
+        raise RequestError(f"OUT {str(out)!r} is in a folder that is not there; make {str(out.parent)!r} first")
