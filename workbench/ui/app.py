@@ -97,6 +97,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             run_history=False,
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
+            mcp_server=True,  # the named endpoints as tools, at /gradio_api/mcp
         )
     # only a launched app checks which files its components are given, and a mounted one never counts as launched
     blocks.has_launched = True
