@@ -426,8 +426,8 @@ def test_a_grid_plays_in_step_shades_its_cells_and_opens_a_pair(open_page):
     shown = page.eval_on_selector_all(".wb-cell canvas", "all => all.map((canvas) => canvas.dataset.frame)")
     assert shown == ["9"] * 6
     page.select_option("[aria-label='Shade cells by']", "sharpness")
-    notes = page.eval_on_selector_all(".wb-cell .wb-note", "all => all.map((note) => Number(note.textContent.replaceAll(',', '')))")
-    assert len(notes) == 6 and all(value > 0 for value in notes)
+    notes = page.locator(".wb-cell .wb-note").all_inner_texts()
+    assert len(notes) == 6 and all(float(note.replace(",", "")) > 0 for note in notes)
     page.click(".wb-cell >> nth=4")
     page.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
     assert page.locator(".wb-cells-pair canvas").count() == 2

@@ -31,9 +31,9 @@ def leaderboard_endpoint(context: Context) -> None:
             raise gr.Error(sentence(error), print_exception=False) from error
         return json.loads(table.to_json(orient="records", double_precision=15))
 
-    gr.Button("leaderboard").click(
-        leaderboard, json_input("filters", {"type": "object", "additionalProperties": {}}), gr.JSON(label="rows"), api_name="leaderboard", concurrency_limit=4
-    )
+    given = json_input("filters", {"type": "object", "additionalProperties": {}})
+    rows = gr.JSON(label="rows")
+    gr.Button("leaderboard").click(leaderboard, given, rows, api_name="leaderboard", concurrency_limit=4)
 
 
 def _texts(filters: Any) -> dict[str, str]:
