@@ -71,7 +71,7 @@ def _check(settings: Settings) -> None:
     if not 0 <= settings.min_watch <= 1:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
     if settings.root_path and (not settings.root_path.startswith("/") or settings.root_path.endswith("/")):
-        raise RequestError(f"--root-path {settings.root_path!r} is not a prefix; write it as /lab, no slash at its end")
+        raise RequestError(f"--root-path {settings.root_path!r} is no prefix; write it as /lab, without end slash")
     if settings.auth:
         read_accounts(settings.auth)
     for folder in settings.clips:
