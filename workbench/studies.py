@@ -164,7 +164,7 @@ def study_from(values: Any) -> Study:
     _check(study)
     if study.clips:
         return study
-    return replace(study, systems=tuple(str(parse_system(system)) for system in study.systems))  # as the store has them
+    return replace(study, systems=tuple(str(parse_system(system)) for system in study.systems))  # as stored
 
 
 def parse_system(text: str) -> System:
