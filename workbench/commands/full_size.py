@@ -12,7 +12,7 @@ from workbench.console import say, say_json
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "full-size",
-        help="a full-size Wan network with random weights, memory and time",
+        help="time a Wan network of full size",
         description="Run one chunk through a network of Wan 2.1's full size with random weights, and compare the "
         "memory it takes with the planner's word. On a GPU it computes in bf16; on a CPU its layers are kept in bf16 "
         "and compute in float32.",
