@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("evaluate", "score clips by metrics"),
     "insight": Command("insight", "what each step changes, what chunks read, what plans cost"),
     "train": Command("train", "train a model by a recipe"),
+    "train-all": Command("train_all", "train all models of the tabletop world"),
     "votes": Command("votes", "export, import and statistics of votes"),
     "studies": Command("studies", "preference studies: add, check, freeze"),
     "accounts": Command("accounts", "people, roles and invitations"),
@@ -36,7 +37,9 @@ COMMANDS: dict[str, Command] = {
     "full-size": Command("full_size", "time a Wan network of full size"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
+    "texture-reference": Command("texture_reference", "measure the texture of rendered clips"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
+    "autoencoder-check": Command("autoencoder_check", "check the autoencoder on rendered clips"),
     "clip-check": Command("clip_check", "check the shapes CLIP on rendered clips"),
     "screenshots": Command("screenshots", "picture the pages in a real browser"),
 }

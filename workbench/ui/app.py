@@ -14,6 +14,7 @@ from gradio.routes import App
 from workbench import __version__
 from workbench.accounts import Accounts
 from workbench.charts import plotly_folder
+from workbench.first_run import FirstRun
 from workbench.generation import GenerationService
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
@@ -21,10 +22,12 @@ from workbench.store import open_store
 from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
 from workbench.ui.access import AccessControl
-from workbench.ui.context import EVALUATION_QUEUE, MODEL_QUEUE, Context
+from workbench.ui.context import EVALUATION_QUEUE, EXAMPLE_PROMPTS, MODEL_QUEUE, Context
 from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.export_api import export_router
+from workbench.ui.frame import PRODUCT, Addresses, page_frame
+from workbench.ui.front_door import FrontDoor
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
@@ -41,18 +44,19 @@ STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
 MAKING = tuple(queue["concurrency_id"] for queue in (MODEL_QUEUE, STUDY_QUEUE, EVALUATION_QUEUE))
-LINKS = [("Vote", PATH.removeprefix("/"))]  # pages of our own, which the bar shows after the others
+VOTE = ("People", "Vote", PATH)  # a page of our own, outside Gradio
 
 
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     """The whole application; serve it with any ASGI server."""
-    evaluations = EvaluationService(settings.data_dir, settings.allow_folder)
+    evaluations = EvaluationService(settings.data_dir, settings.clips)
     store = open_store(settings)
     voting = VotingService(store, settings, StudyClips(store, settings.data_dir, registry_maker(service)))
-    context = Context(service, evaluations, settings, voting)
+    first_run = FirstRun(settings, store, evaluations, EXAMPLE_PROMPTS)
+    context = Context(service, evaluations, settings, voting, first_run)
     accounts = Accounts(settings.auth) if settings.auth else None
     app = FastAPI(
-        title="ASD Workbench", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
+        title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
     # no origins: only the app's own pages may call it; without this middleware gradio would admit any site
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_methods=["GET", "POST"])
@@ -62,7 +66,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         """Answers once the server takes requests."""
         return {"status": "ok", "version": __version__}
 
-    app.state.voting = voting
+    app.state.voting, app.state.first_run = voting, first_run
     app.include_router(voting_router(voting, accounts))
     app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))
@@ -77,19 +81,26 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     if accounts:
         app.include_router(login_router())
         app.add_middleware(AccessControl, voting=voting, makes=lambda index: makes_clips(blocks, index))
+    # only from outside the routes can be seen what every one of them answers
+    app.add_middleware(Addresses, pages=[*((page.title, page.path) for page in PAGES), VOTE[1:]])
+    app.add_middleware(FrontDoor)  # the last one added is the first one asked
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
-        return gr.mount_gradio_app(
+        mounted = gr.mount_gradio_app(
             app,
             blocks,
             path="",
             theme=THEME,
             css_paths=[STATIC / "css" / "workbench.css"],
+            head=f"<title>{PRODUCT}</title>",  # while it loads; each page then has its own
             footer_links=[],
             run_history=False,
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
         )
+    # only a launched app checks which files its components are given, and a mounted one never counts as launched
+    blocks.has_launched = True
+    return mounted
 
 
 def makes_clips(blocks: gr.Blocks, index: int) -> bool:
@@ -102,13 +113,13 @@ def build_blocks(context: Context) -> gr.Blocks:
     """All pages in one `gr.Blocks`, each at its own address."""
     main, *others = PAGES
     with _no_servers():
-        with gr.Blocks(title="ASD Workbench", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
-            gr.Navbar(LINKS, main_page_name=main.title)
+        with gr.Blocks(title=PRODUCT, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+            page_frame(main, PAGES, [VOTE])
             main.build(blocks, context)
             build_endpoints(context)
         for page in others:
             with blocks.route(page.title, page.path):
-                gr.Navbar(LINKS, main_page_name=main.title)  # each page has a bar of its own
+                page_frame(page, PAGES, [VOTE])
                 page.build(blocks, context)
     return blocks.queue(max_size=QUEUE_SIZE)
 

@@ -10,7 +10,7 @@ HTML = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in</title>
+<title>Sign in · ASD Workbench</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/ui/css/workbench.css">
 <link rel="stylesheet" href="/ui/css/vote.css">
