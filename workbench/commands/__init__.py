@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "claims": Command("claims", "check the papers' claims on the shapes world"),
     "readme": Command("readme", "put measured tables into the README"),
     "bench": Command("bench", "measure speed"),
+    "bench-train": Command("bench_train", "measure the speed of training"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
