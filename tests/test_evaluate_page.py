@@ -54,9 +54,14 @@ def data(tmp_path_factory, world_clip) -> Path:
     return folder
 
 
+def roots(data: Path) -> tuple[Path, ...]:
+    """Folders that a server was started with."""
+    return (data / "others", data / "clips", data / "long")
+
+
 @pytest.fixture(scope="module")
 def service(data) -> EvaluationService:
-    return EvaluationService(data)
+    return EvaluationService(data, roots(data))
 
 
 def finished(run, patience: float = 120):
@@ -86,7 +91,7 @@ def test_only_clips_of_the_store_have_an_id(data, identity):
 
 
 def test_a_folder_gives_its_videos_and_counts_the_rest(data):
-    clips, others = Library(data).folder("others")
+    clips, others = Library(data, roots(data)).folder("others")
     assert [clip.name for clip in clips] == [
         "coded12.mp4",
         "deep/coded16.mp4",
@@ -95,15 +100,25 @@ def test_a_folder_gives_its_videos_and_counts_the_rest(data):
         "world.mp4",
     ]
     assert others == 1
-    made, others = Library(data).folder("clips")
+    made, others = Library(data, roots(data)).folder("clips")
     assert {clip.prompt for clip in made} == {PROMPT} and others == 0  # manifests give prompts and count as read
 
 
-@pytest.mark.parametrize("folder", ["..", "/etc", "others/../../", "clips/" + "x" * 5000, "\0", "missing"])
+@pytest.mark.parametrize(
+    "folder",
+    ["..", "/etc", "others/../../", "others//etc", "others/..", "clips/" + "x" * 5000, "\0", "others/\0", "missing"],
+)
 def test_folders_outside_the_allowed_one_are_refused_in_one_sentence(data, folder):
     with pytest.raises(RequestError) as error:
-        Library(data).folder(folder)
+        Library(data, roots(data)).folder(folder)
     assert "\n" not in str(error.value) and str(data) not in str(error.value)
+
+
+def test_without_roots_no_folder_opens_and_like_names_get_numbers(data, tmp_path):
+    with pytest.raises(RequestError, match="--clips DIR"):
+        Library(data).folder("clips")
+    (tmp_path / "clips").mkdir()
+    assert list(Library(data, [data / "clips", tmp_path / "clips"]).roots) == ["clips", "clips-2"]
 
 
 def test_links_out_of_the_allowed_folder_are_not_followed(data, tmp_path):
@@ -111,7 +126,7 @@ def test_links_out_of_the_allowed_folder_are_not_followed(data, tmp_path):
     encode_mp4(coded_clip(3), 12, tmp_path / "secret.mp4")
     (tmp_path / "root" / "link.mp4").symlink_to(tmp_path / "secret.mp4")
     with pytest.raises(RequestError, match="no videos"):
-        Library(data, tmp_path / "root").folder("")
+        Library(data, [tmp_path / "root"]).folder("root")
 
 
 def test_prompts_go_to_clips_that_have_none():
@@ -153,7 +168,7 @@ def test_the_oracle_judges_clips_of_the_grammar_and_says_why_not_others(service,
 
 
 def test_a_run_is_found_again_after_a_restart_and_goes_on(data):
-    clips, _ = Library(data).folder("others")
+    clips, _ = Library(data, roots(data)).folder("others")
     run = finished(EvaluationService(data).start(Plan(tuple(clips), tuple(QUICK))))
     again = EvaluationService(data).get(run.id)
     assert (again.state, again.rows, again.plan) == (DONE, run.rows, run.plan)
@@ -296,7 +311,7 @@ def test_reviewers_read_evaluations_and_start_none(web):
 @pytest.fixture(scope="module")
 def url(data):
     service = GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)})
-    with live_app(service, Settings(data_dir=data)) as address:
+    with live_app(service, Settings(data_dir=data, clips=roots(data))) as address:
         yield address
 
 

@@ -9,7 +9,7 @@ class Settings:
     """`min_watch` is the share of a clip an annotator has to watch before voting; 0 turns the rule off.
 
     `database_url` None means SQLite inside `data_dir`; `auth` is the file with people and roles, None for local use.
-    Folders of clips may be evaluated at and below `allow_folder`, which is `data_dir` when None.
+    Folders of clips on this machine may be evaluated at and below those of `clips`, and no others.
     """
 
     data_dir: Path = Path("data")
@@ -19,5 +19,5 @@ class Settings:
     port: int = 7860
     auth: Path | None = None
     read_only: bool = False
-    allow_folder: Path | None = None
+    clips: tuple[Path, ...] = ()
     min_watch: float = 0.8

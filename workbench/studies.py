@@ -137,7 +137,7 @@ def study_from_json(text: str) -> Study:
 def read_study(path: Path) -> Study:
     """A study from a YAML file; clips' paths count from the file's folder. Raises RequestError."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a study in YAML") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

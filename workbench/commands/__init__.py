@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "bench-train": Command("bench_train", "measure the speed of training"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
+    "texture-reference": Command("texture_reference", "measure the texture of rendered clips"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
     "autoencoder-check": Command("autoencoder_check", "check the autoencoder on rendered clips"),
     "clip-check": Command("clip_check", "check the shapes CLIP on rendered clips"),

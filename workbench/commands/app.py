@@ -4,6 +4,7 @@ import argparse
 import socket
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from models.types import RequestError
 from workbench.accounts import read_accounts
@@ -24,10 +25,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--auth", type=Path, metavar="FILE", help="people and their roles (default: no accounts)")
     parser.add_argument("--read-only", action="store_true", help="show results; make and store nothing")
     parser.add_argument(
-        "--allow-folder",
+        "--clips",
         type=Path,
         metavar="DIR",
-        help="folder whose videos may be evaluated (default: the data folder)",
+        action="append",
+        default=[],
+        help="folder whose videos may be evaluated; give it again for more (default: none but the app's own clips)",
     )
     parser.add_argument(
         "--min-watch",
@@ -40,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    settings = Settings(**{field.name: _frozen(getattr(options, field.name)) for field in fields(Settings)})
     _check(settings)
     with _bind(settings) as listener:  # before the slow part, so that a taken port is told at once
         from workbench.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
@@ -57,14 +60,20 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
     if settings.auth:
         read_accounts(settings.auth)
-    if settings.allow_folder and not settings.allow_folder.is_dir():
-        raise RequestError(f"--allow-folder {str(settings.allow_folder)!r} is not a folder; give one that exists")
+    for folder in settings.clips:
+        if not folder.is_dir():
+            raise RequestError(f"--clips {str(folder)!r} is not a folder; give one that exists")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         where = f"--data-dir {str(settings.data_dir)!r}"
         raise RequestError(f"{where} cannot be made ({error.strerror}); choose another") from error
     open_store(settings).close()  # a database that cannot be reached is told before anything slow
+
+
+def _frozen(value: Any) -> Any:
+    """Options that may be given again arrive as lists; settings are never changed."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _bind(settings: Settings) -> socket.socket:

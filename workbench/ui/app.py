@@ -26,6 +26,7 @@ from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.export_api import export_router
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
+from workbench.ui.front_door import FrontDoor
 from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
@@ -47,7 +48,7 @@ VOTE = ("People", "Vote", PATH)  # a page of our own, outside Gradio
 
 def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     """The whole application; serve it with any ASGI server."""
-    evaluations = EvaluationService(settings.data_dir, settings.allow_folder)
+    evaluations = EvaluationService(settings.data_dir, settings.clips)
     store = open_store(settings)
     voting = VotingService(store, settings, StudyClips(store, settings.data_dir, registry_maker(service)))
     context = Context(service, evaluations, settings, voting)
@@ -78,11 +79,12 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     if accounts:
         app.include_router(login_router())
         app.add_middleware(AccessControl, voting=voting, makes=lambda index: makes_clips(blocks, index))
-    # outermost: only it sees what every route answers
+    # only from outside the routes can be seen what every one of them answers
     app.add_middleware(Addresses, pages=[*((page.title, page.path) for page in PAGES), VOTE[1:]])
+    app.add_middleware(FrontDoor)  # the last one added is the first one asked
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
-        return gr.mount_gradio_app(
+        mounted = gr.mount_gradio_app(
             app,
             blocks,
             path="",
@@ -94,6 +96,9 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
         )
+    # only a launched app checks which files its components are given, and a mounted one never counts as launched
+    blocks.has_launched = True
+    return mounted
 
 
 def makes_clips(blocks: gr.Blocks, index: int) -> bool:
