@@ -230,23 +230,30 @@ def _check_timeline(spec: ModelSpec, request: GenerationRequest) -> None:
     places = [switch.chunk for switch in request.switches]
     for switch in request.switches:
         if not isinstance(switch.chunk, int) or not 1 <= switch.chunk <= last:
-            where = f"from 1 to {last}" if last else "nowhere, as there is one chunk only"
-            raise RequestError(f"a prompt switch is at chunk {switch.chunk!r}; {frames} frames can switch {where}")
+            where = f"at chunks 2 to {last + 1}" if last else "nowhere, as there is one chunk only"
+            chunk = _counted(switch.chunk)
+            raise RequestError(f"a prompt switch is at chunk {chunk}; {frames} frames can switch {where}")
         if places.count(switch.chunk) > 1:
-            raise RequestError(f"two prompt switches are at chunk {switch.chunk}; keep one of them")
+            raise RequestError(f"two prompt switches are at chunk {_counted(switch.chunk)}; keep one of them")
         if switch.cache not in CACHES:
             raise RequestError(f"a prompt switch has cache {switch.cache[:40]!r}; choose {', '.join(CACHES)}")
         if not switch.prompt.strip() or len(switch.prompt) > spec.prompt_limit:
             length = len(switch.prompt.strip())
+            chunk = _counted(switch.chunk)
             raise RequestError(
-                f"the prompt from chunk {switch.chunk} on has {length} characters; give 1 to {spec.prompt_limit}"
+                f"the prompt from chunk {chunk} on has {length} characters; give 1 to {spec.prompt_limit}"
             )
+
+
+def _counted(chunk: object) -> str:
+    """A chunk's place as people count it, from 1."""
+    return str(chunk + 1) if isinstance(chunk, int) else repr(chunk)
 
 
 def _check_image(spec: ModelSpec, image: np.ndarray) -> None:
     if "i2v" not in spec.tasks:
         raise RequestError(
-            f"{spec.name} makes video from text only; leave the image out or choose a model that offers i2v"
+            f"{spec.name} makes video from text only; leave the picture out or choose a model that takes one"
         )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise RequestError(f"the image has shape {image.shape} and type {image.dtype}; give (H, W, 3) uint8 RGB")
@@ -259,7 +266,7 @@ def _check_video(spec: ModelSpec, request: GenerationRequest) -> None:
     if request.image is not None:
         raise RequestError("a picture and a video are both given to start from; keep one of them")
     if "v2v" not in spec.tasks:
-        raise RequestError(f"{spec.name} does not start from a video; leave it out or choose a model that offers v2v")
+        raise RequestError(f"{spec.name} does not start from a video; leave it out or choose a model that takes one")
     if video.ndim != 4 or video.shape[3] != 3 or video.dtype != np.uint8 or not len(video):
         raise RequestError(f"the video has shape {video.shape} and type {video.dtype}; give (T, H, W, 3) uint8 RGB")
     if min(video.shape[1:3]) < 8:

@@ -14,6 +14,7 @@ from gradio.routes import App
 from workbench import __version__
 from workbench.accounts import Accounts
 from workbench.charts import plotly_folder
+from workbench.first_run import FirstRun
 from workbench.generation import GenerationService
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
@@ -21,7 +22,7 @@ from workbench.store import open_store
 from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
 from workbench.ui.access import AccessControl
-from workbench.ui.context import EVALUATION_QUEUE, MODEL_QUEUE, Context
+from workbench.ui.context import EVALUATION_QUEUE, EXAMPLE_PROMPTS, MODEL_QUEUE, Context
 from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.export_api import export_router
@@ -51,7 +52,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     evaluations = EvaluationService(settings.data_dir, settings.clips)
     store = open_store(settings)
     voting = VotingService(store, settings, StudyClips(store, settings.data_dir, registry_maker(service)))
-    context = Context(service, evaluations, settings, voting)
+    first_run = FirstRun(settings, store, evaluations, EXAMPLE_PROMPTS)
+    context = Context(service, evaluations, settings, voting, first_run)
     accounts = Accounts(settings.auth) if settings.auth else None
     app = FastAPI(
         title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
@@ -64,7 +66,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         """Answers once the server takes requests."""
         return {"status": "ok", "version": __version__}
 
-    app.state.voting = voting
+    app.state.voting, app.state.first_run = voting, first_run
     app.include_router(voting_router(voting, accounts))
     app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))

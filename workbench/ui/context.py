@@ -8,6 +8,7 @@ from typing import Any
 
 from models.registry import get_spec, list_models
 from models.types import RequestError
+from workbench.first_run import FirstRun
 from workbench.generation import GenerationService
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
@@ -37,6 +38,7 @@ class Context:
     evaluations: EvaluationService
     settings: Settings
     voting: VotingService
+    first_run: FirstRun
     media: MediaTokens = field(default_factory=MediaTokens)
 
     def check_writable(self) -> None:
