@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "readme": Command("readme", "put measured tables into the README"),
     "bench": Command("bench", "measure speed"),
     "full-size": Command("full_size", "time a Wan network of full size"),
+    "bench-train": Command("bench_train", "measure the speed of training"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
     "texture-reference": Command("texture_reference", "measure the texture of rendered clips"),
