@@ -10,6 +10,8 @@ class Settings:
 
     `database_url` None means SQLite inside `data_dir`; `auth` is the file with people and roles, None for local use.
     Folders of clips on this machine may be evaluated at and below those of `clips`, and no others.
+    The server answers to the names of this machine for itself, to `host`, and to those of `allowed_host`. Sites of
+    `framed_by` may show its pages inside their own.
     """
 
     data_dir: Path = Path("data")
@@ -20,4 +22,6 @@ class Settings:
     auth: Path | None = None
     read_only: bool = False
     clips: tuple[Path, ...] = ()
+    allowed_host: tuple[str, ...] = ()
+    framed_by: tuple[str, ...] = ()
     min_watch: float = 0.8
