@@ -49,13 +49,14 @@ def clip_row(scores: ClipScores) -> dict[str, object]:
         row |= {f"{name}.{part}": value for part, value in result.parts.items()}
     reasons = [f"{name}: {result.reason}" for name, result in scores.results.items() if result.reason]
     told = {"skipped": scores.skipped, "reasons": "; ".join(reasons), "notices": "; ".join(scores.notices)}
+    told["color"] = scores.color
     return row | told | {"sha256": scores.digest}
 
 
 def clip_table(scores: Iterable[ClipScores]) -> pd.DataFrame:
     """One row a clip, in order; a clip that was skipped is there with the reason."""
     rows = [clip_row(each) for each in scores]
-    last = ["skipped", "reasons", "notices", "sha256"]
+    last = ["skipped", "reasons", "notices", "color", "sha256"]
     names = list(dict.fromkeys(name for row in rows for name in row if name not in last))
     return pd.DataFrame(rows, columns=[*names, *last])
 

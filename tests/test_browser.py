@@ -378,7 +378,7 @@ def test_compare_shows_facts_curves_and_what_differs(open_page):
     wait_done(page)
     facts = page.locator(f"{PLAYER} figcaption").all_inner_texts()
     assert len(facts) == 3 and all(
-        "forwards" in text and "first frame" in text and "frames/s" in text for text in facts
+        "network calls" in text and "first frame" in text and "frames/s" in text for text in facts
     )
     assert "steps=2&ffe=0" in page.locator(f"{PLAYER} figcaption a", has_text="open in Generate").nth(1).get_attribute(
         "href"
@@ -462,7 +462,7 @@ def test_a_prompt_switches_on_the_way_and_the_address_tells_it(open_page):
     page.fill("#switches textarea", "9: a blue star moving left on a gray background")
     page.click("#generate")
     page.wait_for_selector("#status [data-state=error]")
-    assert "chunk 9; 49 frames can switch from 1 to 4" in page.inner_text("#status")
+    assert "chunk 9; 49 frames can switch at chunks 2 to 5" in page.inner_text("#status")
     page.fill("#switches textarea", "2: a blue star moving left on a gray background")
     page.click("#generate")
     page.wait_for_selector("#status [data-state=done]")

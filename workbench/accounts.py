@@ -139,7 +139,7 @@ def read_accounts(path: Path) -> list[Account]:
 def add_account(path: Path, name: str, role: str, password: str, cost: int = COST) -> None:
     """Write a person into the file, in place of one of the same name. Raises RequestError."""
     if not name.strip() or ":" in name or not name.isprintable() or name.startswith("#"):
-        raise RequestError(f"name {name[:40]!r} will not do; use letters, without a colon")
+        raise RequestError(f"name {name[:40]!r} cannot be a name here; use letters, without a colon")
     if role not in ROLES:
         raise RequestError(f"role {role[:40]!r} is none; choose {', '.join(ROLES)}")
     if len(password) < SHORTEST:

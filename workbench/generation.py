@@ -77,6 +77,11 @@ class GenerationService:
                 self._pipelines[model] = create_pipeline(model, device=self.device)
             return self._pipelines[model]
 
+    def weights_digest(self, model: str) -> str:
+        """SHA-256 of the weights that `model` runs on here."""
+        self.pipeline(model)
+        return self._digests[model]
+
     def check(self, model: str, request: GenerationRequest) -> list[str]:
         """Notices about a request that will work; raises RequestError for one that will not."""
         return self.pipeline(model).check(request)

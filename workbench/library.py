@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from eval.video import SUFFIXES
-from models.registry import list_models
 from models.types import RequestError
 from workbench.manifest import Manifest, manifest_path, read_input, read_manifest
 from workbench.media import replacing
+from workbench.systems import system_label
+from workbench.words import counted
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
 ENDING = re.compile(r"\.[a-z0-9]{1,5}")
@@ -42,14 +43,10 @@ class StoredClip:
     def label(self) -> str:
         """Model, steps and seed in words."""
         made = self.manifest
-        title = next((spec.title for spec in list_models() if spec.name == made.model), made.model)
-        steps = f"{made.steps} step{'s' * (made.steps != 1)}"
-        if made.step_plan:
-            steps = f"steps {','.join(map(str, made.step_plan))}"
-        ffe = f" + FFE {made.first_steps}" * (made.ffe and not made.step_plan)
-        more = f" · {len(made.switches)} prompt switches" * bool(made.switches)
+        system = system_label(made.model, made.steps, made.first_steps if made.ffe else 0, made.step_plan)
+        more = f" · {counted(len(made.switches), 'prompt switch', 'prompt switches')}" * bool(made.switches)
         more += f" · from a video at {made.video.strength:g}" if made.video else ""
-        return f"{title} · {steps}{ffe} · seed {made.seed}{more}"
+        return f"{system} · seed {made.seed}{more}"
 
     @property
     def file(self) -> ClipFile:

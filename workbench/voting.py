@@ -28,6 +28,7 @@ from workbench.store.ballots import HandOut
 from workbench.store.records import AlreadyVoted, Assignment, Ballot, Flag, KeyReused, Person, Session, StudyRecord
 from workbench.studies import DEFAULT_STUDY, Study, default_study, parse_system, study_from_json
 from workbench.study_clips import StudyClips
+from workbench.systems import label_of, system_text
 
 NAME_LENGTH, KEY_LENGTH, COMMENT_LENGTH = 80, 100, 500
 MOST_FLAGS = 50
@@ -374,24 +375,21 @@ def _weights_now(models: Iterable[str]) -> dict[str, str]:
 
 
 def describe_system(system: str) -> str:
-    """A system in words; labels that are not the registry's are themselves."""
+    """A system for people; labels that are not the registry's are themselves."""
     base = system.removesuffix("/degraded")
-    try:
-        found = parse_system(base)
-    except RequestError:
-        return system
-    steps = f"{found.steps} step{'s' * (found.steps != 1)}"
-    extra = f" + FFE {found.first_steps}" if found.first_steps else ""
-    return f"{MODELS[found.model].title} · {steps}{extra}" + " (spoilt on purpose)" * (base != system)
+    return label_of(base) + " (degraded on purpose)" * (base != system)
 
 
 def compare_address(given: Assignment) -> str | None:
     """The Compare page with both clips; None when the registry cannot make them."""
     try:
-        sides = [str(parse_system(clip.system)) for clip in (given.left, given.right)]
+        sides = [
+            system_text(found.model, found.steps, found.first_steps)
+            for found in (parse_system(clip.system) for clip in (given.left, given.right))
+        ]
     except RequestError:
         return None
-    query = {"prompt": given.prompt, "seed": given.seed, "frames": given.left.frames, "sides": ",".join(sides)}
+    query = {"prompt": given.prompt, "seed": given.seed, "frames": given.left.frames, "sides": ";".join(sides)}
     return f"/compare?{urlencode(query)}"
 
 

@@ -1,7 +1,6 @@
 """What the distillation recipes share: the roles, their prompts, training rollouts, distribution matching, the
 critic."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from models.attention_masks import chunk_layout
-from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec
 from models.noise_levels import shift_sigma
 from models.sampling import ClipNoise, rollout
@@ -19,7 +17,6 @@ from models.text_encoder import ShapesTextEncoder
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
-from models.video_autoencoder import VideoAutoencoder
 from models.weights import load_model
 from models.worlds import WORLDS, World
 
@@ -71,12 +68,6 @@ def load_role(folder: Path, *, train: bool) -> CausalVideoTransformer:
 
 def load_text_encoder(folder: Path) -> ShapesTextEncoder:
     return load_model(ShapesTextEncoder, folder).eval().requires_grad_(False)
-
-
-def load_codec(folder: Path) -> Codec:
-    kinds = {kind.__name__: kind for kind in (ShapesAutoencoder, VideoAutoencoder)}
-    kind = kinds[json.loads((folder / "config.json").read_text())["_class_name"]]
-    return Codec(load_model(kind, folder).eval().requires_grad_(False))
 
 
 def training_rollout(

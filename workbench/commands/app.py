@@ -57,6 +57,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="SHARE",
         help=f"share of a clip to watch before voting, 0 to 1 (default {Settings.min_watch}; 0 turns the rule off)",
     )
+    parser.add_argument(
+        "--no-first-run",
+        dest="first_run",
+        action="store_false",
+        help="leave an empty data folder empty instead of filling it with a few measured clips",
+    )
     parser.set_defaults(run=run)
 
 

@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
         raise RequestError(f"--clips {options.clips} checks nothing; give 1 or more")
     if options.seed < 0:
         raise RequestError(f"--seed {options.seed} is negative; give 0 or more")
-    from models.registry import ASSETS  # noqa: PLC0415  (loads torch; --help should not)
-    from models.training.distillation import load_codec  # noqa: PLC0415
+    from models.codec import load_codec  # noqa: PLC0415  (loads torch; --help should not)
+    from models.registry import ASSETS  # noqa: PLC0415
     from workbench.autoencoder_quality import quality_by_ground  # noqa: PLC0415
 
     folder = options.weights or ASSETS / "tabletop-autoencoder"

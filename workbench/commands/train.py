@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     row = _choose("recipe", options.recipe, RECIPES)
     config = _configure(options, row)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
-    facts |= {"hardware": _use(options.device), "precision": options.precision}
+    facts |= {"hardware": use_device(options.device), "precision": options.precision}
     _check_out(options, facts)
     _check_inputs(config)
     with _other_processes(options), _asked_to_stop() as stop:
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _use(device: str) -> str:
+def use_device(device: str) -> str:
     """Make `device` the one on which tensors are made from now on; returns what it is, for the card."""
     import torch  # noqa: PLC0415  (--help should not load it)
 

@@ -14,13 +14,14 @@ from gradio.routes import App
 from workbench import __version__
 from workbench.accounts import Accounts
 from workbench.charts import plotly_folder
+from workbench.first_run import FirstRun
 from workbench.generation import GenerationService
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
-from workbench.ui.context import Context
+from workbench.ui.context import EXAMPLE_PROMPTS, Context
 from workbench.ui.dashboard_api import dashboard_router
 from workbench.ui.doors import handler_name
 from workbench.ui.endpoints import build_endpoints
@@ -52,7 +53,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     accounts = Accounts(settings.auth) if settings.auth else None
     clips = StudyClips(store, settings.data_dir, registry_maker(service))
     voting = VotingService(store, settings, clips, accounts=accounts)
-    context = Context(service, evaluations, settings, voting)
+    first_run = FirstRun(settings, store, evaluations, EXAMPLE_PROMPTS)
+    context = Context(service, evaluations, settings, voting, first_run)
     app = FastAPI(
         title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
@@ -64,7 +66,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         """Answers once the server takes requests."""
         return {"status": "ok", "version": __version__}
 
-    app.state.voting = voting
+    app.state.voting, app.state.first_run = voting, first_run
     app.include_router(voting_router(voting, accounts))
     app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))

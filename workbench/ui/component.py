@@ -8,6 +8,9 @@ import gradio as gr
 from workbench.ui.context import MAX_SEED
 
 ROOT = "(window.gradio_config?.root ?? '')"  # in a page's script: where the app lies, behind a proxy too
+FILLED = "() => { window.formFilled = true; }"
+FORM = f"import({ROOT} + '/ui/js/form.js')"
+STOPPED = "() => document.querySelector('#player .wb-player')?.workbench.settle()"
 SEGMENTS = "wb-segments"  # a gr.Radio of this class looks like one bar of buttons
 DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
 # said by the browser at once, before the server has answered; cancelling works from here on
@@ -27,6 +30,12 @@ NOT_STARTED = """(status) => [
   { __type__: 'update', interactive: true },
   { __type__: 'update', interactive: false },
 ]"""
+
+
+def form_script(settings: str, name: str) -> str:
+    """A page's script that hands what `settings`, a function of the fields, makes of them to form.js: to `changed` or
+    to `making`."""
+    return f"(...fields) => {{ const values = ({settings})(...fields); {FORM}.then((form) => form.{name}(values)); }}"
 
 
 def script_component(module: str, value: Any = None, *, options: dict | None = None, **kwargs: Any) -> gr.HTML:

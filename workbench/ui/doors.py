@@ -54,8 +54,9 @@ DOORS: tuple[Door, ...] = (
 LOOKING = frozenset(
     f"{module}.{name}"
     for module, names in {
-        "pages.generate": "reopen fit _boxes",
+        "pages.generate": "reopen fit",
         "pages.compare": "reopen _fit",
+        "ui.inputs": "boxes",
         "pages.grid": "reopen",
         "pages.insight": "reopen",
         "pages.evaluate": "reopen open_linked show show_chart",

@@ -19,11 +19,11 @@ from workbench.charts import curve_values
 from workbench.input_video import read_video
 from workbench.manifest import Manifest
 from workbench.media import read_image
+from workbench.ui.compare_view import Plan, check_sides
 from workbench.ui.comparison import LETTERS, sides_from_json
 from workbench.ui.context import MODEL_QUEUE, Context, frames_of, seed_of, whole
 from workbench.ui.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.leaderboard_endpoint import leaderboard_endpoint
-from workbench.ui.pages.compare import Plan, check_sides
 
 
 def build_endpoints(context: Context) -> None:
@@ -106,10 +106,10 @@ def _compare_endpoint(context: Context) -> None:
         try:
             context.check_writable()
             plan = Plan(prompt, seed_of(seed), frames_of(frames), sides_from_json(sides))
-            check_sides(context, plan)
+            requests = check_sides(context, plan)
             clips = [
-                context.service.generate(side.model, side.request(plan.prompt, plan.seed, plan.frames))
-                for side in plan.sides
+                context.service.generate(side.model, request, notices=said)
+                for side, (request, said) in zip(plan.sides, requests, strict=True)
             ]
         except RequestError as error:
             refuse(error)

@@ -11,6 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workbench.ui.component import FORM
+
 if TYPE_CHECKING:
     from workbench.ui.pages import Page
 
@@ -37,7 +39,8 @@ def page_frame(current: "Page", pages: Sequence["Page"], links: Sequence[tuple[s
     gr.HTML(
         f'<header class="wb-frame"><a class="wb-skip" href="#content">Skip to the page</a>'
         f'<a class="wb-product" href=".{FIRST}">{PRODUCT}</a><nav aria-label="Pages">{groups}</nav></header>',
-        js_on_load=f"document.title = {tab_title(current.title)!r};",
+        js_on_load=f"document.title = {tab_title(current.title)!r};"
+        f"{FORM}.then((form) => form.submitOnEnter('#prompt textarea', '#generate, #compare, #make'));",
         elem_id="frame",
         padding=False,
         apply_default_css=False,

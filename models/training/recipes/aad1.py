@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.codec import load_codec
 from models.sampling import ClipNoise
 from models.training.data import real_clips
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import (
     CHUNKS,
     Roles,
-    load_codec,
     load_role,
     load_text_encoder,
     rollout_sheet,

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from models.codec import load_codec
 from models.noise_levels import step_sigmas
 from models.sampling import ClipNoise, Guidance, rollout, sample_flow
 from models.schedulers import StepPlan, x0_from_flow
@@ -26,7 +27,6 @@ from models.training.distillation import (
     CHUNKS,
     Prompts,
     Roles,
-    load_codec,
     load_role,
     load_text_encoder,
     rollout_sheet,

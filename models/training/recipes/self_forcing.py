@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.codec import load_codec
 from models.sampling import ClipNoise
 from models.schedulers import StepPlan
 from models.training.data import LatentPool, real_clips
@@ -22,7 +23,6 @@ from models.training.distillation import (
     Roles,
     critic_step,
     distribution_matching,
-    load_codec,
     load_role,
     load_text_encoder,
     rollout_sheet,

@@ -114,6 +114,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             if "run" in found:
                 context.evaluations.get(found["run"])
                 updates[opening] = found
+            elif not request.query_params and context.first_run.evaluation:
+                updates[opening] = {"run": context.first_run.evaluation}  # what this page is for, at first sight
             if "metrics" in found:
                 runnable = {m["name"] for g in updates[metrics]["groups"] for m in g["metrics"] if not m["why"]}
                 updates[metrics]["chosen"] = [name for name in found["metrics"] if name in runnable]
