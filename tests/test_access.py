@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -199,6 +200,28 @@ def test_an_invitation_is_never_an_account(app, settings, first):
         assert again.get("/config").status_code == 403
         assert store.people.of_account(name).id != store.people.named(name).id
     store.close()
+
+
+def test_no_secret_reaches_the_log(app, settings, caplog):
+    store = open_store(settings)
+    invitation = store.people.invite("Logged", TRIAL)
+    store.close()
+    with caplog.at_level(logging.DEBUG):
+        client = visitor(app, "rev")
+        secrets = [PASSWORD, invitation, client.cookies["annotator"], "a wrong one"]
+        client.post("/api/v1/session", json={"name": "rev", "password": "a wrong one"})
+        client.post("/gradio_api/queue/join", json={"fn_index": 0, "data": [PASSWORD, invitation]})
+        TestClient(app, base_url="http://localhost").post("/api/v1/session", json={"invite": invitation})
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("workbench")]
+    assert ours and not [secret for secret in secrets if secret in " ".join(ours)]
+
+
+def test_what_one_person_uploaded_no_other_can_name(app):
+    path = visitor(app, "rita").post("/gradio_api/upload", files={"files": ("a.mp4", b"abc")}).json()[0]
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    body = {"data": [[file], None, ["no such metric"], None]}
+    assert visitor(app, "ada").post("/gradio_api/call/evaluate", json=body).status_code == 403
+    assert visitor(app, "rita").post("/gradio_api/call/evaluate", json=body).status_code == 200
 
 
 def test_guessing_passwords_is_slowed(tmp_path):

@@ -31,7 +31,8 @@ GET /gradio_api/queue/data | GET /gradio_api/call/{api_name}/{event_id}"""
 MAKES = """POST /gradio_api/upload | POST /gradio_api/cancel | POST /gradio_api/reset | POST /gradio_api/api/{api_name}
 POST /gradio_api/run/{api_name} | POST /gradio_api/call/{api_name} | POST /gradio_api/call/v2/{api_name}
 POST /gradio_api/queue/join | GET /gradio_api/upload_progress | GET /gradio_api/file={path_or_url:path}
-GET /gradio_api/call/v2/{api_name}/{event_id} | GET /api/v1/selftest"""
+GET /gradio_api/call/v2/{api_name}/{event_id} | GET /api/v1/selftest
+GET /gradio_api/mcp"""
 RULES = "POST /api/v1/sessions/end"
 SIGNED_IN = "GET /api/v1/media/{token}"
 INTENDED = {
@@ -172,10 +173,12 @@ def test_a_handler_that_is_not_plainly_named_is_none(door, cookies, number):
     assert ask(door, "POST", "/gradio_api/queue/join", cookies["reviewer"], body) == 403
 
 
-def test_there_are_no_mcp_tools(app, door, cookies):
-    assert not [route for route in routes_of(app.routes) if "mcp" in route]
-    for path in ("/gradio_api/mcp", "/gradio_api/mcp/sse", "/gradio_api/mcp/http"):
-        assert {ask(door, "POST", path, cookies[role]) for role in ALL_ROLES[1:]} == {403}
+def test_the_tools_of_programs_are_for_those_who_make(door, cookies):
+    for path in ("/gradio_api/mcp", "/gradio_api/mcp/", "/gradio_api/mcp/sse", "/gradio_api/mcp/messages/x"):
+        for method in ("GET", "POST", "DELETE"):
+            answers = {role: ask(door, method, path, cookies[role]) for role in ALL_ROLES}
+            closed = {"nobody": 401, "annotator": 403, "reviewer": 403}
+            assert answers == closed | {"researcher": PASSED, "admin": PASSED}, (method, path)
 
 
 def test_the_auth_file_is_read_again(app):

@@ -86,9 +86,11 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         voting=voting if accounts else None,
         handler=lambda which: page_handler(blocks, which),
         framed_by=settings.framed_by,
+        prefix=settings.root_path,
     )
     # outermost: only it sees what every route answers
-    app.add_middleware(Addresses, pages=[*((page.title, page.path) for page in PAGES), VOTE[1:]])
+    listed = [*((page.title, page.path) for page in PAGES), VOTE[1:]]
+    app.add_middleware(Addresses, pages=listed, prefix=settings.root_path)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
         mounted = gr.mount_gradio_app(
@@ -102,6 +104,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             run_history=False,
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
+            root_path=settings.root_path or None,
+            mcp_server=True,  # the named endpoints as tools, at /gradio_api/mcp
         )
     # only a launched app checks which files its components are given, and a mounted one never counts as launched
     blocks.has_launched = True

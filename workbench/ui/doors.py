@@ -28,6 +28,7 @@ def _doors(roles: tuple[str, ...], method: str, *paths: str) -> list[Door]:
 
 PAGES = ("/", "/generate", "/compare", "/grid", "/insight", "/evaluate", "/dashboard", "/studies", "/results")
 PAGES += ("/claims", "/models")
+MCP = ("/gradio_api/mcp", "/gradio_api/mcp/", "/gradio_api/mcp/*")  # tools that make, over a protocol for programs
 DOORS: tuple[Door, ...] = (
     *_doors(ALL_ROLES, "GET", "/api/v1/health", "/api/v1/voting", "/login", "/vote", "/ui/*", "/favicon.ico"),
     *_doors(ALL_ROLES, "POST", "/api/v1/session", "/api/v1/logout"),
@@ -48,6 +49,7 @@ DOORS: tuple[Door, ...] = (
     *_doors(MAKERS, "POST", "/gradio_api/call/v2/{}"),
     *_doors(MAKERS, "GET", "/gradio_api/upload_progress", "/gradio_api/file=/*", "/gradio_api/call/v2/{}/{}"),
     *_doors(MAKERS, "GET", "/api/v1/selftest"),
+    *(Door(method, path, MAKERS) for method in ("GET", "POST", "DELETE") for path in MCP),
     *_doors((ADMIN,), "POST", "/api/v1/sessions/end"),
 )
 # handlers that only show what is there, as MODULE.FUNCTION; all others are for those who make things
@@ -65,7 +67,7 @@ LOOKING = frozenset(
         "pages.dashboard": "opened moved changed pressed",
         "pages.claims": "load",
         "pages.models": "models_table",
-        "workbench.catalogue": "model_rows",
+        "ui.endpoints": "models",
         "ui.leaderboard_endpoint": "leaderboard",
     }.items()
     for name in names.split()

@@ -46,7 +46,8 @@ class FrontDoor:
     who sends it, is this door open to them, and does it name only files that they have uploaded.
 
     `voting` is None where there are no accounts; everybody may do everything then. `handler` gives a page's handler,
-    as LOOKING names it, by its number or its name. `framed_by` are sites that may show the pages inside their own.
+    as LOOKING names it, by its number or its name. `framed_by` are sites that may show the pages inside their own,
+    `prefix` is one that a proxy has taken off.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class FrontDoor:
         voting: VotingService | None,
         handler: Callable[[int | str], str],
         framed_by: Sequence[str] = (),
+        prefix: str = "",
     ) -> None:
         self.app, self.voting, self.handler, self.uploads = app, voting, handler, Uploads()
+        self.prefix = prefix
         self.hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
         self.policy = PAGE_POLICY.format(" ".join(["'self'", *framed_by]))
 
@@ -78,7 +81,7 @@ class FrontDoor:
         except StoreUnavailable:
             return await _told(503, "the database does not answer; try again in a moment")(scope, receive, send)
         if not may_pass(role, scope["method"], path):
-            return await _closed(request, role)(scope, receive, send)
+            return await _closed(request, role, self.prefix)(scope, receive, send)
         await self._pass(scope, receive, send, role, owner)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, role: str, owner: str) -> None:
@@ -167,15 +170,15 @@ def _told(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence, "detail": sentence}, status)
 
 
-def _closed(request: Request, role: str) -> Response:
+def _closed(request: Request, role: str, prefix: str) -> Response:
     """People who look for a page are led to one that is open to them."""
     looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     if role == NOBODY:
         if looks:
-            return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+            return RedirectResponse(f"{prefix}/login?next={quote(prefix + _path(request.scope))}", 303)
         return _told(401, "you are not signed in; open /login in a browser")
     if role == ANNOTATOR:
-        return RedirectResponse("/vote", 303) if looks else _told(403, "annotators reach the Vote page only")
+        return RedirectResponse(f"{prefix}/vote", 303) if looks else _told(403, "annotators reach the Vote page only")
     if role == ADMIN and request.method in SAFE:
         return _told(404, "there is nothing at this address")
     return _told(403, f"this is not open to a {role}; ask whoever runs this server")
