@@ -9,6 +9,7 @@ class Settings:
     """`min_watch` is the share of a clip an annotator has to watch before voting; 0 turns the rule off.
 
     `database_url` None means SQLite inside `data_dir`; `auth` is the file with people and roles, None for local use.
+    `root_path` is the prefix that a proxy takes off addresses, as "/lab"; "" without one.
     `first_run` fills an empty data folder with a few measured clips once the server runs.
     Folders of clips on this machine may be evaluated at and below those of `clips`, and no others.
     """
@@ -23,3 +24,4 @@ class Settings:
     clips: tuple[Path, ...] = ()
     min_watch: float = 0.8
     first_run: bool = False
+    root_path: str = ""

@@ -40,6 +40,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help=f"share of a clip to watch before voting, 0 to 1 (default {Settings.min_watch}; 0 turns the rule off)",
     )
     parser.add_argument(
+        "--root-path",
+        default=Settings.root_path,
+        metavar="/PREFIX",
+        help="prefix under which a proxy serves the app and which it takes off (default: none)",
+    )
+    parser.add_argument(
         "--no-first-run",
         dest="first_run",
         action="store_false",
@@ -64,6 +70,8 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--port {settings.port} is not a port; give 1 to 65535, or 0 for any free one")
     if not 0 <= settings.min_watch <= 1:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
+    if settings.root_path and (not settings.root_path.startswith("/") or settings.root_path.endswith("/")):
+        raise RequestError(f"--root-path {settings.root_path!r} is no prefix; write it as /lab, without end slash")
     if settings.auth:
         read_accounts(settings.auth)
     for folder in settings.clips:

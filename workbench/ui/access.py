@@ -21,6 +21,7 @@ JOIN = "/gradio_api/queue/join"
 # a reviewer looks at results: pages, media, and whatever the pages read; nothing that makes or changes
 CALLS = (
     "/gradio_api/call/",
+    "/gradio_api/mcp",
     "/gradio_api/run/",
     "/gradio_api/api/",
     "/gradio_api/upload",

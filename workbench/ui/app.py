@@ -82,7 +82,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         app.include_router(login_router())
         app.add_middleware(AccessControl, voting=voting, makes=lambda index: makes_clips(blocks, index))
     # only from outside the routes can be seen what every one of them answers
-    app.add_middleware(Addresses, pages=[*((page.title, page.path) for page in PAGES), VOTE[1:]])
+    listed = [*((page.title, page.path) for page in PAGES), VOTE[1:]]
+    app.add_middleware(Addresses, pages=listed, prefix=settings.root_path)
     app.add_middleware(FrontDoor)  # the last one added is the first one asked
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
@@ -97,6 +98,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             run_history=False,
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
+            root_path=settings.root_path or None,
+            mcp_server=True,  # the named endpoints as tools, at /gradio_api/mcp
         )
     # only a launched app checks which files its components are given, and a mounted one never counts as launched
     blocks.has_launched = True
