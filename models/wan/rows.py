@@ -1,6 +1,7 @@
 """Released checkpoints of Wan 2.1's family as rows: files, licences, and how each is sampled. Needs no torch.
 
-Sizes and digests are those their publishers give; None where none was found.
+Digests are those their publishers give; None where none was found. Sizes of networks are what 1.3 B parameters in
+float32 take, the size of the one file whose size is published: a file that holds several networks is larger.
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ TOKENIZER = tuple(
         ("special_tokens_map.json", 0.0001),
     )
 )
-NETWORK_GB = 5.676  # 1.3B in float32
+NETWORK_GB = 5.676  # 1.3B in float32; what files with several networks take beyond it is not known here
 
 CC = "CC BY-NC-SA 4.0"
 APACHE = "Apache-2.0"
