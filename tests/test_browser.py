@@ -163,6 +163,13 @@ def test_picture_to_video_in_the_browser(open_page, tmp_path, world_clip):
     page.wait_for_selector("#picture img")
     page.click("#generate")
     wait_done(page)
+    page.wait_for_function("() => location.search.includes('input=')")
+    again = open_page(page.url[page.url.index("/generate") :], "#source-preview img")  # the link has it
+    again.click("#generate")
+    wait_done(again)
+    assert again.url == page.url
+    again.click("#steps label:has-text('2')")
+    again.wait_for_selector("body[data-stale]")
 
 
 def test_video_to_video_in_the_browser(open_page, tmp_path, world_clip):

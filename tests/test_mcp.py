@@ -56,3 +56,14 @@ def test_the_tools_answer(url):
     assert not asked(url, "leaderboard").isError
     wrong = asked(url, "generate", {"model": "nope", "prompt": PROMPT})
     assert wrong.isError and "not in the registry" in wrong.content[0].text
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x.mp4"])
+def test_no_tool_takes_a_path_or_an_address_for_a_file(url, file):
+    """A tool's call comes back through the front door, where only uploads are files."""
+    for name, arguments in (
+        ("evaluate", {"clips": [file], "metrics": ["sharpness"]}),
+        ("generate", {"model": "shapes-asd", "prompt": PROMPT, "image": file}),
+    ):
+        answer = asked(url, name, arguments)
+        assert answer.isError, name

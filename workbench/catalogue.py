@@ -7,7 +7,7 @@ from typing import Any
 
 from models.registry import list_models, unavailable
 from models.specs import ModelSpec
-from models.wan.memory import Mode, Shape, modes
+from models.wan.memory import modes_of
 from models.wan.places import missing
 
 
@@ -32,22 +32,11 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
         "weights": spec.weights,
         "note": spec.note,
         "download_gb": round(sum(file.gigabytes for file in lacking), 1),
-        "gpu_gb": round(min((mode.gigabytes for mode in memory_modes(spec)), default=0.0), 1),
-        "modes": [
-            {"name": mode.name, "gb": round(mode.gigabytes, 1), "cost": mode.cost} for mode in memory_modes(spec)
-        ],
+        "gpu_gb": round(min((mode.gigabytes for mode in modes_of(spec)), default=0.0), 1),
+        "modes": [{"name": mode.name, "gb": round(mode.gigabytes, 1), "cost": mode.cost} for mode in modes_of(spec)],
         "available": reason is None,
         "reason": reason,
     }
-
-
-def memory_modes(spec: ModelSpec, size: tuple[int, int] | None = None) -> list[Mode]:
-    """How a Wan model can run, with the GB of GPU memory each way takes; empty for models that need no GPU."""
-    if not spec.checkpoint:
-        return []
-    window = spec.window if spec.causal else spec.latent_frames
-    chunk = spec.chunk if spec.causal else spec.latent_frames
-    return modes(Shape(width=spec.checkpoint.width), size or spec.size, window, chunk)
 
 
 @cache

@@ -4,9 +4,14 @@ GB is 10^9 bytes. Sizes are computed from shapes; working memory is the largest 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.specs import ModelSpec
 
 GB = 1e9
 PATCH, STRIDE = 2, 8
+SHORT = 9  # latent frames of the shortest window that released models were trained with, sink included
 RESERVED = 0.6  # GB that a CUDA context and its libraries take
 # channels and side (in latents) of the 32 inputs that Wan's causal decoder keeps, two frames deep
 DECODER_CACHE = ((1, 16, 1), (11, 384, 1), (1, 192, 2), (6, 384, 2), (6, 192, 4), (7, 96, 8))
@@ -52,13 +57,13 @@ class Parts:
 
 @dataclass(frozen=True)
 class Mode:
-    """How a model is run: where the text encoder and decoder are, what is stored in 8 bits, and what that costs."""
+    """How a model is run on a card of `gigabytes`: with the text encoder `resident` or loaded for new prompts only,
+    layers stored in `fp8`, or brought from main memory (`offload`), a shorter `window`; and what that costs."""
 
     name: str
     gigabytes: float
     fp8: bool = False
     offload: bool = False
-    tiny_decoder: bool = False
     window: int | None = None
     resident: bool = False
     cost: str = ""
@@ -71,7 +76,6 @@ def parts(
     chunk: int,
     *,
     network_bytes: int = 2,
-    tiny: bool = False,
     cache_bytes: int = 2,
 ) -> Parts:
     """The parts for clips of `size` (height, width) whose cache holds `frames` latent frames, `chunk` at a time."""
@@ -89,71 +93,53 @@ def parts(
         text_keys_values=2 * shape.layers * shape.text_length * shape.width * cache_bytes / GB,
         working=working / GB,
         encoder=11.36,
-        decoder=0.023 if tiny else 0.254,
-        decoding=(0.15 if tiny else (taken + decoding) * 2 / GB),
+        decoder=0.254,
+        decoding=(taken + decoding) * 2 / GB,
     )
 
 
-def modes(shape: Shape, size: tuple[int, int], frames: int, chunk: int, window: int | None = None) -> list[Mode]:
+def modes(shape: Shape, size: tuple[int, int], frames: int, chunk: int) -> list[Mode]:
     """Every way to run a model, the most comfortable first."""
-    full, tiny = (parts(shape, size, frames, chunk, tiny=tiny) for tiny in (False, True))
-    short = min(frames, window or 9)
-    small = parts(shape, size, short, chunk, tiny=True)
-    eighth = parts(shape, size, short, chunk, tiny=True, network_bytes=1)
-    both = full.denoising + full.decoder + full.decoding
+    short = min(frames, SHORT)
+    full, small = (parts(shape, size, window, chunk) for window in (frames, short))
+    half = full.network / 2
+    whole, less = (found.denoising + found.decoder + found.decoding + RESERVED for found in (full, small))
+    resting = small.network * (shape.layers - 2) / shape.layers
+    sees_less, rounds = "a chunk sees less of the past", "weights are rounded to fp8, so clips differ slightly"
     return [
-        Mode("all resident", both + full.encoder + RESERVED, resident=True),
+        Mode("all resident", whole + full.encoder, resident=True),
         Mode(
-            "text encoder off the card",
-            max(both, full.encoder) + RESERVED,
-            cost="one transfer of the text encoder per new prompt",
+            "text encoder for new prompts only",
+            max(whole, full.encoder + RESERVED),
+            cost="the text encoder is loaded once per new prompt",
         ),
-        Mode("prompts from the cache", both + RESERVED, cost="new prompts are embedded on the CPU, tens of seconds"),
+        Mode("8-bit layers", max(whole - half, full.encoder + RESERVED), fp8=True, cost=rounds),
+        Mode(f"window of {short}, prompts embedded ahead", less, window=short, cost=sees_less),
         Mode(
-            "tiny decoder",
-            tiny.denoising + tiny.decoder + tiny.decoding + RESERVED,
-            tiny_decoder=True,
-            cost="TAEHV decodes: softer pictures",
-        ),
-        Mode(
-            f"tiny decoder, window of {short}",
-            small.denoising + small.decoder + small.decoding + RESERVED,
-            tiny_decoder=True,
-            window=short,
-            cost="a chunk sees less of the past",
-        ),
-        Mode(
-            f"8-bit layers, tiny decoder, window of {short}",
-            eighth.denoising + eighth.decoder + eighth.decoding + RESERVED,
+            f"8-bit layers, window of {short}, prompts embedded ahead",
+            less - half,
             fp8=True,
-            tiny_decoder=True,
             window=short,
-            cost="weights are rounded to fp8: clips differ slightly",
+            cost=f"{sees_less}; {rounds}",
         ),
         Mode(
-            f"layers from main memory, tiny decoder, window of {short}",
-            small.denoising - small.network * (shape.layers - 2) / shape.layers + small.decoding + RESERVED,
+            f"layers from main memory, window of {short}, prompts embedded ahead",
+            less - resting,
             offload=True,
-            tiny_decoder=True,
             window=short,
-            cost="every call moves the network over the bus: several times slower",
+            cost=f"{sees_less}; every call moves the network over the bus",
         ),
     ]
+
+
+def modes_of(spec: "ModelSpec", size: tuple[int, int] | None = None) -> list[Mode]:
+    """`modes` of a Wan row; empty for models that need no GPU."""
+    if not spec.checkpoint:
+        return []
+    frames, chunk = (spec.window, spec.chunk) if spec.causal else (spec.latent_frames, spec.latent_frames)
+    return modes(Shape(width=spec.checkpoint.width), size or spec.size, frames, chunk)
 
 
 def choose_mode(offered: list[Mode], available: float) -> Mode | None:
     """The most comfortable mode that fits `available` GB with a tenth to spare; None when none does."""
     return next((mode for mode in offered if mode.gigabytes <= 0.9 * available), None)
-
-
-def describe(parts: Parts) -> list[tuple[str, float]]:
-    """(part, GB) in the order in which they are needed, for people."""
-    return [
-        ("text encoder (UMT5, bf16)", parts.encoder),
-        ("network", parts.network),
-        ("keys and values of the clip", parts.keys_values),
-        ("keys and values of the prompt", parts.text_keys_values),
-        ("working memory of a call", parts.working),
-        ("decoder", parts.decoder),
-        ("decoding", parts.decoding),
-    ]

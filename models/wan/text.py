@@ -37,6 +37,7 @@ class CachedTextEncoder:
     def __init__(
         self, folder: Path, identity: str, load: Callable[[], Encoder], device: str = "cpu", length: int = LENGTH
     ) -> None:
+        self.keep = False  # the encoder stays loaded: there is room for it
         self.folder, self.load, self.device, self.length = folder / identity[:16], load, device, length
         self._encoder: Encoder | None = None
 
@@ -46,7 +47,8 @@ class CachedTextEncoder:
         for prompt in dict.fromkeys(cleaned):
             if not self.path(prompt).is_file():
                 self._make(prompt)
-        self.drop()
+        if not self.keep:
+            self.drop()
         rows = [self._read(prompt)[0] for prompt in cleaned]
         padded = [torch.cat([row, row.new_zeros(self.length - len(row), row.shape[1])]) for row in rows]
         return torch.stack(padded).to(self.device)
