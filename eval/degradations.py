@@ -16,6 +16,8 @@ FRAMES = 32
 BREAK = 16
 HEIGHT, WIDTH = 160, 240
 SPEED = 1.5  # pixels a frame
+PROMPT = "a red ball rolling right over stone"
+TURNOVER = 8  # frames in which a morphing ground becomes another one
 
 
 def clean_clip(seed: int = 0) -> np.ndarray:
@@ -25,11 +27,17 @@ def clean_clip(seed: int = 0) -> np.ndarray:
 
 def render(moments: np.ndarray, seed: int = 0) -> np.ndarray:
     """The clip at any moments, counted in frames; fractions of a pixel are interpolated."""
+    texture = _texture(seed)
+    return np.stack([_frame(texture, float(moment)) for moment in moments])
+
+
+MEAN = np.float32([150, 110, 90])
+
+
+def _texture(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     rough = rng.integers(0, 256, (HEIGHT + 32, WIDTH + 128, 3)).astype(np.float32)
-    texture = sum(w * _unit(cv2.GaussianBlur(rough, (0, 0), s)) for s, w in ((12, 34), (3, 20), (1.2, 18)))
-    texture += np.float32([150, 110, 90])
-    return np.stack([_frame(texture, float(moment)) for moment in moments])
+    return MEAN + sum(w * _unit(cv2.GaussianBlur(rough, (0, 0), s)) for s, w in ((12, 34), (3, 20), (1.2, 18)))
 
 
 def _unit(image: np.ndarray) -> np.ndarray:
@@ -93,10 +101,25 @@ def _judder(clip: np.ndarray) -> np.ndarray:
     return np.concatenate([clip[:BREAK], render(late + 1.5 * (late % 2))])
 
 
+def _morph(clip: np.ndarray) -> np.ndarray:
+    """The ground turns into other ones of the same kind, with as much contrast all along."""
+    grounds = [_texture(seed) - MEAN for seed in range(2 + (len(clip) - BREAK) // TURNOVER)]
+    changed = []
+    for t in range(BREAK, len(clip)):
+        passed, part = divmod(t - BREAK + 1, TURNOVER)
+        angle = np.pi / 2 * part / TURNOVER
+        mixed = MEAN + np.cos(angle) * grounds[passed] + np.sin(angle) * grounds[passed + 1]
+        changed.append(_frame(mixed.astype(np.float32), float(t)))
+    return np.concatenate([clip[:BREAK], np.stack(changed)])
+
+
 PAIRS = ("temporal_flickering", "frame_difference")
 DEGRADATIONS: dict[str, Degradation] = {
     "blur": Degradation(
-        "Blur", _each(lambda f, t: cv2.GaussianBlur(f, (0, 0), 2)), {"sharpness": -1}, ("contrast", *PAIRS)
+        "Blur",
+        _each(lambda f, t: cv2.GaussianBlur(f, (0, 0), 2)),
+        {"sharpness": -1, "texture_spectrum_distance": 1},
+        ("contrast", *PAIRS),
     ),
     "noise": Degradation(
         "Noise",
@@ -135,14 +158,27 @@ DEGRADATIONS: dict[str, Degradation] = {
     "flatter": Degradation(
         "Less contrast",
         _each(lambda f, t: f.mean((0, 1)) + 0.5 * (f - f.mean((0, 1)))),
-        {"contrast": -1, "sharpness": -1},
+        {"contrast": -1, "sharpness": -1, "texture_spectrum_distance": 1},
         ("saturation", "colorfulness", *PAIRS),
     ),
     "jpeg": Degradation(
         "Compression",
         _each(_jpeg),
         {"blockiness": 1},
-        ("warping_error", "motion_smoothness_flow", "dynamic_degree_flow", "sharpness", *PAIRS),
+        (
+            "warping_error",
+            "motion_smoothness_flow",
+            "dynamic_degree_flow",
+            "sharpness",
+            "ground_stability",
+            *PAIRS,
+        ),
+    ),
+    "morph": Degradation(
+        "Morphing ground",
+        _morph,
+        {"ground_stability": -1, "warping_error": 1},
+        ("motion_smoothness_flow", "dynamic_degree_flow", "luma_flicker", *PAIRS),
     ),
 }
 
@@ -160,10 +196,11 @@ class Response:
 
 
 def responses(metrics: Sequence[Metric], fps: float = 16.0) -> dict[str, dict[str, Response]]:
-    """{degradation: {metric: response}}, changes as a share of the metric's strongest response to any of them."""
+    """{degradation: {metric: response}}, of metrics with a curve: changes as a share of the metric's strongest
+    response to any of them."""
     clean = clean_clip()
     clips = {"": clean} | {name: row.apply(clean) for name, row in DEGRADATIONS.items()}
-    scores = evaluate([Source(name, frames=frames, fps=fps) for name, frames in clips.items()], metrics)
+    scores = evaluate([Source(name, frames=frames, fps=fps, prompt=PROMPT) for name, frames in clips.items()], metrics)
     curves = {s.id: {name: np.array(r.per_frame, float) for name, r in s.results.items()} for s in scores}
     found = {name: {m: _response(curves[name][m], curves[""][m]) for m in curves[""]} for name in DEGRADATIONS}
     strongest = {m: max(abs(row[m].change) for row in found.values()) or 1.0 for m in curves[""]}

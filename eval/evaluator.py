@@ -51,6 +51,7 @@ class ClipScores:
 
     `digest` is the SHA-256 of the file, or of the pixels of a clip given as frames. `times` holds each frame's second
     where frames are not evenly spaced, and is empty where `index / fps` is true. `versions` are the metrics' own.
+    `color` says how pixels became RGB.
     """
 
     id: str
@@ -66,6 +67,7 @@ class ClipScores:
     skipped: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     times: tuple[float, ...] = ()
+    color: str = ""
 
     def to_json(self) -> str:
         """One line."""
@@ -201,6 +203,10 @@ class _Held:
     frames: np.ndarray
     facts: VideoFacts
 
+    @property
+    def times(self) -> tuple[float, ...]:
+        return self.facts.times
+
     def windows(self, notify: Callable[[str], None]) -> Iterator[Window]:
         return windows(self.frames)
 
@@ -237,12 +243,13 @@ def _score_open(
     absent = {name: unscored(reason) for name, reason in missing.items() if reason and name not in reused}
     run = [metric for metric in metrics if metric.facts.name not in reused | absent]
     clip = ClipFacts(facts.width, facts.height, facts.fps, facts.frames, source.prompt, source.image, source.auxiliary)
-    frames, notices, computed = facts.frames, facts.notices, {}
+    frames, notices, times, computed = facts.frames, facts.notices, facts.times, {}
     if run:
         frames, told, computed = _stream(video, [_Guarded(metric, clip) for metric in run], step)
         notices += told
+        times = video.times
     elif earlier:
-        frames, notices = earlier.frames, earlier.notices
+        frames, notices, times = earlier.frames, earlier.notices, earlier.times
     found = reused | absent | computed
     failed = {name for name, result in computed.items() if result.reason.startswith(FAILED)}
     return ClipScores(
@@ -258,7 +265,8 @@ def _score_open(
         results={m.facts.name: found[m.facts.name] for m in metrics},
         # without a version nothing is taken over next time: weights may have come, a fault may be gone
         versions={m.facts.name: m.facts.version for m in metrics if m.facts.name not in absent.keys() | failed},
-        times=facts.times,
+        times=times,
+        color=facts.color,
     )
 
 

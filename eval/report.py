@@ -15,6 +15,7 @@ from eval.over_time import drift_score, first_to_last, frame_seconds, motion_col
 from eval.stats import bootstrap_mean
 
 SPEED = "dynamic_degree_flow"  # its curve is the speed
+FORMULA = ("=", "+", "-", "@", "'", "\t", "\r")  # what a spreadsheet begins to compute at
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,14 @@ def clip_row(scores: ClipScores) -> dict[str, object]:
         row |= {f"{name}.{part}": value for part, value in result.parts.items()}
     reasons = [f"{name}: {result.reason}" for name, result in scores.results.items() if result.reason]
     told = {"skipped": scores.skipped, "reasons": "; ".join(reasons), "notices": "; ".join(scores.notices)}
+    told["color"] = scores.color
     return row | told | {"sha256": scores.digest}
 
 
 def clip_table(scores: Iterable[ClipScores]) -> pd.DataFrame:
     """One row a clip, in order; a clip that was skipped is there with the reason."""
     rows = [clip_row(each) for each in scores]
-    last = ["skipped", "reasons", "notices", "sha256"]
+    last = ["skipped", "reasons", "notices", "color", "sha256"]
     names = list(dict.fromkeys(name for row in rows for name in row if name not in last))
     return pd.DataFrame(rows, columns=[*names, *last])
 
@@ -124,8 +126,21 @@ def _summary(name: str, scores: Sequence[ClipScores]) -> Summary:
 
 
 def write_csv(table: pd.DataFrame, file: Path | BinaryIO) -> None:
-    """All digits are kept."""
-    table.to_csv(file, index=False)
+    """All digits are kept; no text is a formula to a spreadsheet."""
+    harmless(table).to_csv(file, index=False)
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text that a spreadsheet would take for a formula."""
+    table = table.copy()
+    for place, kind in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            table.isetitem(place, [_harmless_cell(cell) for cell in table.iloc[:, place]])
+    return table
+
+
+def _harmless_cell(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def write_parquet(table: pd.DataFrame, file: Path | BinaryIO) -> None:

@@ -1,29 +1,33 @@
-"""Reads videos of any kind as a stream of windows, in memory that does not grow with their length.
+"""The one reader of videos: any kind as a stream of windows, in memory that does not grow with their length.
 
-Pixels are those of OpenCV's `VideoCapture`, which VBench reads with: 8-bit RGB, by the file's colour tags, BT.601
-where it has none. `workbench.media.decode_mp4` follows the same tags but interpolates chroma, for showing.
+A file gives the same frames whoever reads it and however many threads decode: as soon as data turn out to be damaged,
+one thread goes on. FFmpeg never gets a name to open, only the bytes of a file, and only containers of the list below.
 """
 
 import hashlib
 import queue
+import stat
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
-from av.video.reformatter import Interpolation
 
+from eval.picture import Picture
+from eval.video_limits import VARIABLE, Limits, limits, over
 from eval.windows import Window
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
+# no playlists, no lists of other files, no devices; nothing in a file is opened by name
+CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
 PACKETS_BYTES = 64_000_000
 WINDOWS_AHEAD = 2  # the decoder may be this far ahead of the metrics
+MOST_RATE = 60  # frames a second; what is unevenly timed is shown at an even rate up to it
 UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
 
 
@@ -47,7 +51,11 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the container tells: size as shown, rate, number of frames, and `times` (seconds) where they are uneven."""
+    """What the container tells: size as shown, rate, number of frames, and `times` (seconds) where they are uneven.
+
+    `color` says by which matrix, range and conversion pixels become RGB. `playable`: 8-bit 4:2:0 H.264 from time 0,
+    upright, as every browser plays it.
+    """
 
     width: int
     height: int
@@ -55,6 +63,8 @@ class VideoFacts:
     frames: int
     notices: tuple[str, ...] = ()
     times: tuple[float, ...] = ()
+    color: str = ""
+    playable: bool = False
 
 
 def file_digest(path: Path) -> str:
@@ -76,10 +86,11 @@ def stream_windows(path: Path, facts: VideoFacts | None = None) -> Iterator[Wind
 
 
 @contextmanager
-def open_video(path: Path, reading: Reading = ALONE) -> Iterator["Video"]:
-    """Raises Unreadable for what is missing, empty, not a video, or without a frame that can be decoded."""
-    with _open(path, reading.threads) as (container, stream):
-        video = Video(path, container, stream, reading)
+def open_video(path: Path, reading: Reading = ALONE, *, square: bool = False) -> Iterator["Video"]:
+    """`square` makes pixels square, for showing. Raises Unreadable for what is missing, empty, not a video, over a
+    limit, or without a frame that can be decoded."""
+    with _told(path):
+        video = Video(path, reading, square=square)
         try:
             yield video
         finally:
@@ -89,39 +100,100 @@ def open_video(path: Path, reading: Reading = ALONE) -> Iterator["Video"]:
 class Video:
     """An open file: what it tells, and its frames once, as windows."""
 
-    def __init__(
-        self, path: Path, container: av.container.InputContainer, stream: av.VideoStream, reading: Reading
-    ) -> None:
-        self.path, self.reading = path, reading
-        self.broken = 0
+    def __init__(self, path: Path, reading: Reading, *, square: bool = False) -> None:
+        self.path, self.reading, self.limits = path, reading, limits()
+        self.joined = False  # files were put together, and times begin anew in the middle
         self.sizes: set[tuple[int, int]] = set()
-        # packets are counted, because headers may be wrong; those of a small file are kept and not read again
-        keep = path.stat().st_size <= PACKETS_BYTES
-        stamps, packets = [], []
+        self.stamps: list[int | None] = []
+        with _open(path, 1, self.limits) as (container, stream):
+            self._packets, listed, self._damaged = self._list(container, stream)
+            self.base, self.aspect = float(stream.time_base or 0), stream.sample_aspect_ratio
+            self._decoder = self._decode()
+            self.total = max(stream.frames, len(listed)) - sum(hidden for _, hidden in listed)
+            self.listed = len(listed) - sum(hidden for _, hidden in listed)
+            first = next(self._decoder, None)
+            if first is None:
+                most = f"of at most {self.limits.pixels:,} pixels ({VARIABLE}=pixels=N allows more)"
+                raise Unreadable(f"{str(path)!r} holds no frame {most} that can be decoded; {_WAY_OUT}")
+            self._first = first
+            self.picture = Picture(first, self.aspect, square=square)
+            shown = [stamp for stamp, hidden in listed if not hidden]
+            missing = _ends_early(container, stream, shown)
+            self.facts = _facts(stream, shown, self.total, missing, self.picture, len(shown) < len(listed))
+            if self.joined:
+                told = "time stamps go back within the file; frames are taken to be evenly spaced"
+                notices = *[text for text in self.facts.notices if "ms apart" not in text], told
+                self.facts = replace(self.facts, times=(), notices=notices)
+
+    def _list(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> tuple[list[av.Packet] | None, list[tuple[int | None, bool]], bool]:
+        """Packets are counted, because headers may be wrong; those of a small file are kept and not read again.
+
+        (packets or None, (time, hidden by an edit list) of each frame, whether any packet is damaged).
+        """
+        keep = self.path.stat().st_size <= PACKETS_BYTES
+        packets, listed, damaged, last = [], [], False, None
         for packet in container.demux(stream):
-            stamps += [packet.pts] * bool(packet.size)
             packets += [packet] * keep
-        self._decoder = self._decode(packets if keep else self._read_again())
-        first = next(self._decoder, None)
-        if first is None:
-            raise Unreadable(f"{str(path)!r} holds no frame that can be decoded; {_WAY_OUT}")
-        self._frames = chain([first], self._decoder)
-        self.facts = _facts(stream, stamps, first)
+            if packet.size:
+                listed.append((packet.pts, packet.is_discard))
+                damaged |= packet.is_corrupt
+                self.joined |= None not in (last, packet.dts) and packet.dts < last
+                last = packet.dts
+            if len(listed) > self.limits.frames:
+                raise Unreadable(f"{str(self.path)!r} is too long: {over('frames', len(listed), self.limits.frames)}")
+        stamps = [stamp for stamp, _ in listed if stamp is not None]
+        seconds = (max(stamps) - min(stamps)) * float(stream.time_base or 0) if stamps else 0
+        if seconds > self.limits.seconds:
+            raise Unreadable(f"{str(self.path)!r} is too long: {over('seconds', seconds, self.limits.seconds)}")
+        return packets if keep else None, listed, damaged or stream.frames > len(listed)
 
-    def _decode(self, packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:
-        for packet in packets:
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                self.broken += 1
-                continue
-            for frame in frames:
-                self.sizes.add((frame.width, frame.height))
-                yield frame
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Frames in order. A strict decoder stops at the first damage, where threads would lose and spoil other frames
+        than one does; from there one thread goes on and mends what it can."""
+        given = 0
+        if not self._damaged:
+            with closing(self._decoded(self.reading.threads, strict=True)) as frames:
+                for frame in frames:
+                    yield frame
+                    given += 1
+            if not self._damaged and given >= self.listed:
+                return
+        with closing(self._decoded(1, strict=False)) as frames:
+            yield from islice(frames, given, None)
 
-    def _read_again(self) -> Iterator[av.Packet]:
-        with _open(self.path, self.reading.threads) as (container, stream):
-            yield from container.demux(stream)
+    def _decoded(self, threads: int, *, strict: bool) -> Iterator[av.VideoFrame]:
+        with _open(self.path, threads, self.limits) as (container, stream):
+            if strict:
+                stream.codec_context.options = stream.codec_context.options | {"err_detect": "explode"}
+            for packet in container.demux(stream) if self._packets is None else self._packets:
+                try:
+                    frames = stream.codec_context.decode(packet if packet.size else None)
+                except (av.FFmpegError, EOFError):
+                    self._damaged, frames = True, []
+                for frame in frames:
+                    self._damaged |= frame.is_corrupt
+                    if strict and self._damaged:
+                        return
+                    yield frame
+                if strict and self._damaged:
+                    return
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        frame = self._first
+        while frame is not None:
+            self.sizes.add((frame.width, frame.height))
+            self.stamps.append(frame.pts)
+            yield frame
+            frame = next(self._decoder, None)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Seconds of the frames that were given, once all were, where they are uneven."""
+        if len(self.stamps) == self.facts.frames or self.joined:
+            return self.facts.times
+        return _uneven_times(self.stamps, self.base)
 
     def windows(
         self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
@@ -139,19 +211,20 @@ class Video:
             for window in windows:
                 count = window.first + len(window.frames)
                 yield window
-        if self.broken or count != self.facts.frames:
-            notify(f"{count} of {self.facts.frames} frames could be decoded")
+        if self._damaged:
+            lost = f"{count} of {self.total} frames could be decoded; {self.total - count} are lost"
+            notify(lost if count < self.total else "parts of the file are damaged; what is shown of them may be wrong")
         if len(self.sizes) > 1:
             notify("the picture size changes within the file; frames are scaled to the first size")
 
     def _windows(self, size: int) -> Iterator[Window]:
-        first, before = 0, None
+        first, before, frames = 0, None, iter(self)
         while True:
             # into one array: a frame is copied once on its way out of the decoder
             window = np.empty((size, self.facts.height, self.facts.width, 3), np.uint8)
             count = 0
-            for slot, frame in zip(window, self._frames, strict=False):
-                _write_rgb(frame, slot)
+            for slot, frame in zip(window, frames, strict=False):
+                self.picture.write(frame, slot)
                 count += 1
             if count:
                 yield Window(window[:count], first, before)
@@ -163,20 +236,49 @@ class Video:
         self._decoder.close()
 
 
-def _facts(stream: av.VideoStream, stamps: list[int | None], shown: av.VideoFrame) -> VideoFacts:
-    width, height = (shown.height, shown.width) if shown.rotation % 180 else (shown.width, shown.height)
+def _facts(
+    stream: av.VideoStream, stamps: list[int | None], total: int, early: str, picture: Picture, edited: bool
+) -> VideoFacts:
+    """`stamps` of the frames that are shown, of `total` there should be; `edited`: others are stored and hidden."""
     rate = stream.average_rate or stream.base_rate
     fps = float(rate or 24)
-    notices = []
-    if stream.frames > len(stamps):
-        notices.append(f"the file is cut short: {len(stamps)} of {stream.frames} frames are there")
+    notices = [*picture.notices]
+    if total > len(stamps):
+        notices.append(f"the file is cut short: {len(stamps)} of {total} frames are there")
+    elif early:
+        notices.append(early)
     if not rate:
         notices.append("the file tells no frame rate; 24 frames a second are assumed")
-    times = _uneven_times(stamps, float(stream.time_base or 0))
+    base = float(stream.time_base or 0)
+    if edited and len(stamps) > 1 and None not in stamps:
+        own = (len(stamps) - 1) / ((max(stamps) - min(stamps)) * base)
+        fps = own if abs(own / fps - 1) > 0.01 else fps  # the rate of all that is stored is another
+    times = _uneven_times(stamps, base)
     if times:
         gaps = np.diff(times) * 1000
         notices.append(f"frames are {gaps.min():.0f} to {gaps.max():.0f} ms apart; rates use {fps:.4g} a second")
-    return VideoFacts(width, height, fps, len(stamps), tuple(notices), times)
+    plain = (
+        stream.codec_context.name == "h264"
+        and picture.plain
+        and None not in stamps
+        and min(stamps) == 0
+        and not edited
+    )
+    size = picture.width, picture.height
+    return VideoFacts(*size, fps, len(stamps), tuple(notices), times, picture.color, plain)
+
+
+def _ends_early(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int | None]) -> str:
+    """What to tell of a file without sound whose frames end well before the time that its header tells."""
+    if "matroska" not in container.format.name or len(container.streams) > 1 or not container.duration:
+        return ""
+    if len(stamps) < 3 or None in stamps:
+        return ""
+    ticks = np.sort(np.array(stamps))
+    ends = float(ticks[-1] + np.median(np.diff(ticks))) * float(stream.time_base or 0)
+    says = container.duration / av.time_base
+    late = says - ends > 0.5 + 0.02 * says
+    return f"the file is cut short: it says {says:.2f} seconds and its frames end after {ends:.2f}" if late else ""
 
 
 def _uneven_times(stamps: list[int | None], base: float) -> tuple[float, ...]:
@@ -186,10 +288,23 @@ def _uneven_times(stamps: list[int | None], base: float) -> tuple[float, ...]:
     ticks = np.sort(np.array(stamps))
     gaps = np.diff(ticks)
     usual = np.median(gaps)
+    if not gaps.all():
+        return ()
     # a tick more or less is rounding: WebM counts milliseconds
     if np.abs(gaps - usual).max() <= max(UNEVEN * usual, 1):
         return ()
     return tuple(float(t) for t in (ticks - ticks[0]) * base)
+
+
+def evenly(times: Sequence[float]) -> tuple[float, list[int]]:
+    """A rate, and the frame that is on screen at each of its ticks, for frames at uneven `times` (seconds).
+
+    The rate is that of the closest frames, at most `MOST_RATE`; the last frame stays as long as the one before it.
+    """
+    gaps = np.diff(times)
+    rate = min(1 / float(np.quantile(gaps, 0.1)), MOST_RATE)
+    ticks = np.arange(max(1, round((2 * times[-1] - times[-2]) * rate))) / rate
+    return rate, [int(k) for k in np.searchsorted(times, ticks + 1e-6, "right") - 1]
 
 
 def _ahead(items: Generator[Window], name: str) -> Iterator[Window]:
@@ -227,27 +342,33 @@ def _ahead(items: Generator[Window], name: str) -> Iterator[Window]:
         thread.join()
 
 
-def _write_rgb(frame: av.VideoFrame, out: np.ndarray) -> None:
-    """Convert into `out` (H, W, 3) uint8 RGB, turned upright and scaled to its size."""
-    turns = frame.rotation // 90 % 4
-    height, width = out.shape[1::-1] if turns % 2 else out.shape[:2]
-    # BGR first and bicubic: swscale's other paths round 10-bit video differently from OpenCV's. One thread: PyAV
-    # would start new ones for every frame, which takes longer than the conversion
-    bgr = frame.reformat(width, height, "bgr24", interpolation=Interpolation.BICUBIC, threads=1)
-    (plane,) = bgr.planes
-    rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
-    pixels = rows[:, : width * 3].reshape(height, width, 3)
-    cv2.cvtColor(np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels, cv2.COLOR_BGR2RGB, dst=out)
-
-
 @contextmanager
-def _open(path: Path, threads: int) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    with _told(path), av.open(str(path)) as container:
+def _open(path: Path, threads: int, most: Limits) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    options = {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": "none",
+        "max_streams": str(most.streams),
+        "max_pixels": str(most.pixels),
+    }
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise Unreadable(f"{str(path)!r} is not a file; {_WAY_OUT}")
+    # the bytes and not the name: a name could be an address, a list of files or a device to FFmpeg
+    with path.open("rb") as file, av.open(file, options=options, buffer_size=2**18) as container:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise Unreadable(f"{str(path)!r} has no video stream; {_WAY_OUT}")
+        if len(container.streams) > most.streams:
+            raise Unreadable(f"{str(path)!r} is not read: {over('streams', len(container.streams), most.streams)}")
+        codec = stream.codec_context
+        if codec is None:
+            raise Unreadable(f"{str(path)!r} is coded in a way that cannot be decoded here; {_WAY_OUT}")
+        if codec.width * codec.height > most.pixels:
+            size = f"{codec.width}x{codec.height}"
+            reason = over("pixels", codec.width * codec.height, most.pixels)
+            raise Unreadable(f"{str(path)!r} is {size}: {reason}")
+        codec.options = {"max_pixels": str(most.pixels)}
         # more threads cost memory
-        stream.codec_context.thread_type, stream.codec_context.thread_count = "FRAME", threads
+        codec.thread_type, codec.thread_count = "FRAME", threads
         yield container, stream
 
 
@@ -256,12 +377,16 @@ def _told(path: Path) -> Iterator[None]:
     """Turns what the system and the decoder raise into one sentence."""
     try:
         yield
-    except (av.FFmpegError, OSError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, Unreadable):
+            raise
         reason = "it is empty" if path.is_file() and not path.stat().st_size else _reason(error)
         raise Unreadable(f"{str(path)!r} cannot be read as a video ({reason}); {_WAY_OUT}") from error
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, av.ArgumentError):  # of the list of containers
+        return "its format is none of those that are read here"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())
 

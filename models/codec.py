@@ -1,6 +1,8 @@
 """Pixels to normalised latents and back, with streaming decode, for every autoencoder with Wan's interface."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from models.autoencoder import ShapesAutoencoder
 from models.video_autoencoder import VideoAutoencoder
+from models.weights import load_model
 
 if TYPE_CHECKING:  # importing it takes seconds
     from diffusers import AutoencoderKLWan
@@ -24,6 +27,13 @@ def latent_frames(frames: int) -> int:
 def pixel_frames(latents: int) -> int:
     """Pixel frames of `latents` latent frames: 4 * (latents - 1) + 1."""
     return TEMPORAL * (latents - 1) + 1
+
+
+def load_codec(folder: Path) -> "Codec":
+    """The codec of the autoencoder that is kept in `folder`, in float32."""
+    kinds = {kind.__name__: kind for kind in (ShapesAutoencoder, VideoAutoencoder)}
+    kind = kinds[json.loads((folder / "config.json").read_text())["_class_name"]]
+    return Codec(load_model(kind, folder).eval().requires_grad_(False))
 
 
 class Codec:

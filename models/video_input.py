@@ -1,7 +1,8 @@
 """Any video as a model's input: its rate, size and number of frames."""
 
+import bisect
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -21,12 +22,17 @@ def fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(cropped.resize((width, height), Image.Resampling.BOX if scale > 1 else Image.Resampling.BICUBIC))
 
 
-def fit_frames(frames: Iterable[np.ndarray], fps: float, spec: ModelSpec, count: int) -> Iterator[np.ndarray]:
-    """At most `count` frames (H, W, 3) at the model's rate and size: at every tick the frame that is shown then."""
-    made = 0
+def fit_frames(
+    frames: Iterable[np.ndarray], fps: float, spec: ModelSpec, count: int, times: Sequence[float] = ()
+) -> Iterator[np.ndarray]:
+    """At most `count` frames (H, W, 3) at the model's rate and size: at every tick the frame that is shown then.
+
+    `times` are the frames' seconds where they are not evenly spaced.
+    """
+    made, length = 0, fitted_length(len(times), fps, spec.fps, times) if times else math.inf
     for index, frame in enumerate(frames):
         fitted = None
-        while made < count and shown_at(made, fps, spec.fps) == index:
+        while made < count and made < length and shown_at(made, fps, spec.fps, times) == index:
             fitted = fit_image(frame, spec.size) if fitted is None else fitted
             yield fitted
             made += 1
@@ -34,25 +40,34 @@ def fit_frames(frames: Iterable[np.ndarray], fps: float, spec: ModelSpec, count:
             return
 
 
-def shown_at(tick: int, fps: float, target: float) -> int:
-    """Which frame of a video at `fps` is on screen at tick `tick` of a clock of `target` ticks a second."""
+def shown_at(tick: int, fps: float, target: float, times: Sequence[float] = ()) -> int:
+    """Which frame of a video at `fps`, or at `times`, is on screen at tick `tick` of `target` ticks a second."""
+    if times:
+        return bisect.bisect_right(times, tick / target + 1e-6) - 1
     return int(tick * fps / target + 1e-6)
 
 
-def fitted_length(frames: int, fps: float, target: float) -> int:
-    """How many ticks of `target` a second a video of `frames` at `fps` lasts: those at which `shown_at` is in it."""
+def fitted_length(frames: int, fps: float, target: float, times: Sequence[float] = ()) -> int:
+    """How many ticks of `target` a second a video of `frames` at `fps`, or at `times`, lasts: those at which
+    `shown_at` is in it. The last of unevenly timed frames stays as long as the one before it."""
+    if times:
+        return math.ceil((2 * times[-1] - times[-2]) * target - 1e-6)
     return math.ceil((frames - 1e-6) * target / fps)
 
 
-def notices(size: tuple[int, int], frames: int, fps: float, spec: ModelSpec, count: int) -> list[str]:
+def notices(
+    size: tuple[int, int], frames: int, fps: float, spec: ModelSpec, count: int, times: Sequence[float] = ()
+) -> list[str]:
     """What fitting a video of `size` (height, width) changes about it, and about a clip of `count` frames."""
     said = []
     if size != spec.size:
         crop = " and cropped to its middle" if size[0] * spec.size[1] != size[1] * spec.size[0] else ""
         said.append(f"the video of {size[1]} x {size[0]} pixels is resized to {spec.size[1]} x {spec.size[0]}{crop}")
-    if abs(fps - spec.fps) > 1e-3:
+    if times:
+        said.append(f"the video's frames are unevenly timed; it is read at the model's {spec.fps} a second")
+    elif abs(fps - spec.fps) > 1e-3:
         said.append(f"the video of {fps:g} frames a second is read at the model's {spec.fps}")
-    length = fitted_length(frames, fps, spec.fps)
+    length = fitted_length(frames, fps, spec.fps, times)
     if length < count:
         said.append(f"the video ends after {length} frames at {spec.fps} a second, and so does the clip")
     return said

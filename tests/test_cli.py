@@ -380,6 +380,7 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
     assert {path.name for path in (here / "run").iterdir()} >= {"run.json", "log.jsonl", "state.pt", "export"}
     assert refused(run(capsys, *argv), "'run' already holds a run", "--resume")
     assert refused(run(capsys, *argv, "--resume", "--seed", 1), "seed 0, not 1")
+    assert refused(run(capsys, *argv, "--resume", "--set", "batch=2"), "batch 4, not 2")
     assert run(capsys, *argv, "--resume")[0] == 0
 
 
@@ -392,6 +393,9 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
         (["autoencoder", "--steps", "0"], ["--steps 0"]),
         (["autoencoder", "--seed", "-1"], ["--seed -1"]),
         (["autoencoder"], ["--out is missing"]),
+        (["autoencoder", "--set", "lrr=1"], ["'lrr=1'", "lr"]),
+        (["autoencoder", "--set", "lr"], ["'lr'", "NAME=VALUE"]),
+        (["autoencoder", "--set", "batch=few"], ["batch=few", "whole number"]),
         (["autoencoder", "--out", "/dev/null/run"], ["'/dev/null/run'", "Not a directory"]),
     ],
 )

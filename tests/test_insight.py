@@ -281,7 +281,7 @@ def test_the_reading_map_tells_own_past_and_sink_apart():
     assert drawn["made in this chunk"][:2] == [(0, -0.5, 1), (1, 0.5, 3)]
     assert drawn["read from the cache"] == [(1, -0.5, 1), (2, -0.5, 4), (3, 3.5, 3), (4, 6.5, 3)]
     assert drawn["read from the sink"] == [(3, -0.5, 1), (4, -0.5, 1)]
-    assert chart["layout"]["yaxis"]["ticktext"][:2] == ["chunk 0 · 4 steps", "chunk 1 · 1 step"]
+    assert chart["layout"]["yaxis"]["ticktext"][:2] == ["chunk 1 · 4 steps", "chunk 2 · 1 step"]
 
 
 def test_cost_bars_show_spread_and_prediction():

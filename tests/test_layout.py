@@ -28,6 +28,14 @@ def imports(tree):
             yield node.module, node.lineno, False
 
 
+TRAINERS = (
+    "workbench/commands/train.py",
+    "workbench/commands/train_all.py",
+    "workbench/commands/publish.py",
+    "workbench/training_speed.py",
+)
+
+
 def violations(package, place, tree):
     """Sentences about imports that break the layout; `place` is the file's path from the root."""
     forbidden = ({"app", "tests"} | set(MAY_IMPORT)) - MAY_IMPORT[package] - {package}
@@ -40,7 +48,7 @@ def violations(package, place, tree):
         if root == "eval" and plain:
             yield f"{place}:{line}: `import eval` hides the builtin; write `from eval.x import y`"
         if name.startswith("models.training") and not place.startswith(
-            ("models/training/", "workbench/commands/train.py", "workbench/commands/publish.py")
+            ("models/training/", *TRAINERS)
         ):
             yield f"{place}:{line}: inference may not import models.training"
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from eval import degradations
 from eval.degradations import BREAK, DEGRADATIONS, clean_clip, responses
 from eval.evaluator import Source, evaluate
 from eval.metric import GROUPS, KINDS, ClipFacts
@@ -20,11 +21,13 @@ from workbench.evaluation import metric_rows
 WEIGHT_FREE = [m.facts.name for m in create_metrics() if m.facts.kind == "weight-free"] + ["temporal_flickering"]
 PAIRED = ["temporal_flickering", "frame_difference", "warping_error", "dynamic_degree_flow"]
 TRIPLED = ["luma_flicker", "motion_smoothness_flow"]
+SPACED = ["ground_stability"]  # compares frames a quarter of a second apart
 FPS = 16.0
 
 
 def score(name, frames, size=16, fps=FPS):
-    scorer = create_metric(name).open(ClipFacts(frames.shape[2], frames.shape[1], fps, len(frames)))
+    facts = ClipFacts(frames.shape[2], frames.shape[1], fps, len(frames), degradations.PROMPT)
+    scorer = create_metric(name).open(facts)
     for window in windows(frames, size):
         scorer.add(window)
     return scorer.result()
@@ -66,8 +69,18 @@ def test_a_value_and_its_curve_do_not_depend_on_windows(name):
 @pytest.mark.parametrize("name", WEIGHT_FREE)
 def test_a_clip_of_one_frame_has_a_value_or_the_reason_why_not(name):
     result = score(name, random_clip(frames=1))
-    assert (result.value is None) == (name in PAIRED + TRIPLED)
+    assert (result.value is None) == (name in PAIRED + TRIPLED + SPACED)
     assert result.value is not None or "frame" in result.reason
+
+
+def test_frames_a_quarter_of_a_second_apart_are_too_far_for_a_shorter_clip():
+    assert "shorter than a quarter of a second" in score("ground_stability", random_clip(frames=4)).reason
+    assert score("ground_stability", random_clip(frames=5)).value is not None
+
+
+def test_a_prompt_without_a_ground_is_told_the_grounds():
+    scorer = create_metric("texture_spectrum_distance").open(ClipFacts(64, 64, FPS, 3, "a cat"))
+    assert "over and one of grass, night sky, sand" in scorer.result().reason
 
 
 @pytest.mark.parametrize("name", TRIPLED)
@@ -90,15 +103,18 @@ def test_frames_too_small_for_flow_are_told(name):
 @pytest.mark.parametrize("name", WEIGHT_FREE)
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (65, 33), (480, 270)])
 def test_any_size_is_scored(name, size):
-    result = score(name, random_clip(frames=3, height=size[1], width=size[0]))
+    result = score(name, random_clip(frames=3, height=size[1], width=size[0]), fps=8)
     assert result.value is not None and np.isfinite(result.value)
 
 
 @pytest.mark.parametrize("name", WEIGHT_FREE)
-def test_flat_frames_are_scored(name):
+def test_flat_frames_have_a_value_or_the_reason_why_not(name):
     for level in (0, 128, 255):
-        result = score(name, np.full((4, 48, 64, 3), level, np.uint8))
-        assert result.value is not None and np.isfinite(result.value)
+        result = score(name, np.full((4, 48, 64, 3), level, np.uint8), fps=8)
+        if name in SPACED:
+            assert result.value is None and "too flat" in result.reason
+        else:
+            assert result.value is not None and np.isfinite(result.value)
 
 
 # --- second implementations

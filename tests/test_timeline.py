@@ -105,10 +105,10 @@ def test_a_manifest_from_before_switches_is_still_read(service, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"switches": (PromptSwitch(5, OTHER),)}, "chunk 5; 49 frames can switch from 1 to 4"),
-        ({"switches": (PromptSwitch(0, OTHER),)}, "chunk 0; 49 frames"),
+        ({"switches": (PromptSwitch(5, OTHER),)}, "chunk 6; 49 frames can switch at chunks 2 to 5"),
+        ({"switches": (PromptSwitch(0, OTHER),)}, "chunk 1; 49 frames"),
         ({"switches": (PromptSwitch(1, OTHER),), "frames": 1}, "nowhere"),
-        ({"switches": (PromptSwitch(1, OTHER), PromptSwitch(1, PROMPT))}, "two prompt switches are at chunk 1"),
+        ({"switches": (PromptSwitch(1, OTHER), PromptSwitch(1, PROMPT))}, "two prompt switches are at chunk 2"),
         ({"switches": (PromptSwitch(1, " "),)}, "has 0 characters"),
         ({"switches": (PromptSwitch(1, OTHER, "drop"),)}, "cache 'drop'; choose keep, recache, reset"),
         ({"step_plan": (0,)}, "is 0"),
@@ -142,7 +142,7 @@ def test_wrong_flags_end_with_2(tmp_path, capsys, flags, told):
 
 def test_the_page_and_a_link_read_what_people_write():
     assert read_step_plan(" 4, 1 ,2") == (4, 1, 2) and read_step_plan("  ") == ()
-    late, early = "3: a blue star", "1:  a   red\tcircle"
+    late, early = "3: a blue star", "2:  a   red\tcircle"
     assert read_switches(f"{late}\n\n{early}", "reset") == read_switches(f"{early}|{late}", "reset")
     assert read_switches(early) == (PromptSwitch(1, "a red circle"),)
     query = {"plan": "4,1", "switches": f"{early}|{late}", "cache": "recache"}

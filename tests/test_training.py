@@ -16,11 +16,19 @@ from models.sampling import ClipNoise, Guidance, rollout
 from models.schedulers import StepPlan
 from models.training.data import diptych_pool
 from models.training.discriminator import VideoDiscriminator
-from models.training.distillation import CHUNKS, LATENT_SHAPE, Roles, training_rollout
+from models.training.distillation import (
+    CHUNKS,
+    LATENT_SHAPE,
+    Roles,
+    distribution_matching,
+    some_frames,
+    training_rollout,
+)
 from models.training.loop import Muon, Run, StepSeed, orthogonalized, train
 from models.training.peers import Peers
 from models.training.recipes import RECIPES
 from models.training.recipes.self_forcing import prefix_plan
+from models.training.stages import STAGES, with_what_they_need
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +110,62 @@ def test_slow_steps_are_saved_by_the_clock(chain, folder, tmp_path):
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
 
 
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on_to_the_same_end(folder, tmp_path):
+    row, config = RECIPES["autoencoder"], smoke("autoencoder", folder)
+    whole = row.build(config)
+    train(whole, Run(tmp_path / "whole", config.steps))
+    train(row.build(config), Run(tmp_path / "parts", config.steps, stop=lambda: True))
+    assert torch.load(tmp_path / "parts" / "state.pt", weights_only=True)["step"] == 1
+    assert not (tmp_path / "parts" / "export").exists()
+    again = row.build(config)
+    train(again, Run(tmp_path / "parts", config.steps), resume=True)
+    assert (tmp_path / "parts" / "export").exists()
+    for name, module in whole.modules.items():
+        assert all(torch.equal(t, again.modules[name].state_dict()[k]) for k, t in module.state_dict().items())
+
+
+def test_scores_that_see_some_frames_give_the_whole_gradient_on_average(chain, folder):
+    """Nothing outside the frames that are seen; the size over the clip is that of all frames."""
+    recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder, score_frames=5))
+    text = recipe.prompts.embeddings[:2]
+    clips = torch.randn(2, *recipe.shape)
+    part = recipe.matching_gradient(clips, text, StepSeed.at(0, 0))
+    frames = some_frames(recipe.shape[0], 5, StepSeed.at(0, 0).numpy)
+    seen = torch.zeros(recipe.shape[0], dtype=torch.bool)
+    seen[frames] = True
+    assert (part[:, ~seen] == 0).all() and (part[:, seen] != 0).float().mean() > 0.99
+    alone = recipe.matching_gradient(clips, text, StepSeed.at(0, 0))
+    assert torch.equal(part, alone)
+    everything = distribution_matching(
+        *(clips, text, recipe.prompts.none, recipe.teacher, recipe.fake_score, 4.0, StepSeed.at(0, 0)),
+        frames=[*range(13)],
+    )
+    recipe.config = replace(recipe.config, score_frames=0)
+    assert torch.allclose(everything, recipe.matching_gradient(clips, text, StepSeed.at(0, 0)), atol=1e-5)
+
+
+def test_stages_wait_for_what_they_start_from():
+    assert STAGES["teacher"].waits_for == set()
+    assert STAGES["asd"].waits_for == {"teacher", "ode-init"}
+    assert STAGES["aad1-causal"].waits_for == {"teacher", "causal-teacher", "aad1-warmup"}
+    names = [stage.name for stage in with_what_they_need(["aad1"])]
+    assert names == ["teacher", "causal-teacher", "aad1-init", "aad1-warmup", "aad1"]
+    for position, stage in enumerate(STAGES.values()):
+        assert stage.waits_for <= {earlier.name for earlier in list(STAGES.values())[:position]}
+        assert stage.preset in RECIPES[stage.recipe].presets
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
         ("self-forcing", {}),
+        ("self-forcing", {"score_frames": 5, "critic_batch": 3}),
         ("self-forcing", {"image": True, "sampler_steps": 1}),
         ("causvid", {}),
         ("causvid", {"causal_scores": True}),
         ("asd", {}),
         ("asd", {"positive": "real"}),
+        ("asd", {"positive": "both", "score_frames": 5}),
     ],
 )
 def test_only_the_trained_roles_move(chain, folder, name, changes):
@@ -190,10 +245,10 @@ def test_rollout_depends_on_the_step_seed_only(chain, folder):
     recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
     text = recipe.prompts.embeddings[:2]
     clips = [
-        training_rollout(recipe.generator, prefix_plan(2), text, noise_at(5, 9), gradient=False) for _ in range(2)
+        recipe.rollout(prefix_plan(2), text, noise_at(5, 9), gradient=False) for _ in range(2)
     ]
     assert torch.equal(*clips)
-    other = training_rollout(recipe.generator, prefix_plan(2), text, noise_at(5, 10), gradient=False)
+    other = recipe.rollout(prefix_plan(2), text, noise_at(5, 10), gradient=False)
     assert not torch.equal(clips[0], other)
 
 
@@ -238,7 +293,7 @@ def test_a_head_that_tells_nothing_apart_has_no_say_and_one_that_does_gains_it(c
 def test_adversarial_gradient_leaves_the_scores_alone(chain, folder):
     recipe = RECIPES["asd"].build(smoke("asd", folder))
     text = recipe.prompts.embeddings[:2]
-    clips = [training_rollout(recipe.generator, recipe.plans[n], text, noise_at(0, n), gradient=False) for n in (1, 2)]
+    clips = [recipe.rollout(recipe.plans[n], text, noise_at(0, n), gradient=False) for n in (1, 2)]
     gradient = recipe.adversarial_gradient(*clips, text, 1, StepSeed.at(0, 0))
     assert gradient.shape == clips[0].shape and gradient.abs().max() > 0
     assert all(p.grad is None and p.requires_grad for p in recipe.fake_score.parameters())
@@ -279,7 +334,7 @@ def test_four_steps_without_a_partner_leave_at_any_level_and_the_other_plans_end
         seen[plan.sigmas[0]] += rest["gradient"]
         return training_rollout(model, plan, text, noise, **rest)
 
-    monkeypatch.setattr("models.training.recipes.asd.training_rollout", noted)
+    monkeypatch.setattr("models.training.recipes.self_forcing.training_rollout", noted)
     recipe = RECIPES["asd"].build(smoke("asd", folder, batch=1, critic_updates=0, head_updates=1, alpha=0.0))
     recipe.update_critic = lambda *_: {}
     for step in range(40):

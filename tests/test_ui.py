@@ -242,7 +242,7 @@ def test_links_open_what_they_were_made_from():
     prompt = 'a "red" circle & <b>, 50% ${x}'
     opened = read_compare(query_of(compare_link(sides, prompt, 5, 25)))
     assert opened == {"sides": sides, "prompt": prompt, "seed": 5, "frames": 25}
-    assert format_sides(opened["sides"]) == "shapes-self-forcing:2:0,shapes-asd:1:3"
+    assert format_sides(opened["sides"]) == "shapes-self-forcing:2;shapes-asd:3,1"
     single = read_generate(query_of(generate_link(sides[1], prompt, 5, 25)))
     expected = {
         "model": "shapes-asd",

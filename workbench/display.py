@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
@@ -37,7 +36,7 @@ def make_display(path: Path, digest: str, folder: Path) -> Display:
 
     Raises eval.video.Unreadable for what is not a video.
     """
-    with open_video(path) as video:
+    with open_video(path, square=True) as video:
         facts = video.facts
         if facts.frames * facts.width * facts.height * 3 <= LOSSLESS_LIMIT:
             shown = np.concatenate([window.frames for window in video.windows()])
@@ -55,7 +54,7 @@ def make_display(path: Path, digest: str, folder: Path) -> Display:
 
 def first_frame(path: Path) -> np.ndarray:
     """The first picture of a clip (H, W, 3) uint8 RGB. Raises eval.video.Unreadable."""
-    with open_video(path) as video, closing(video.windows(frames=1)) as windows:
+    with open_video(path, square=True) as video, closing(video.windows(frames=1)) as windows:
         return next(windows).frames[0]
 
 
@@ -63,18 +62,11 @@ def _plays_as_it_is(path: Path, facts: VideoFacts) -> bool:
     """Every browser plays 8-bit 4:2:0 H.264 in mp4; evenly timed from 0, frame k of the file is frame k on screen."""
     if path.suffix.lower() not in PLAYABLE or facts.times or facts.notices:
         return False
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            frame = next(container.decode(stream))
-            square = stream.sample_aspect_ratio in (None, 0, 1)
-            return stream.codec.name == "h264" and frame.format.name == "yuv420p" and square and frame.pts == 0
-    except (av.FFmpegError, StopIteration):
-        return False
+    return facts.playable
 
 
 def _encode_copy(path: Path, copy: Path) -> None:
-    with open_video(path) as video, closing(video.windows()) as windows:
+    with open_video(path, square=True) as video, closing(video.windows()) as windows:
         shrink = min(1.0, LARGEST_SIDE / max(video.facts.width, video.facts.height))
         width, height = (max(2, round(side * shrink / 2) * 2) for side in (video.facts.width, video.facts.height))
         frames = islice((frame for window in windows for frame in window.frames), LONGEST_COPY)

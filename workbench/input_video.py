@@ -18,13 +18,13 @@ def read_video(path: Path, spec: ModelSpec, frames: int) -> tuple[np.ndarray, li
     """
     try:
         # the windows are closed before the file: their decoder may be ahead of what is needed
-        with open_video(path) as video, closing(video.windows()) as windows:
+        with open_video(path, square=True) as video, closing(video.windows()) as windows:
             facts = video.facts
             rest = (frame for window in windows for frame in window.frames)
-            fitted = list(fit_frames(rest, facts.fps, spec, frames))
+            fitted = list(fit_frames(rest, facts.fps, spec, frames, facts.times))
     except Unreadable as error:
         raise RequestError(str(error)) from error
     if not fitted:
         raise RequestError(f"{str(path)!r} holds no frame that can be decoded; give a video such as an H.264 mp4")
-    said = [*facts.notices, *notices((facts.height, facts.width), facts.frames, facts.fps, spec, frames)]
+    said = [*facts.notices, *notices((facts.height, facts.width), facts.frames, facts.fps, spec, frames, facts.times)]
     return np.stack(fitted), said

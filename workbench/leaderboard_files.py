@@ -8,12 +8,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from models.registry import list_models
+from eval.report import harmless
 from workbench.ablation_files import escape
 from workbench.leaderboard import conditions_of, leaderboard, newest_versions, page_order, verdict, words_of
 from workbench.published_tables import published_tables
 from workbench.store import Store
 from workbench.store.records import ClipFilter
+from workbench.systems import label_of
+from workbench.words import readable
 
 PARQUET = "application/vnd.apache.parquet"
 MARKS = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
@@ -61,16 +63,13 @@ class Board:
 
 
 def title_of(system: str) -> str:
-    """A system in words, as "ASD 1*"."""
-    model, _, rest = system.partition(":")
-    steps, _, first = rest.partition(":")
-    title = next((spec.title for spec in list_models() if spec.name == model), model)
-    return f"{title} {steps}{'*' * (first not in ('', '0', steps))}".strip()
+    """A system for people, as "ASD 1*"."""
+    return label_of(system)
 
 
 def figure(value: float, sign: str = "") -> str:
-    """A number as tables show it: four digits."""
-    return "-" if value is None or np.isnan(value) else f"{value:{sign}.4g}"
+    """A number as tables show it."""
+    return "-" if value is None or np.isnan(value) else readable(value, sign=sign)
 
 
 def latex(board: pd.DataFrame) -> str:
@@ -108,7 +107,7 @@ def published_frame() -> pd.DataFrame:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode()
+    return harmless(table).to_csv(index=False).encode()
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

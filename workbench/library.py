@@ -1,4 +1,4 @@
-"""Which clips can be evaluated: those of the store, uploads, and folders of this server below an allowed one."""
+"""Which clips can be evaluated: those of the store, uploads, and folders below those given at the start."""
 
 import hashlib
 import os
@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from eval.video import SUFFIXES
-from models.registry import list_models
 from models.types import RequestError
 from workbench.manifest import Manifest, manifest_path, read_input, read_manifest
 from workbench.media import replacing
+from workbench.systems import system_label
+from workbench.words import counted
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
 ENDING = re.compile(r"\.[a-z0-9]{1,5}")
@@ -42,14 +43,10 @@ class StoredClip:
     def label(self) -> str:
         """Model, steps and seed in words."""
         made = self.manifest
-        title = next((spec.title for spec in list_models() if spec.name == made.model), made.model)
-        steps = f"{made.steps} step{'s' * (made.steps != 1)}"
-        if made.step_plan:
-            steps = f"steps {','.join(map(str, made.step_plan))}"
-        ffe = f" + FFE {made.first_steps}" * (made.ffe and not made.step_plan)
-        more = f" · {len(made.switches)} prompt switches" * bool(made.switches)
+        system = system_label(made.model, made.steps, made.first_steps if made.ffe else 0, made.step_plan)
+        more = f" · {counted(len(made.switches), 'prompt switch', 'prompt switches')}" * bool(made.switches)
         more += f" · from a video at {made.video.strength:g}" if made.video else ""
-        return f"{title} · {steps}{ffe} · seed {made.seed}{more}"
+        return f"{system} · seed {made.seed}{more}"
 
     @property
     def file(self) -> ClipFile:
@@ -57,11 +54,14 @@ class StoredClip:
 
 
 class Library:
-    """Finds clips under `data_dir`/clips and below `allow_folder`, and keeps uploads under `data_dir`/uploads."""
+    """Finds clips under `data_dir`/clips and below `folders`, and keeps uploads under `data_dir`/uploads.
 
-    def __init__(self, data_dir: Path, allow_folder: Path | None = None) -> None:
+    `roots` are those folders by name: people write `NAME` or `NAME/inside`, and never where a folder lies.
+    """
+
+    def __init__(self, data_dir: Path, folders: Sequence[Path] = ()) -> None:
         self.clips, self.uploads = data_dir / "clips", data_dir / "uploads"
-        self.root = (allow_folder or data_dir).resolve()
+        self.roots = _by_name([folder.resolve() for folder in folders])
         self._read: dict[Path, tuple[float, StoredClip | None]] = {}
 
     def listing(self, text: str = "", offset: int = 0, limit: int = 24) -> tuple[int, list[StoredClip]]:
@@ -98,11 +98,11 @@ class Library:
 
     def folder(self, text: str) -> tuple[list[ClipFile], int]:
         """The videos in a folder and below it, by name, with the prompts of the manifests beside them, and how many
-        other files lie there. Raises RequestError for a folder outside the allowed one, missing or without videos."""
+        other files lie there. Raises RequestError for a folder outside `roots`, missing or without videos."""
         shown = f"folder {text.strip()[:200]!r}"
-        folder = self._allowed(text.strip(), shown)
+        root, folder = self._allowed(text.strip(), shown)
         files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-        videos = sorted(path for path in files if path.suffix.lower() in SUFFIXES and self._inside(path))
+        videos = sorted(path for path in files if path.suffix.lower() in SUFFIXES and _inside(root, path))
         if not videos:
             endings = ", ".join(SUFFIXES[:7])
             raise RequestError(f"{shown} holds no videos; choose one with files ending in {endings} or similar")
@@ -110,20 +110,24 @@ class Library:
         others = sum(1 for path in files if path not in beside) - len(videos)
         return [_with_manifest(video, video.relative_to(folder).as_posix()) for video in videos], others
 
-    def _allowed(self, text: str, shown: str) -> Path:
+    def _allowed(self, text: str, shown: str) -> tuple[Path, Path]:
+        """The root that a folder lies below, and the folder itself."""
+        if not self.roots:
+            raise RequestError(f"{shown} is closed: this server offers no folders; start it with --clips DIR")
+        name, _, inside = text.partition("/")
+        offered = ", ".join(self.roots)
+        if name not in self.roots:
+            raise RequestError(f"{shown} is outside the folders of this server; begin with one of {offered}")
+        root = self.roots[name]
         try:
-            folder = (self.root / text).resolve()
-            if not folder.is_relative_to(self.root):
-                raise RequestError(f"{shown} is outside the folder that this server allows; choose one below it")
+            folder = (root / inside.lstrip("/")).resolve()
+            if not folder.is_relative_to(root):
+                raise RequestError(f"{shown} is outside the folders of this server; begin with one of {offered}")
             if not folder.is_dir():
-                raise RequestError(f"{shown} does not exist; give a folder below the one this server allows")
+                raise RequestError(f"{shown} does not exist; give a folder below one of {offered}")
         except (OSError, ValueError) as error:  # a name too long for the file system, or with a null character
-            raise RequestError(f"{shown} cannot be opened; give a folder below the one this server allows") from error
-        return folder
-
-    def _inside(self, path: Path) -> bool:
-        """A link that leads out of the allowed folder is not followed."""
-        return path.is_file() and path.resolve().is_relative_to(self.root)
+            raise RequestError(f"{shown} cannot be opened; give a folder below one of {offered}") from error
+        return root, folder
 
     def _stored(self) -> Iterable[StoredClip]:
         try:
@@ -145,6 +149,23 @@ class Library:
             return self._read[path][1]
         except (OSError, RequestError):
             return None
+
+
+def _inside(root: Path, path: Path) -> bool:
+    """A link that leads out of `root` is not followed."""
+    return path.is_file() and path.resolve().is_relative_to(root)
+
+
+def _by_name(folders: Sequence[Path]) -> dict[str, Path]:
+    """Folders by their own names; a second one of a name gets a number."""
+    named: dict[str, Path] = {}
+    for folder in folders:
+        name, number = folder.name or "root", 1
+        while name in named:
+            number += 1
+            name = f"{folder.name or 'root'}-{number}"
+        named[name] = folder
+    return named
 
 
 def conditioning_picture(clip: Path) -> np.ndarray | None:

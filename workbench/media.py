@@ -15,10 +15,12 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from eval.video import Unreadable, evenly, open_video
 from models.types import RequestError
 
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 16_384
+MOST_BYTES = 1_500_000_000  # of a clip that is held as a whole
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # a short list: Pillow would hand EPS to Ghostscript
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 # g=8 without B-frames: a browser seeks to any frame in 5 ms; one thread and bitexact: the same bytes on every machine
@@ -91,26 +93,26 @@ def _to_yuv(frame: np.ndarray) -> av.VideoFrame:
 
 
 def decode_mp4(path: Path) -> tuple[np.ndarray, float]:
-    """Read a video into (T, H, W, 3) uint8 RGB and its frame rate. Raises RequestError for what is not a video."""
+    """A whole video as it is meant to be seen: (T, H, W, 3) uint8 RGB, upright, square pixels, evenly timed; its rate.
+
+    Raises RequestError for what is not a video, changes its size, or is too large to hold.
+    """
     try:
-        with av.open(str(path)) as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None:
-                raise RequestError(f"{path} has no video stream; give an H.264 mp4")
-            rate = stream.average_rate or stream.base_rate
-            frames = [_to_rgb(frame) for frame in container.decode(stream)]
-    except (av.FFmpegError, OSError) as error:
-        raise RequestError(f"{path} cannot be read as a video ({_reason(error)}); give an H.264 mp4") from error
-    if not frames or not rate:
-        raise RequestError(f"{path} holds no frames; give an H.264 mp4")
-    return np.stack(frames), float(rate)
-
-
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    # files that carry no tags are BT.601 by custom when small; everything written here says BT.709
-    space = frame.colorspace if frame.colorspace in iter(Colorspace) else Colorspace.ITU601
-    rgb = frame.reformat(format="rgb24", src_colorspace=space, dst_color_range=ColorRange.JPEG, interpolation=SCALING)
-    return rgb.to_ndarray()
+        with open_video(path, square=True) as video:
+            facts, notices = video.facts, []
+            rate, shown = evenly(facts.times) if facts.times else (facts.fps, range(facts.frames))
+            size = len(shown) * facts.width * facts.height * 3
+            if size > MOST_BYTES:
+                raise RequestError(
+                    f"{str(path)!r} takes {size / 1e9:.1f} GB in memory, and {MOST_BYTES / 1e9:.1f} GB are allowed; "
+                    "give a shorter or smaller video"
+                )
+            frames = np.concatenate([window.frames for window in video.windows(notices.append)])
+            if len(video.sizes) > 1:
+                raise RequestError(f"{str(path)!r} changes its picture size within the file; give one of one size")
+    except Unreadable as error:
+        raise RequestError(str(error)) from error
+    return (frames[[k for k in shown if k < len(frames)]] if facts.times else frames), float(rate)
 
 
 def write_lossless(frames: np.ndarray, fps: float, path: Path) -> None:

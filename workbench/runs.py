@@ -101,9 +101,9 @@ class Run:
 class EvaluationService:
     """Starts, finds, stops and goes on with evaluations under `data_dir`; one computes at a time."""
 
-    def __init__(self, data_dir: Path, allow_folder: Path | None = None, resources: Resources | None = None) -> None:
+    def __init__(self, data_dir: Path, folders: Sequence[Path] = (), resources: Resources | None = None) -> None:
         self.data_dir, self.folder = data_dir, data_dir / "evaluations"
-        self.library = Library(data_dir, allow_folder)
+        self.library = Library(data_dir, folders)
         self.resources = resources or Resources()
         self._runs: dict[str, Run] = {}
         self._turn, self._changing = threading.Lock(), threading.Lock()

@@ -1,9 +1,11 @@
 """Runs the application on a bound socket."""
 
 import importlib
+import os
 import socket
 import threading
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 
 import uvicorn
 
@@ -24,7 +26,16 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGINT or SIGTERM; `on_ready` is called when requests are answered."""
+    """Serve until SIGINT or SIGTERM; `on_ready` is called when requests are answered.
+
+    Uploads go to a folder of this server alone: in Gradio's usual one lie those of every other app of the machine.
+    """
+    with TemporaryDirectory(prefix="workbench-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        _serve(settings, listener, on_ready)
+
+
+def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     service = GenerationService(settings.data_dir, settings.device)
     app = build_app(service, settings)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
@@ -34,7 +45,8 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
         if not settings.read_only:
             # pages are there without it; who makes the first clip should not wait for it either
             threading.Thread(target=importlib.import_module, args=("models.pipeline",), daemon=True).start()
-        app.state.voting.prepare()
+        # one after the other: what people see first should not share the machine with clips for annotators
+        app.state.first_run.start(then=app.state.voting.prepare)
 
     try:
         _Server(config, ready).run(sockets=[listener])

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 from models.specs import MODELS
 from models.types import RequestError
 from workbench.questions import QUESTIONS
+from workbench.systems import read_system
 
 DEFAULT_STUDY = "shapes-asd"
 IDENTITY = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -137,7 +138,7 @@ def study_from_json(text: str) -> Study:
 def read_study(path: Path) -> Study:
     """A study from a YAML file; clips' paths count from the file's folder. Raises RequestError."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a study in YAML") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -161,17 +162,17 @@ def study_from(values: Any) -> Study:
             raise RequestError(f"the study has no {name}; give it a line `{name}:`")
     study = Study(**{name: _typed(name, values[name]) for name in known if name in values})
     _check(study)
-    return study
+    if study.clips:
+        return study
+    return replace(study, systems=tuple(str(parse_system(system)) for system in study.systems))  # as stored
 
 
 def parse_system(text: str) -> System:
-    """A system from `model:steps:first_steps`; raises RequestError for what the registry cannot make."""
-    advice = "write model:steps:first_steps, as shapes-asd:1:4"
-    try:
-        model, steps, first_steps = text.split(":")
-        system = System(model, int(steps), int(first_steps))
-    except ValueError as error:
-        raise RequestError(f"system {text[:80]!r} is not one; {advice}") from error
+    """A system from its text, as `shapes-asd:1*`; raises RequestError for what the registry cannot make."""
+    model, steps, first_steps, plan = read_system(text)
+    if plan:
+        raise RequestError(f"system {text[:80]!r} has a plan of {len(plan)} numbers; studies take one as 1* or 4,1")
+    system = System(model, steps, first_steps)
     if model not in MODELS:
         raise RequestError(f"system {text[:80]!r} names an unknown model; choose one of {', '.join(MODELS)}")
     if "t2v" not in MODELS[model].tasks:
@@ -182,7 +183,8 @@ def parse_system(text: str) -> System:
         offered = ", ".join(map(str, MODELS[model].steps))
         raise RequestError(f"system {text[:80]!r} has {system.steps} steps; {model} offers {offered}")
     if system.first_steps and system.first_steps not in MODELS[model].steps:
-        raise RequestError(f"system {text[:80]!r} has {system.first_steps} first steps, which {model} does not offer")
+        first = f"{system.first_steps} steps on the first chunk"
+        raise RequestError(f"system {text[:80]!r} has {first}, which {model} does not offer")
     return system
 
 
@@ -278,7 +280,7 @@ def _clip_row(row: Any) -> ClipRow:
 
 def _check(study: Study) -> None:
     if not IDENTITY.fullmatch(study.id):
-        raise RequestError(f"id {study.id[:60]!r} will not do; use small letters, digits and -, at most 60")
+        raise RequestError(f"id {study.id[:60]!r} cannot be used; it takes small letters, digits and -, at most 60")
     if study.clips and (study.systems or study.prompts):
         raise RequestError("the study has clips and systems or prompts; clips bring theirs, so leave the others out")
     if not study.clips and not study.prompts:
@@ -321,7 +323,7 @@ def _check_numbers(study: Study) -> None:
 def _check_weights(study: Study) -> None:
     for line in study.weights:
         if line.partition(" ")[0] not in study.models() or len(line.split()) != 2:
-            raise RequestError(f"weights {line[:60]!r} will not do; write a model of the study and its SHA-256")
+            raise RequestError(f"weights {line[:60]!r} cannot be read; write a model of the study and its SHA-256")
 
 
 def _missing_clip(study: Study) -> tuple[str, str] | None:

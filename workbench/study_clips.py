@@ -204,6 +204,14 @@ class StudyClips:
         return replace(clip, bytes=(self.data_dir / clip.file).stat().st_size)
 
 
+def check_ready_clips(study: Study) -> None:
+    """Raises RequestError for the first clip of a study that could not be shown, before anything of it is kept."""
+    for path in dict.fromkeys(row.path for row in study.clips):
+        height, width = decode_mp4(Path(path))[0].shape[1:3]
+        if min(height, width) < 2:
+            raise RequestError(f"{path!r} is {width}x{height} pixels; a study shows clips from 2x2")
+
+
 def _model(label: str) -> str:
     """The model of a system of the registry; of another label any word that is the same for the same label."""
     return label.removesuffix(DEGRADED).partition(":")[0]

@@ -2,7 +2,7 @@
 
 from models.types import PromptSwitch, RequestError
 
-EXAMPLE = "2: a blue star moving left on a navy background"
+EXAMPLE = "2: a blue star moving left on a navy background"  # from the second chunk on
 
 
 def read_step_plan(text: str, name: str = "the step plan") -> tuple[int, ...]:
@@ -14,11 +14,11 @@ def read_step_plan(text: str, name: str = "the step plan") -> tuple[int, ...]:
 
 
 def read_switch(text: str, cache: str = "keep", name: str = "the prompt switch") -> PromptSwitch:
-    """`2: a blue star ...` to a switch before chunk 2. Raises RequestError for anything else."""
+    """`2: a blue star ...` to a switch before the second chunk: people count chunks from 1. Raises RequestError."""
     chunk, colon, prompt = text.partition(":")
     if not colon or not chunk.strip().isdigit():
         raise RequestError(f"{name} {text[:80]!r} names no chunk; write CHUNK: PROMPT, as {EXAMPLE!r}")
-    return PromptSwitch(int(chunk), " ".join(prompt.split()), cache)
+    return PromptSwitch(int(chunk) - 1, " ".join(prompt.split()), cache)
 
 
 def read_switches(text: str, cache: str = "keep") -> tuple[PromptSwitch, ...]:

@@ -26,9 +26,9 @@ FACTS = Facts(
     cost=5.0,
 )
 TOO_SHORT = (
-    "the clip is shorter than a quarter of a second, and frames that far apart are compared; give a longer clip"
+    "the clip is shorter than a quarter of a second, and frames that far apart are compared; give one that is longer"
 )
-FLAT = "the ground is too flat: no frame has four blocks of 16 x 16 pixels with detail that could stay or change"
+FLAT = "the frames are too flat: none has four blocks of pixels with detail that could stay or change"
 
 
 class GroundStability(FrameScorer):

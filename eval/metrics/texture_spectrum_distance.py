@@ -27,7 +27,7 @@ FACTS = Facts(
     needs=("a prompt that names a ground of the reference",),
     cost=3.0,
 )
-NOT_THERE = f"{REFERENCE.name}, the spectrum of real clips, is not in assets; make it by eval.texture_spectrum"
+NOT_THERE = f"{REFERENCE.name}, the spectrum of real clips, is not in assets; `texture-reference` makes it"
 
 
 class TextureSpectrum:

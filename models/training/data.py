@@ -52,6 +52,11 @@ def latent_pool(
     return LatentPool(load_file(path)["latents"], captions)
 
 
+def real_clips(codec: Codec, count: int, folder: Path, world: str) -> LatentPool:
+    """The clips of a world that all recipes learn from."""
+    return latent_pool(codec, count, frames=WORLDS[world].frames, seed=12, folder=folder, world=world)
+
+
 def _scene_and_prompt(world: str, seed: int, index: int) -> tuple[Any, str]:
     rng = np.random.default_rng([seed, index])
     scene = WORLDS[world].random_scene(rng)

@@ -1,7 +1,6 @@
 """What the distillation recipes share: the roles, their prompts, training rollouts, distribution matching, the
 critic."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from models.attention_masks import chunk_layout
-from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec
 from models.noise_levels import shift_sigma
 from models.sampling import ClipNoise, rollout
@@ -19,7 +17,6 @@ from models.text_encoder import ShapesTextEncoder
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
 from models.transformer import CausalVideoTransformer
-from models.video_autoencoder import VideoAutoencoder
 from models.weights import load_model
 from models.worlds import WORLDS, World
 
@@ -73,12 +70,6 @@ def load_text_encoder(folder: Path) -> ShapesTextEncoder:
     return load_model(ShapesTextEncoder, folder).eval().requires_grad_(False)
 
 
-def load_codec(folder: Path) -> Codec:
-    kinds = {kind.__name__: kind for kind in (ShapesAutoencoder, VideoAutoencoder)}
-    kind = kinds[json.loads((folder / "config.json").read_text())["_class_name"]]
-    return Codec(load_model(kind, folder).eval().requires_grad_(False))
-
-
 def training_rollout(
     model: CausalVideoTransformer,
     plan: StepPlan,
@@ -86,7 +77,7 @@ def training_rollout(
     noise: ClipNoise,
     *,
     gradient: bool,
-    frame: tuple[int, ...] = LATENT_SHAPE[1:],
+    frame: tuple[int, ...],
     given: Tensor | None = None,
 ) -> Tensor:
     """A full causal rollout of a batch (B, 13, C, h, w) of latent frames `frame` (C, h, w); with `gradient`, through
@@ -110,6 +101,11 @@ def score_sigma(count: int, seed: StepSeed, shift: float = 5.0) -> Tensor:
     return shift_sigma(torch.rand(count, generator=seed.torch), shift).clamp(0.02, 0.98)
 
 
+def some_frames(total: int, count: int, rng: np.random.Generator) -> list[int] | None:
+    """Places of `count` latent frames of `total`, drawn anew each time, in order; None (all of them) for `count` 0."""
+    return sorted(rng.choice(total, count, replace=False).tolist()) if count else None
+
+
 @torch.no_grad()
 def distribution_matching(
     x: Tensor,
@@ -120,21 +116,30 @@ def distribution_matching(
     guidance_scale: float,
     seed: StepSeed,
     chunks: tuple[int, ...] | None = None,
+    frames: list[int] | None = None,
 ) -> Tensor:
     """The DMD gradient at generated clips `x` (B, T, C, H, W): both scores look at one noising of the whole clip.
 
     `guidance_scale` is in the convention uncond + s * (cond - uncond); Self Forcing's additive 3 is 4 here. `chunks`
-    makes both scores chunk-causal; by default they attend in both directions.
+    makes both scores chunk-causal; by default they attend in both directions. With `frames` they see those latent
+    frames only, at their places in time, and the gradient, 0 elsewhere, is scaled up to the same mean.
     """
-    x = x.detach()
+    whole = x.detach()
+    x = whole if frames is None else whole[:, frames]
+    seen = {"chunks": chunks, "positions": frames}
     sigma = score_sigma(len(x), seed)
     noisy = noisy_pair(x, torch.randn(x.shape, generator=seed.torch), sigma)
     time, level = 1000 * sigma, sigma[:, None, None, None, None]
-    fake = x0_from_flow(noisy, fake_score(noisy, time, text, chunks=chunks), level)
-    cond = teacher(noisy, time, text, chunks=chunks)
-    free = teacher(noisy, time, none.expand(len(x), -1, -1), chunks=chunks)
+    fake = x0_from_flow(noisy, fake_score(noisy, time, text, **seen), level)
+    cond = teacher(noisy, time, text, **seen)
+    free = teacher(noisy, time, none.expand(len(x), -1, -1), **seen)
     real = x0_from_flow(noisy, free + guidance_scale * (cond - free), level)
-    return dmd_gradient(x, real, fake)
+    gradient = dmd_gradient(x, real, fake)
+    if frames is None:
+        return gradient
+    spread = torch.zeros_like(whole)
+    spread[:, frames] = gradient * (whole.shape[1] / len(frames))
+    return spread
 
 
 @dataclass
@@ -161,11 +166,14 @@ def critic_step(
     seed: StepSeed,
     lr: float,
     chunks: tuple[int, ...] | None = None,
+    frames: list[int] | None = None,
 ) -> float:
-    """One flow-matching update of the fake score on generated clips; returns the loss."""
+    """One flow-matching update of the fake score on generated clips, or on some latent `frames` of them; returns the
+    loss."""
+    clips = clips if frames is None else clips[:, frames]
     sigma = score_sigma(len(clips), seed)
     noise = torch.randn(clips.shape, generator=seed.torch)
-    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text, chunks=chunks)
+    flow = fake_score(noisy_pair(clips, noise, sigma), 1000 * sigma, text, chunks=chunks, positions=frames)
     loss = flow_matching_loss(flow, clips, noise)
     optimize(loss, optimizer, lr=lr, clip=10.0)
     return float(loss.detach())
@@ -177,14 +185,17 @@ def rollout_sheet(
     codec: Codec,
     words: Tensor,
     steps: tuple[int, ...] = (1, 4),
+    *,
+    frame: tuple[int, ...],
     given: Tensor | None = None,
 ) -> np.ndarray:
-    """Rows of clips for `words` (B, L, D) at each step count, same noise; image-to-video with `given`."""
+    """Rows of clips for `words` (B, L, D) at each step count, same noise; image-to-video with `given`. `frame` is the
+    shape (C, h, w) of a latent frame."""
     rows = []
     for count in steps:
         plan = StepPlan.uniform(CHUNKS, count, given=int(given is not None))
         noise = ClipNoise(StepSeed.at(0, 0).torch)
-        latents = training_rollout(model, plan, words, noise, gradient=False, given=given)
+        latents = training_rollout(model, plan, words, noise, gradient=False, frame=frame, given=given)
         rows.append(np.stack([codec.decode(z[None]) for z in latents]))
     sheets = [contact_sheet(clips, lambda n: range(0, n, 12)) for clips in rows]
     return np.concatenate(sheets, 1)

@@ -103,7 +103,8 @@ class Average:
 class Run:
     """Where and how long to train. `steps` is the total; resuming continues up to it.
 
-    State is saved every `save_every` steps, and after `save_seconds` if those take longer. `precision` "bf16"
+    State is saved every `save_every` steps, and after `save_seconds` if those take longer; once `stop()` is true it is
+    saved after the step at hand, and the run ends there. `precision` "bf16"
     multiplies matrices in bfloat16 (autocast; weights and optimiser stay float32), which pays where the hardware
     does so, as AMX.
     """
@@ -118,13 +119,14 @@ class Run:
     sample_every: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     peers: Peers | None = None
+    stop: Callable[[], bool] = lambda: False
 
 
 def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]:
     """Run `recipe`; leaves `log.jsonl`, TensorBoard events, sheets, `state.pt` and the export in `run.out`.
 
     With `resume` the run goes on from its last saved state and ends with the same weights, bit for bit, as a run
-    that was never stopped. Returns the last logged values.
+    that was never stopped. Only a run that comes to its end exports. Returns the last logged values.
     """
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.json").write_text(
@@ -157,12 +159,19 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
             if sheet is not None:
                 writer.add_image("samples", sheet, done, dataformats="HWC")
                 _write_png(run.out / "samples.png", sheet)
-        late = time.monotonic() - saved > run.save_seconds and (not run.peers or run.peers.agreed(done))
-        if (done % run.save_every == 0 or done == run.steps or late) and not (run.peers and run.peers.rank):
+        agreed = not run.peers or run.peers.agreed(done)
+        late = agreed and time.monotonic() - saved > run.save_seconds
+        stopped = agreed and done < run.steps and run.stop()
+        due = done % run.save_every == 0 or done == run.steps or late or stopped
+        if due and not (run.peers and run.peers.rank):
             saved = time.monotonic()
             _save(recipe, run.out, done, seconds + time.monotonic() - began)
+        if stopped:
+            progress.close()
+            break
+    else:
+        recipe.export(run.out / "export")
     writer.close()
-    recipe.export(run.out / "export")
     return latest
 
 

@@ -40,11 +40,11 @@ def similarity_maps(matrices: Sequence[Matrix]) -> dict[str, Any]:
         cols=columns,
         horizontal_spacing=0.04,
         vertical_spacing=56 / (height - 80) if lines > 1 else 0,
-        subplot_titles=[f"chunk {chunk}" for chunk, _ in drawn],
+        subplot_titles=[f"chunk {chunk + 1}" for chunk, _ in drawn],
     )
     for place, (chunk, matrix) in enumerate(drawn):
         steps = [str(step + 1) for step in range(len(matrix))]
-        hover = f"chunk {chunk}: step %{{y}} and step %{{x}}<br><b>%{{z:.3f}}</b><extra></extra>"
+        hover = f"chunk {chunk + 1}: step %{{y}} and step %{{x}}<br><b>%{{z:.3f}}</b><extra></extra>"
         figure.add_heatmap(
             **{"z": matrix, "x": steps, "y": steps, "coloraxis": "coloraxis", "texttemplate": "%{z:.2f}"},
             hovertemplate=hover,
@@ -75,7 +75,7 @@ def similarity_line(points: Sequence[Interval | None], unit: str) -> dict[str, A
     ]
     figure = Figure()
     figure.add_scatter(
-        x=[chunk for chunk, _ in known],
+        x=[chunk + 1 for chunk, _ in known],
         y=[point.value for _, point in known],
         error_y={"type": "data", "array": [up for up, _ in bars], "arrayminus": [down for _, down in bars]},
         customdata=[_range(point) for _, point in known],
@@ -84,7 +84,7 @@ def similarity_line(points: Sequence[Interval | None], unit: str) -> dict[str, A
         line={"color": SIDE_COLORS[0], "width": 2},
         marker={"size": 8},
     )
-    figure.update_xaxes(title="chunk", **_whole(len(points)), range=[-0.5, len(points) - 0.5])
+    figure.update_xaxes(title="chunk", **_whole(len(points)), range=[0.5, len(points) + 0.5])
     figure.update_yaxes(title="cosine similarity", rangemode="normal")
     figure.update_layout(
         height=300, dragmode=False, showlegend=False, margin={"l": 64, "r": 16, "t": 44, "b": 48}, title=_title(told)
@@ -97,7 +97,7 @@ def reading_map(
 ) -> dict[str, Any]:
     """A line a chunk (`chunks` its latent frames): the latent frames it reads, and the steps that made it."""
     figure = Figure()
-    names = [f"chunk {chunk} · {n} step{'s' * (n != 1)}" for chunk, n in enumerate(steps)]
+    names = [f"chunk {chunk + 1} · {n} step{'s' * (n != 1)}" for chunk, n in enumerate(steps)]
     for kind, look in LOOKS.items():
         runs = [
             (chunk, first, last)
@@ -143,7 +143,7 @@ def attention_map(attention: Matrix, reads: Sequence[Sequence[int]], chunks: Seq
         [value if share else None for value, share in zip(*rows, strict=True)]
         for rows in zip(attention, even, strict=True)
     ]
-    names = [f"chunk {chunk}" for chunk in range(len(chunks))]
+    names = [f"chunk {chunk + 1}" for chunk in range(len(chunks))]
     figure = Figure()
     figure.add_heatmap(
         z=shown,

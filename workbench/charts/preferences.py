@@ -183,7 +183,7 @@ def evidence_path(bars: Sequence[tuple[str, Bar]]) -> dict[str, Any]:
         y=needed, line={"color": NEUTRAL, "dash": "dash"}, annotation_text=f"apart, {bars[0][1].needed:.0f} to 1"
     )
     figure.update_xaxes(title="decisive votes, one a person and prompt", rangemode="tozero")
-    figure.update_yaxes(title="evidence, powers of 10")
+    figure.update_yaxes(title="evidence (log10 Bayes factor)")
     figure.update_layout(
         height=300, hovermode="closest", dragmode=False, margin={"l": 64, "r": 16, "t": 64, "b": 48}, legend=LEGEND
     )
@@ -202,10 +202,10 @@ def votes_per_day(days: Sequence[tuple[str, int]]) -> dict[str, Any]:
     figure.add_scatter(
         x=moments,
         y=np.cumsum(counts).tolist(),
-        name="in all",
+        name="total",
         mode="lines+markers",
         line={"color": THEIRS, "width": 2},
-        hovertemplate="%{x}: %{y} in all<extra></extra>",
+        hovertemplate="%{x}: %{y} total<extra></extra>",
     )
     figure.update_xaxes(type="category")
     figure.update_yaxes(rangemode="tozero")

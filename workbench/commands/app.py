@@ -1,15 +1,20 @@
 """`app`: serve the pages and the API until stopped."""
 
 import argparse
+import re
 import socket
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from models.types import RequestError
 from workbench.accounts import read_accounts
 from workbench.console import say
 from workbench.settings import Settings
 from workbench.store import open_store
+
+HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+SITE = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -24,10 +29,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--auth", type=Path, metavar="FILE", help="people and their roles (default: no accounts)")
     parser.add_argument("--read-only", action="store_true", help="show results; make and store nothing")
     parser.add_argument(
-        "--allow-folder",
+        "--clips",
         type=Path,
         metavar="DIR",
-        help="folder whose videos may be evaluated (default: the data folder)",
+        action="append",
+        default=[],
+        help="folder whose videos may be evaluated; give it again for more (default: none but the app's own clips)",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="name by which browsers reach this server; give it again for more (default: this machine's own, --host)",
+    )
+    parser.add_argument(
+        "--framed-by",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="site that may show the pages inside its own, as https://huggingface.co (default: none)",
     )
     parser.add_argument(
         "--min-watch",
@@ -36,11 +57,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="SHARE",
         help=f"share of a clip to watch before voting, 0 to 1 (default {Settings.min_watch}; 0 turns the rule off)",
     )
+    parser.add_argument(
+        "--root-path",
+        default=Settings.root_path,
+        metavar="/PREFIX",
+        help="prefix under which a proxy serves the app and which it takes off (default: none)",
+    )
+    parser.add_argument(
+        "--no-first-run",
+        dest="first_run",
+        action="store_false",
+        help="leave an empty data folder empty instead of filling it with a few measured clips",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    settings = Settings(**{field.name: _frozen(getattr(options, field.name)) for field in fields(Settings)})
     _check(settings)
     with _bind(settings) as listener:  # before the slow part, so that a taken port is told at once
         from workbench.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
@@ -55,16 +88,30 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--port {settings.port} is not a port; give 1 to 65535, or 0 for any free one")
     if not 0 <= settings.min_watch <= 1:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
+    if settings.root_path and (not settings.root_path.startswith("/") or settings.root_path.endswith("/")):
+        raise RequestError(f"--root-path {settings.root_path!r} is no prefix; write it as /lab, without end slash")
     if settings.auth:
         read_accounts(settings.auth)
-    if settings.allow_folder and not settings.allow_folder.is_dir():
-        raise RequestError(f"--allow-folder {str(settings.allow_folder)!r} is not a folder; give one that exists")
+    for name in settings.allowed_host:
+        if not HOST.fullmatch(name):
+            raise RequestError(f"--allowed-host {name[:80]!r} is not a host's name; give one as lab.example, no port")
+    for site in settings.framed_by:
+        if not SITE.fullmatch(site):
+            raise RequestError(f"--framed-by {site[:80]!r} is not a site; give one as https://lab.example")
+    for folder in settings.clips:
+        if not folder.is_dir():
+            raise RequestError(f"--clips {str(folder)!r} is not a folder; give one that exists")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         where = f"--data-dir {str(settings.data_dir)!r}"
         raise RequestError(f"{where} cannot be made ({error.strerror}); choose another") from error
     open_store(settings).close()  # a database that cannot be reached is told before anything slow
+
+
+def _frozen(value: Any) -> Any:
+    """Options that may be given again arrive as lists; settings are never changed."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _bind(settings: Settings) -> socket.socket:

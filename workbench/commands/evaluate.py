@@ -68,6 +68,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="of DINO, CLIP and MUSIQ; bfloat16 is faster where the hardware has it, and moves values in the third or "
         "fourth decimal (default float32, as VBench)",
     )
+    what.add_argument(
+        "--vbench-suite",
+        type=Path,
+        metavar="DIR",
+        help="VBench's sample folders, DIR/DIMENSION/PROMPT-0.mp4: each dimension on its own clips, then its scores",
+    )
+    what.add_argument(
+        "--vbench-info", type=Path, metavar="F", help="VBench_full_info.json: match the clips with its prompts"
+    )
     to = parser.add_argument_group("where to")
     to.add_argument(
         "--out", type=Path, metavar="F", help="F.json, or F.csv or F.parquet with F.frames.* and F.drift.* beside it"
@@ -80,6 +89,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then score clip by clip."""
+    if options.vbench_suite:
+        from workbench.commands.evaluate_suite import run_suite  # noqa: PLC0415
+
+        return run_suite(options)
     metrics = _metrics(options)
     if options.long:
         metrics += [LongMetric(metric) for metric in metrics if metric.facts.kind == "vbench"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SIZE = {"width": 1280, "height": 900}
-GENERATE = "/?model=shapes-asd&prompt=a+yellow+star+moving+up+on+a+navy+background&steps=1&ffe=4&seed=7"
+GENERATE = "/generate?model=shapes-asd&prompt=a+yellow+star+moving+up+on+a+navy+background&steps=1&ffe=4&seed=7"
 COMPARE = (
     "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=7&frame=30"
     "&sides=shapes-self-forcing:1:0,shapes-asd:1:0,shapes-asd:1:4"

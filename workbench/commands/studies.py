@@ -9,7 +9,7 @@ from workbench.settings import Settings
 from workbench.store import Store, open_store
 from workbench.store.records import StudyRecord
 from workbench.studies import DEFAULT_STUDY, default_study, read_study
-from workbench.study_clips import StudyClips
+from workbench.study_clips import StudyClips, check_ready_clips
 from workbench.voting import Refused, VotingService
 
 EXAMPLE = """example of a study:
@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
     study = default_study() if str(options.file) == DEFAULT_STUDY else read_study(options.file)
+    check_ready_clips(study)
     record = store.studies.save(study.id, study.title, study.to_json(), study.protocol_hash())
     if not options.no_clips:
         _clips(options, settings, store).prepare(record)

@@ -3,9 +3,10 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from models.types import RequestError
 from workbench.console import notice, say, say_json
 
 SAMPLE_EVERY = 500
+INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -28,6 +30,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for weights, log, events and sample sheets")
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state in --out")
     parser.add_argument("--steps", type=int, metavar="N", help="train this many steps in all instead of the preset's")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="other values of the preset's settings, for example --set lr=2e-5 batch=16",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="0 or more (default 0)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
@@ -55,11 +65,14 @@ def run(options: argparse.Namespace) -> int:
     row = _choose("recipe", options.recipe, RECIPES)
     config = _configure(options, row)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
-    facts |= {"hardware": _use(options.device), "precision": options.precision}
+    facts |= {"hardware": use_device(options.device), "precision": options.precision}
     _check_out(options, facts)
     _check_inputs(config)
-    with _other_processes(options):
-        latest = train(row.build(config), _run_of(options, config, facts), resume=options.resume)
+    with _other_processes(options), _asked_to_stop() as stop:
+        latest = train(row.build(config), _run_of(options, config, facts, stop), resume=options.resume)
+    if stop():
+        notice(f"stopped; what is done is saved in {str(options.out)!r}, and --resume goes on from there")
+        return INTERRUPTED
     if options.json:
         say_json({"out": options.out, "steps": config.steps, "last": latest})
     else:
@@ -67,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _use(device: str) -> str:
+def use_device(device: str) -> str:
     """Make `device` the one on which tensors are made from now on; returns what it is, for the card."""
     import torch  # noqa: PLC0415  (--help should not load it)
 
@@ -81,14 +94,23 @@ def _use(device: str) -> str:
     return torch.cuda.get_device_name()
 
 
-def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any]) -> Any:
+def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any], stop: Callable[[], bool]) -> Any:
     from models.training.loop import Run  # noqa: PLC0415  (loads torch; --help should not)
     from models.training.peers import Peers  # noqa: PLC0415
 
     peers = Peers(options.out, options.rank, options.processes)
     sample_every = 0 if options.rank else SAMPLE_EVERY
     out = options.out / f"rank{options.rank}" if options.rank else options.out
-    return Run(out, config.steps, options.seed, options.precision, sample_every=sample_every, facts=facts, peers=peers)
+    return Run(
+        out,
+        config.steps,
+        options.seed,
+        options.precision,
+        sample_every=sample_every,
+        facts=facts,
+        peers=peers,
+        stop=stop,
+    )
 
 
 @contextmanager
@@ -115,13 +137,31 @@ def _other_processes(options: argparse.Namespace) -> Iterator[None]:
             other.terminate()
 
 
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Inside, SIGTERM and the first Ctrl-C end the run after the step at hand; what is given says whether they
+    came."""
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _list(recipes: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         say_json({name: {p: asdict(config) for p, config in row.presets.items()} for name, row in recipes.items()})
         return
     for name, row in recipes.items():
         presets = ", ".join(f"{preset} ({config.steps:,} steps)" for preset, config in row.presets.items())
-        say(f"{name:<16}{row.paper}\n{'':<16}{presets}")
+        say(f"{name:<20}{row.paper}\n{'':<20}{presets}")
 
 
 def _choose(what: str, name: str | None, table: dict[str, Any]) -> Any:
@@ -139,11 +179,36 @@ def _configure(options: argparse.Namespace, row: Any) -> Any:
     config = _choose("preset", _preset(options, row), row.presets)
     if options.seed < 0:
         raise RequestError(f"--seed {options.seed} is negative; give 0 or more")
+    config = replace(config, **_settings(options.settings, config))
     if options.steps is None:
         return config
     if options.steps < 1:
         raise RequestError(f"--steps {options.steps} trains nothing; give 1 or more")
     return replace(config, steps=options.steps)
+
+
+def _settings(given: list[str], config: Any) -> dict[str, Any]:
+    """Values of --set for numbers, switches and words of a preset, each of the kind that it had."""
+    known = {name: value for name, value in vars(config).items() if isinstance(value, (bool, int, float, str))}
+    settings: dict[str, Any] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in known or not value:
+            raise RequestError(f"--set {text!r} is no NAME=VALUE of this preset; names are {', '.join(known)}")
+        settings[name] = _as(type(known[name]), name, value)
+    return settings
+
+
+def _as(kind: type, name: str, text: str) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise RequestError(f"--set {name}={text} is neither true nor false; give one of them")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number"}[kind]
+        raise RequestError(f"--set {name}={text} is not {wanted}; give one") from None
 
 
 def _check_inputs(config: Any) -> None:
@@ -180,4 +245,9 @@ def _check_same(shown: str, before: dict[str, Any], now: dict[str, Any]) -> None
     for name in ("recipe", "preset", "seed", "precision"):
         if before.get(name) != now[name]:
             was = f"{name} {before.get(name)!r}, not {now[name]!r}"
+            raise RequestError(f"{shown} holds a run with {was}; resume it as it was or choose another folder")
+    then, wanted = before.get("config", {}), json.loads(json.dumps(now["config"], default=str))
+    for name in then.keys() & wanted.keys() - {"steps"}:
+        if then[name] != wanted[name]:
+            was = f"{name} {then[name]!r}, not {wanted[name]!r}"
             raise RequestError(f"{shown} holds a run with {was}; resume it as it was or choose another folder")

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from workbench.vote_trials import row, torture  # noqa: PLC0415
 
     if options.kills < 0 or options.voters < 1:
-        raise RequestError(f"--kills {options.kills} and --voters {options.voters} will not do; give 0, 1 or more")
+        raise RequestError(f"--kills {options.kills} and --voters {options.voters} must be 0 or more")
     with tempfile.TemporaryDirectory() as folder, tqdm(total=options.kills, unit="kill") as bar:
         settings = Settings(data_dir=Path(folder), database_url=options.database_url, min_watch=0.0)
         make_trial(settings, trial_study(40))

@@ -34,10 +34,10 @@ def chunk_starts(chunk_frames: Sequence[int]) -> list[int]:
 def speed_facts(result: GenerationResult) -> list[tuple[str, str]]:
     """What a researcher asks of speed, measured while the clip was made."""
     return [
-        ("forwards", str(result.forwards)),
+        ("network calls", str(result.forwards)),
         ("first frame", f"{result.first_frame_seconds:.2f} s"),
         ("speed", f"{len(result.frames) / max(result.seconds, 1e-9):.1f} frames/s"),
-        ("in all", f"{result.seconds:.2f} s"),
+        ("total", f"{result.seconds:.2f} s"),
     ]
 
 

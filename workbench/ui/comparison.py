@@ -1,15 +1,19 @@
 """What a comparison is: the same prompt and noise through two to four choices of model, steps and FFE."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
+from workbench.systems import FFE_STEPS, read_system, system_label, system_text
+from workbench.timeline import read_step_plan
 
 MIN_SIDES, MAX_SIDES = 2, 4
 LETTERS = "ABCD"
+OLDER = re.compile(r",(?=[a-z])")  # between sides of older links; a plan of steps has commas before digits
 
 
 @dataclass(frozen=True)
@@ -20,27 +24,27 @@ class Side:
     steps: int
     ffe: bool = False
     first_steps: int = 4
+    plan: tuple[int, ...] = ()  # steps of each chunk by hand; `steps` and `ffe` do not count then
 
     @property
     def label(self) -> str:
-        """Model and steps in words: "ASD · 1 step + FFE 4"."""
-        plural = "step" if self.steps == 1 else "steps"
-        return f"{get_spec(self.model).title} · {self.steps} {plural}" + (
-            f" + FFE {self.first_steps}" if self.ffe else ""
-        )
+        return system_label(self.model, self.steps, self.first_steps if self.ffe else 0, self.plan)
 
     def request(self, prompt: str, seed: int, frames: int) -> GenerationRequest:
-        return GenerationRequest(prompt, self.steps, self.ffe, self.first_steps, frames, seed)
+        return GenerationRequest(
+            prompt, self.steps, self.ffe, self.first_steps, frames, seed, step_plan=self.plan
+        )
 
 
 def format_sides(sides: Sequence[Side]) -> str:
-    """Sides as a link has them: `model:steps:first_steps`, 0 for no FFE, joined by commas."""
-    return ",".join(f"{s.model}:{s.steps}:{s.first_steps if s.ffe else 0}" for s in sides)
+    """Sides as a link has them: systems joined by `;`."""
+    return ";".join(system_text(s.model, s.steps, s.first_steps if s.ffe else 0, s.plan) for s in sides)
 
 
 def parse_sides(text: str) -> tuple[Side, ...]:
-    """The inverse of `format_sides`; raises RequestError for anything else."""
-    return _counted([_parse_side(part) for part in text.split(",")])
+    """The inverse of `format_sides`, which also reads older links; raises RequestError for anything else."""
+    parts = text.split(";") if ";" in text else OLDER.split(text)
+    return _counted([_parse_side(part) for part in parts])
 
 
 def sides_from_json(value: Any) -> tuple[Side, ...]:
@@ -61,26 +65,20 @@ EXAMPLE = (
 
 
 def _side_from_object(item: Mapping[str, Any]) -> Side:
-    unknown = sorted(set(item) - {"model", "steps", "ffe", "first_steps"})
+    unknown = sorted(set(item) - {"model", "steps", "ffe", "first_steps", "plan"})
     if unknown or "model" not in item:
         problem = f"the unknown key {unknown[0]!r}" if unknown else "no model"
         raise RequestError(f"a side has {problem}; give {EXAMPLE}")
     steps, ffe, first_steps = item.get("steps", 4), item.get("ffe", False), item.get("first_steps", 4)
     if type(steps) is not int or type(first_steps) is not int or not isinstance(ffe, bool):
         raise RequestError(f"a side has steps {steps!r}, ffe {ffe!r}, first_steps {first_steps!r}; give {EXAMPLE}")
-    return Side(get_spec(str(item["model"])).name, steps, ffe, first_steps)
+    plan = read_step_plan(str(item.get("plan") or ""), "a side's plan")
+    return Side(get_spec(str(item["model"])).name, steps, ffe, first_steps, plan)
 
 
 def _parse_side(part: str) -> Side:
-    try:
-        model, steps, first_steps = part.split(":")
-        side = Side(model, int(steps), int(first_steps) > 0, int(first_steps) or 4)
-    except ValueError as error:
-        raise RequestError(
-            f"{part!r} is not a side of a comparison; write model:steps:first_steps, as shapes-asd:1:4"
-        ) from error
-    get_spec(side.model)
-    return side
+    model, steps, first_steps, plan = read_system(part)
+    return Side(get_spec(model).name, steps, first_steps > 0, first_steps or FFE_STEPS, plan)
 
 
 def _counted(sides: Sequence[Side]) -> tuple[Side, ...]:

@@ -7,6 +7,10 @@ import gradio as gr
 
 from workbench.ui.context import MAX_SEED
 
+ROOT = "(window.gradio_config?.root ?? '')"  # in a page's script: where the app lies, behind a proxy too
+FILLED = "() => { window.formFilled = true; }"
+FORM = f"import({ROOT} + '/ui/js/form.js')"
+STOPPED = "() => document.querySelector('#player .wb-player')?.workbench.settle()"
 SEGMENTS = "wb-segments"  # a gr.Radio of this class looks like one bar of buttons
 DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"
 # said by the browser at once, before the server has answered; cancelling works from here on
@@ -28,6 +32,12 @@ NOT_STARTED = """(status) => [
 ]"""
 
 
+def form_script(settings: str, name: str) -> str:
+    """A page's script that hands what `settings`, a function of the fields, makes of them to form.js: to `changed` or
+    to `making`."""
+    return f"(...fields) => {{ const values = ({settings})(...fields); {FORM}.then((form) => form.{name}(values)); }}"
+
+
 def script_component(module: str, value: Any = None, *, options: dict | None = None, **kwargs: Any) -> gr.HTML:
     """Mounts `static/js/<module>.js`. `value` is JSON; the script writes its texts with textContent, never as HTML.
 
@@ -37,11 +47,18 @@ def script_component(module: str, value: Any = None, *, options: dict | None = N
     return gr.HTML(
         value=value,
         html_template='<div class="wb-root"></div>',
-        js_on_load=f"import('/ui/js/main.js').then((main) => {call})",
+        js_on_load=f"import({ROOT} + '/ui/js/main.js').then((main) => {call})",
         apply_default_css=False,
         options=options or {},
         **kwargs,
     )
+
+
+def json_input(label: str, schema: dict[str, Any]) -> gr.JSON:
+    """A JSON parameter of an endpoint that says what it takes; Gradio's own says nothing that a client could check."""
+    component = gr.JSON(label=label)
+    component.api_info = lambda: schema
+    return component
 
 
 def uploaded_picture(**kwargs: Any) -> gr.Image:

@@ -65,7 +65,7 @@ def _player_clip(context: Context, label: str, row: Mapping[str, Any]) -> dict[s
         links.append({"label": "make this again", "url": again_link(row)})
     clip: dict[str, Any] = {"label": label, "fps": row["fps"], "done": True, "links": links}
     clip["facts"] = [
-        ("made in", f"{row['seconds']:.2f} s, {row['forwards']} forwards"),
+        ("made in", f"{row['seconds']:.2f} s, {row['forwards']} network calls"),
         ("weights", row["weights_digest"][:12]),
     ]
     try:

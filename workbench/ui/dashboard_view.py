@@ -30,6 +30,7 @@ from workbench.leaderboard import (
 from workbench.leaderboard_files import MARKS, Board, figure, title_of
 from workbench.store.records import ClipFilter
 from workbench.ui.dashboard_query import Query
+from workbench.words import counted, readable
 
 MOST_PROMPTS = 200  # lines of the table of prompts on the page; the files hold all
 MOST_TIMED = 200  # newest clips of a system whose speed is looked at
@@ -89,8 +90,11 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
         return {"state": "idle", "text": text, "links": [{"label": "Without filters", "url": "/dashboard"}]}
     lines, metrics = len(table.drop_duplicates(["system", "settings"])), table["metric"].nunique()
     comparisons = int(table["p"].notna().sum())
-    text = f"{lines} lines of {table['system'].nunique()} systems, {metrics} metrics, at least {clips} clips."
-    facts = [("Reference", title_of(board.reference or "") or "none"), ("Comparisons corrected for", str(comparisons))]
+    systems = table["system"].nunique()
+    told = [counted(lines, "row"), counted(systems, "system"), counted(metrics, "metric")]
+    text = f"{', '.join(told)}, from at least {counted(clips, 'clip')}."
+    holm = f"Holm, over {counted(comparisons, 'comparison')}"
+    facts = [("Reference", title_of(board.reference or "") or "none"), ("Correction", holm)]
     unscored = int(table["n_unscored"].sum())
     if unscored:
         facts.append(("Values that could not be scored", str(unscored)))
@@ -103,11 +107,13 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
     return {"state": "done", "text": text, **told, "links": [{"label": "Link to this", "url": link}]}
 
 
-def empty_status(read_only: bool) -> dict[str, Any]:
-    """The store has no values yet: what fills it."""
-    links = (
-        [] if read_only else [{"label": "Make a clip", "url": "/"}, {"label": "Evaluate clips", "url": "/evaluate"}]
-    )
+def empty_status(read_only: bool, first_run: str = "") -> dict[str, Any]:
+    """The store has no values yet: what fills it; `first_run` tells how far the first clips are."""
+    if first_run:
+        text = f"{first_run} The leaderboard is here once they are; reload the page to see it."
+        return {"state": "idle", "text": text, "links": [{"label": "Reload", "url": "/dashboard"}]}
+    offered = [("Make a clip", "/generate"), ("Evaluate clips", "/evaluate")]
+    links = [] if read_only else [{"label": label, "url": url} for label, url in offered]
     return {
         "state": "idle",
         "text": "There are no measured clips in the store yet. One of these commands fills it:",
@@ -166,7 +172,7 @@ def hint(cell: Mapping[str, Any]) -> str:
             f"{figure(cell['difference'], '+')}{bounds} from the reference on {cell['shared_prompts']} prompts"
         )
         if not np.isnan(cell["p"]):
-            told.append(f"p {cell['p']:.2g}, corrected {cell['p_holm']:.2g}")
+            told.append(f"p {readable(cell['p'], 3)}, corrected {readable(cell['p_holm'], 3)}")
     return "; ".join(told)
 
 

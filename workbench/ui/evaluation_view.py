@@ -15,6 +15,7 @@ from workbench.results import summary_rows
 from workbench.runs import FAILED, QUEUED, RUNNING, Run
 from workbench.ui.comparison import LETTERS
 from workbench.ui.context import Context
+from workbench.words import counted, readable
 
 MOST_SHOWN = 4  # clips in the player and the chart
 MOST_ROWS = 100  # clips in the table on the page; the files hold all
@@ -64,7 +65,7 @@ def _metric(facts: Facts, why: str) -> dict[str, Any]:
 def status(run: Run) -> dict[str, Any]:
     """How far a run is, and what it could not score."""
     total = len(run.plan.clips)
-    done = f"{len(run.rows)} of {_count(total, 'clip')}"
+    done = f"{len(run.rows)} of {counted(total, 'clip')}"
     common = {"notices": _notices(run)}
     if run.state == QUEUED:
         return {"state": "running", "text": "Waiting until another evaluation has ended", "progress": 0}
@@ -80,7 +81,10 @@ def status(run: Run) -> dict[str, Any]:
             **_files(run),
         }
     seconds = sum(row.seconds for row in run.rows)
-    text = f"Done: {_count(total, 'clip')}, {_count(len(run.facts), 'metric')}, {seconds:.1f} s of computing."
+    scored = sum(not row.skipped for row in run.rows)
+    clips = counted(total, "clip") if scored == total else f"{scored} of {counted(total, 'clip')}"
+    left_out = f" {counted(total - scored, 'clip')} skipped: why stands below." if scored < total else ""
+    text = f"Done: {clips} with {counted(len(run.facts), 'metric')} in {seconds:.1f} s of computing.{left_out}"
     return common | {"state": "done", "text": text, **_files(run)}
 
 
@@ -89,7 +93,7 @@ def _progress(run: Run) -> dict[str, Any]:
     if progress is None or done == total:
         return {"text": "Starting", "progress": done / total}
     of = f" of {progress.frames}" if progress.frames else ""
-    text = f"Clip {done + 1} of {total}, {run.plan.clips[done].name}: {_count(len(run.facts), 'metric')}"
+    text = f"Clip {done + 1} of {total}, {run.plan.clips[done].name}: {counted(len(run.facts), 'metric')}"
     share = min(1.0, progress.frame / progress.frames) if progress.frames else 0.0
     return {"text": f"{text} at frame {progress.frame}{of}", "progress": (done + share) / total}
 
@@ -125,8 +129,8 @@ def summary_table(run: Run) -> dict[str, Any]:
         return {}
     rows = []
     for facts, row in summary_rows(run):
-        interval = f"{row.low:.4g} to {row.high:.4g}" if row.low is not None else "—"
-        mean = "—" if row.mean is None else f"{row.mean:.4g}"
+        interval = f"{readable(row.low)} to {readable(row.high)}" if row.low is not None else "—"
+        mean = "—" if row.mean is None else readable(row.mean)
         rows.append([facts.title, DIRECTION[facts.higher_is_better], str(row.n), str(row.unscored), mean, interval])
     return {
         "caption": "By metric",
@@ -160,7 +164,7 @@ def _clip_row(run: Run, row: ClipScores) -> list[Any]:
 
 def _value(result: MetricResult | None, skipped: str) -> Any:
     if result is not None and result.value is not None:
-        return f"{result.value:.4g}"
+        return readable(result.value)
     return {"text": "—", "tone": "mute", "title": result.reason if result else skipped or "not computed"}
 
 
@@ -266,12 +270,13 @@ def _drift(facts: Facts, row: dict[str, Any] | None) -> list[Any]:
     if row is None:
         return ["—"] * 3
     slope, low, high = (row[f"slope_{name}"] for name in ("per_second", "low", "high"))
-    shown: Any = "—" if slope is None else f"{slope:+.2g} ({low:+.2g} to {high:+.2g})"
-    sure = slope is not None and low * high > 0
+    ends = [readable(value, 3, "+") for value in (slope, low, high)]
+    shown: Any = "—" if slope is None else f"{ends[0]} ({ends[1]} to {ends[2]})"
+    sure = slope is not None and low * high > 0 and float(ends[0].replace(",", "")) != 0  # what shows as 0 is 0
     if sure and facts.higher_is_better is not None:
         shown = {"text": shown, "tone": "good" if (slope > 0) == facts.higher_is_better else "bad"}
     change, spread = row["first_to_last"], row["drift_score"]
-    return [shown, *("—" if value is None else f"{value:{sign}.3g}" for value, sign in ((change, "+"), (spread, "")))]
+    return [shown, "—" if change is None else readable(change, 3, "+"), "—" if spread is None else readable(spread, 3)]
 
 
 def _curves(run: Run, index: int, letter: str) -> ClipCurves:
@@ -283,6 +288,3 @@ def _curves(run: Run, index: int, letter: str) -> ClipCurves:
 def _pairs(run: Run) -> list[tuple[Any, ClipScores]]:
     return list(zip(run.plan.clips, run.rows, strict=False))
 
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"

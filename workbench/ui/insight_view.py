@@ -60,7 +60,7 @@ def chunk_table(found: Findings) -> dict[str, Any]:
         point = found.first_to_last[chunk]
         levels = " ".join(f"{sigma:.3g}" for sigma in sigmas)
         shown = [f"{point.value:.3f}", interval_text(point), point.n] if point else ["one step", "", ""]
-        rows.append([chunk, length, len(sigmas), levels, *shown, len(found.trace.reads[chunk])])
+        rows.append([chunk + 1, length, len(sigmas), levels, *shown, len(found.trace.reads[chunk])])
     columns = [
         "Chunk",
         "Latent frames",
@@ -113,7 +113,7 @@ def done_status(pipeline: VideoPipeline, found: Findings, more: Sequence[str]) -
         "state": "done",
         "text": f"Done: {clips}, {found.trace.forwards} forwards each; {limits_text(pipeline, found)}.",
         "notices": [*more, *notices(found)],
-        "links": [{"label": "Open the first clip in Generate", "url": f"/?{urlencode(query)}"}],
+        "links": [{"label": "Open the first clip in Generate", "url": f"/generate?{urlencode(query)}"}],
     }
 
 

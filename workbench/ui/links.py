@@ -9,12 +9,13 @@ from models.types import CACHES, RequestError
 from workbench.timeline import read_step_plan, read_switches
 from workbench.ui.comparison import Side, format_sides, parse_sides
 from workbench.ui.context import frames_of, seed_of, whole
+from workbench.ui.inputs import read_inputs
 
 
 def generate_link(side: Side, prompt: str, seed: int, frames: int) -> str:
     ffe = side.first_steps if side.ffe else 0
     query = {"model": side.model, "prompt": prompt, "steps": side.steps, "ffe": ffe, "seed": seed, "frames": frames}
-    return f"/?{urlencode(query)}"
+    return f"/generate?{urlencode(query)}"
 
 
 def compare_query(sides: tuple[Side, ...], prompt: str, seed: int, frames: int) -> dict[str, Any]:
@@ -56,7 +57,12 @@ def read_compare(query: Mapping[str, str]) -> dict[str, Any]:
         _steps(side.model, side.steps)
     if query.get("prompt"):
         found["prompt"] = query["prompt"]
-    return found | _common(query)
+    if query.get("switches"):
+        read_switches(query["switches"])
+        found["switches"] = query["switches"].replace("|", "\n")
+    if query.get("cache") in CACHES:
+        found["cache"] = query["cache"]
+    return found | read_inputs(query) | _common(query)
 
 
 def evaluate_link(clips: Sequence[str]) -> str:

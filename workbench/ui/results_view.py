@@ -83,7 +83,7 @@ def headline(report: Report) -> dict[str, Any]:
 
 def _planned() -> str:
     counts = ", ".join(f"{decisive_votes(share)} for {share:.0%}" for share in (0.55, 0.6, 0.65, 0.7))
-    return f"Decisive votes that find a true preference four times of five: {counts}. They begin on the Vote page."
+    return f"Votes needed for 80 % power: {counts}. Voting takes place on the Vote page."
 
 
 def _words(text: str, report: Report) -> str:

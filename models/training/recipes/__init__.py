@@ -1,7 +1,7 @@
 """The table of recipes. Adding one is a file here and a row below; presets are rows of numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,56 @@ _TEACHER_PATHS = {
 }
 _CAUSVID = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 
+# the tabletop world: every stage reads what earlier ones left in runs/
+_RUNS = Path("runs")
+_TABLETOP = Roles(
+    teacher=_RUNS / "teacher/export/teacher",
+    generator=_RUNS / "ode-init/export/generator",
+    text_encoder=_RUNS / "teacher/export/text_encoder",
+    autoencoder=Path("assets/tabletop-autoencoder"),
+    world="tabletop",
+)
+_CLIPS = 3000
+_TAPS = (1, 3, 5)
+_FROM_TEACHER = replace(_TABLETOP, generator=_TABLETOP.teacher)
+_CAUSAL_TEACHER = replace(_TABLETOP, teacher=_RUNS / "causal-teacher/export/causal_teacher")
+# equal budgets for all students, from one initialisation
+_TABLETOP_STUDENT = {
+    "roles": _TABLETOP,
+    "clip_pool": _CLIPS,
+    "steps": 1000,
+    "batch": 8,
+    "critic_batch": 16,
+    "score_frames": 5,
+    "lr": 4e-5,
+    "critic_lr": 1e-4,
+    "guidance_scale": 3.0,
+    "warmup": 20,
+    "ema": 0.99,
+}
+_TABLETOP_PICTURES = {
+    **_TABLETOP_STUDENT,
+    "roles": replace(_TABLETOP, generator=_RUNS / "aad1-init/export/generator"),
+    "sampler_steps": 1,
+    "image": True,
+}
+_TABLETOP_AAD1 = {
+    "roles": replace(_TABLETOP, generator=_RUNS / "aad1-warmup/export/generator"),
+    "clip_pool": _CLIPS,
+    "steps": 700,
+    "batch": 8,
+    "lr": 2e-5,
+    "taps": _TAPS,
+}
+_TABLETOP_ODE = {
+    "roles": _FROM_TEACHER,
+    "trajectories": 480,
+    "sampler_steps": 12,
+    "guidance_scale": 3.0,
+    "steps": 600,
+    "batch": 8,
+}
+
 RECIPES: dict[str, RecipeRow] = {
     "autoencoder": RecipeRow(
         AutoencoderRecipe,
@@ -71,6 +121,14 @@ RECIPES: dict[str, RecipeRow] = {
         VideoAutoencoderRecipe,
         {
             "tabletop": VideoAutoencoderConfig(),
+            "tabletop-sharper": VideoAutoencoderConfig(
+                start=Path("assets/tabletop-autoencoder"),
+                steps=2000,
+                sharpen_steps=2000,
+                sharpness=0.1,
+                energy=0.5,
+                rhythm=0.5,
+            ),
             "smoke": VideoAutoencoderConfig(steps=4, batch=2, pool=4, pools=_POOLS),
         },
         "Wan 2.1 VAE (arXiv 2503.20314)",
@@ -117,6 +175,15 @@ RECIPES: dict[str, RecipeRow] = {
             "shapes": OdeInitConfig(),
             "causal-teacher": OdeInitConfig(**_TEACHER_PATHS),
             "aad1": OdeInitConfig(one_step=True, **_TEACHER_PATHS),
+            "tabletop": OdeInitConfig(**_TABLETOP_ODE),
+            "tabletop-aad1": OdeInitConfig(
+                **{
+                    **_TABLETOP_ODE,
+                    "roles": replace(_CAUSAL_TEACHER, generator=_CAUSAL_TEACHER.teacher),
+                    "one_step": True,
+                    "causal": True,
+                }
+            ),
             "smoke": OdeInitConfig(trajectories=4, sampler_steps=4, pools=_POOLS, compile=False, **_FEW),
         },
         "CausVid (arXiv 2412.07772)",
@@ -129,6 +196,11 @@ RECIPES: dict[str, RecipeRow] = {
             "two-step": SelfForcingConfig(steps=40, sampler_steps=2, **_LATER),
             "aad1-warmup": SelfForcingConfig(steps=40, **_PICTURES),
             "aad1-dmd": SelfForcingConfig(steps=120, **_PICTURES),
+            "tabletop": SelfForcingConfig(**_TABLETOP_STUDENT),
+            "tabletop-two-step": SelfForcingConfig(sampler_steps=2, **_TABLETOP_STUDENT),
+            "tabletop-one-step": SelfForcingConfig(sampler_steps=1, **_TABLETOP_STUDENT),
+            "tabletop-aad1-warmup": SelfForcingConfig(**{**_TABLETOP_PICTURES, "steps": 300}),
+            "tabletop-aad1-dmd": SelfForcingConfig(**_TABLETOP_PICTURES),
             "smoke": SelfForcingConfig(**_SMALL),
         },
         "Self Forcing (arXiv 2506.08009)",
@@ -147,6 +219,9 @@ RECIPES: dict[str, RecipeRow] = {
             "bidirectional-grown": CausalTeacherConfig(
                 causal=False, clip_pool=12_000, steps=4000, batch=16, lr=4e-4, shift=5.0, ema=0.998
             ),
+            "tabletop": CausalTeacherConfig(
+                roles=_FROM_TEACHER, clip_pool=_CLIPS, steps=1500, batch=8, lr=4e-4, guidance_scale=3.0, ema=0.997
+            ),
             "smoke": CausalTeacherConfig(clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
         "Diffusion Forcing (arXiv 2407.01392)",
@@ -156,6 +231,10 @@ RECIPES: dict[str, RecipeRow] = {
         {
             "shapes": SelfForcingConfig(roles=Roles(generator=_PATHS), **_CAUSVID),
             "causal-teacher": SelfForcingConfig(roles=Roles(_GROWN, _PATHS), causal_scores=True, **_CAUSVID),
+            "tabletop": SelfForcingConfig(**_TABLETOP_STUDENT),
+            "tabletop-causal-teacher": SelfForcingConfig(
+                **{**_TABLETOP_STUDENT, "roles": _CAUSAL_TEACHER, "causal_scores": True, "score_frames": 0}
+            ),
             "smoke": SelfForcingConfig(**_SMALL),
         },
         "CausVid (arXiv 2412.07772)",
@@ -169,6 +248,11 @@ RECIPES: dict[str, RecipeRow] = {
             "real": ASDConfig(positive="real", **_COMPONENTS),
             "both": ASDConfig(positive="both", **_COMPONENTS),
             "no-dmd": ASDConfig(matching=False, **_COMPONENTS),
+            "tabletop": ASDConfig(taps=_TAPS, **_TABLETOP_STUDENT),
+            "tabletop-dmd-only": ASDConfig(alpha=0.0, taps=_TAPS, **_TABLETOP_STUDENT),
+            "tabletop-real": ASDConfig(positive="real", taps=_TAPS, **_TABLETOP_STUDENT),
+            "tabletop-both": ASDConfig(positive="both", taps=_TAPS, **_TABLETOP_STUDENT),
+            "tabletop-no-dmd": ASDConfig(matching=False, taps=_TAPS, **_TABLETOP_STUDENT),
             "smoke": ASDConfig(taps=(0, 1), **_SMALL),
         },
         "Adversarial Self-Distillation (arXiv 2511.01419)",
@@ -180,6 +264,11 @@ RECIPES: dict[str, RecipeRow] = {
             # a discriminator that sees the past only starts from the teacher that does
             "causal": AAD1Config(causal=True, roles=Roles(_GROWN, _AFTER_WARMUP)),
             "per-frame": AAD1Config(per_frame=True),
+            "tabletop": AAD1Config(**_TABLETOP_AAD1),
+            "tabletop-causal": AAD1Config(
+                **{**_TABLETOP_AAD1, "roles": replace(_CAUSAL_TEACHER, generator=_AFTER_WARMUP), "causal": True}
+            ),
+            "tabletop-per-frame": AAD1Config(per_frame=True, **_TABLETOP_AAD1),
             "smoke": AAD1Config(warmup=2, taps=(0, 1), clip_pool=4, pools=_POOLS, compile=False, **_FEW),
         },
         "AAD-1 (arXiv 2606.03972)",

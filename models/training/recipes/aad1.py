@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.codec import load_codec
 from models.sampling import ClipNoise
-from models.training.data import latent_pool
+from models.training.data import real_clips
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import (
     CHUNKS,
     Roles,
-    load_codec,
     load_role,
     load_text_encoder,
     rollout_sheet,
@@ -29,7 +29,6 @@ from models.training.distillation import (
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, optimize
 from models.training.losses import finite_difference_penalty, noisy_pair
 from models.training.recipes.self_forcing import prefix_plan
-from models.world import FRAMES
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,8 @@ class AAD1Recipe(Recipe):
         )
         self.codec = load_codec(config.roles.autoencoder)
         self.text = load_text_encoder(config.roles.text_encoder)
-        self.clips = latent_pool(self.codec, config.clip_pool, frames=FRAMES, seed=12, folder=config.pools)
+        self.frame = config.roles.latent_shape[1:]
+        self.clips = real_clips(self.codec, config.clip_pool, config.pools, config.roles.world)
         self.modules = {"generator": self.generator, "backbone": self.backbone, "heads": self.heads}
         self.optimizers = {
             "generator": adamw([self.generator], lr=config.lr, betas=(0.0, 0.99)),
@@ -87,7 +87,8 @@ class AAD1Recipe(Recipe):
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         x0, captions = self.clips.batch(seed.numpy, self.config.batch)
         text, plan = self.text.embed(captions), prefix_plan(1, 1, given=1)
-        clips = training_rollout(self.generator, plan, text, ClipNoise(seed.torch), gradient=True, given=x0[:, :1])
+        how = {"gradient": True, "frame": self.frame, "given": x0[:, :1]}
+        clips = training_rollout(self.generator, plan, text, ClipNoise(seed.torch), **how)
         logs = [self.update_discriminator(x0, clips.detach(), text, seed) for _ in range(self.config.disc_updates)]
         # the heads are new: they learn before the generator first follows them
         norm = self.update_generator(clips, text, seed) if step >= self.config.warmup else 0.0
@@ -150,4 +151,5 @@ class AAD1Recipe(Recipe):
 
     def sample_sheet(self) -> np.ndarray:
         text = self.text.embed(self.clips.captions[:8])
-        return rollout_sheet(self.generator, self.codec, text, (1,), self.clips.latents[:8, :1].float())
+        given = self.clips.latents[:8, :1].float()
+        return rollout_sheet(self.generator, self.codec, text, (1,), frame=self.frame, given=given)

@@ -23,7 +23,7 @@ from torch import Tensor
 from models.sampling import ClipNoise
 from models.schedulers import StepPlan
 from models.training.discriminator import VideoDiscriminator
-from models.training.distillation import CHUNKS, score_sigma, training_rollout
+from models.training.distillation import CHUNKS, score_sigma
 from models.training.loop import StepSeed, adamw, optimize
 from models.training.losses import finite_difference_penalty, noisy_pair, relativistic_loss
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe, prefix_plan
@@ -80,16 +80,17 @@ class ASDRecipe(SelfForcingRecipe):
         alone = n == LONGEST and not pair
         plan = prefix_plan(int(seed.numpy.integers(LONGEST)) + 1) if alone else self.plans[n]
         noise = ClipNoise(seed.torch)
-        clips = training_rollout(self.generator, plan, text, noise, gradient=True)
+        clips = self.rollout(plan, text, noise, gradient=True)
         gradient = self.matching_gradient(clips, text, seed) if self.config.matching else torch.zeros_like(clips)
         logs = {f"dmd/n{n}": float(gradient.square().mean().sqrt())} if self.config.matching else {}
         gradient = gradient / gradient.numel()
         if pair:
             better = x0
             if pair < LONGEST:
-                better = training_rollout(self.generator, self.plans[n + 1], text, noise, gradient=False)
-            logs |= self.update_discriminator(clips.detach(), better, text, pair, seed)
-            adversarial = self.adversarial_gradient(clips.detach(), better, text, pair, seed)
+                better = self.rollout(self.plans[n + 1], text, noise, gradient=False)
+            frames = self.scored_frames(seed)
+            logs |= self.update_discriminator(clips.detach(), better, text, pair, seed, frames)
+            adversarial = self.adversarial_gradient(clips.detach(), better, text, pair, seed, frames)
             alpha = self.config.alpha
             if self.config.matching:
                 alpha = self.weight(gradient, adversarial, self.trust(pair))
@@ -136,22 +137,27 @@ class ASDRecipe(SelfForcingRecipe):
         """The step lists that are used at inference, for n = 1 .. 4."""
         return {n: StepPlan.uniform(CHUNKS, n) for n in range(1, LONGEST + 1)}
 
-    def logits(self, clips: Tensor, sigma: Tensor, noise: Tensor, text: Tensor, pair: int) -> Tensor:
-        """The pair's logit of noised clips (B,)."""
-        noisy = noisy_pair(clips, noise, sigma)
-        hidden = self.hidden(noisy, sigma, text)
-        return self.discriminator(hidden)[:, pair - 1]
-
-    def hidden(self, noisy: Tensor, sigma: Tensor, text: Tensor) -> list[Tensor]:
-        """What the heads read of noised clips: the fake score's states after the tapped layers."""
-        taps = self.discriminator.taps
-        return self.fake_score(noisy, 1000 * sigma, text, chunks=self.score_chunks, taps=taps)[1]
+    def hidden(
+        self, noisy: Tensor, sigma: Tensor, text: Tensor, frames: list[int] | None = None
+    ) -> list[Tensor]:
+        """What the heads read of noised clips, or of these latent frames of clips: the fake score's states after the
+        tapped layers."""
+        how = {"chunks": self.score_chunks, "taps": self.discriminator.taps, "positions": frames}
+        return self.fake_score(noisy, 1000 * sigma, text, **how)[1]
 
     def update_discriminator(
-        self, worse: Tensor, better: Tensor, text: Tensor, pair: int, seed: StepSeed
+        self,
+        worse: Tensor,
+        better: Tensor,
+        text: Tensor,
+        pair: int,
+        seed: StepSeed,
+        frames: list[int] | None = None,
     ) -> dict[str, float]:
         """Judge a fresh pair of batches, worse = n steps, better = n + 1 steps or real; then update the heads on it
         and on features of earlier ones. One trunk pass reads all four versions."""
+        if frames:
+            worse, better = worse[:, frames], better[:, frames]
         config, count = self.config, len(worse)
         sigma = score_sigma(count, seed, config.head_shift)
         noisy = noisy_pair(
@@ -161,7 +167,7 @@ class ASDRecipe(SelfForcingRecipe):
         )
         nudged = noisy + config.penalty_sigma * torch.randn(noisy.shape, generator=seed.torch)
         with torch.no_grad():
-            hidden = self.hidden(torch.cat([noisy, nudged]), sigma.repeat(4), text.repeat(4, 1, 1))
+            hidden = self.hidden(torch.cat([noisy, nudged]), sigma.repeat(4), text.repeat(4, 1, 1), frames)
             real, fake, *_ = self.discriminator(hidden)[:, pair - 1].split(count)
             gap = real - fake
         won = (gap > 0).float().mean()
@@ -202,16 +208,29 @@ class ASDRecipe(SelfForcingRecipe):
         self.won = memory.get("won", self.won)
         super().recall({key: memory[key] for key in memory if key.startswith(("clips", "text"))})
 
-    def adversarial_gradient(self, worse: Tensor, better: Tensor, text: Tensor, pair: int, seed: StepSeed) -> Tensor:
+    def adversarial_gradient(
+        self,
+        worse: Tensor,
+        better: Tensor,
+        text: Tensor,
+        pair: int,
+        seed: StepSeed,
+        frames: list[int] | None = None,
+    ) -> Tensor:
         """Gradient of the generator's side of the relativistic loss with respect to its clips (B, T, C, H, W)."""
         sigma = score_sigma(len(worse), seed, self.config.head_shift)
         noise = torch.randn(worse.shape, generator=seed.torch)
+
+        def logit(clips: Tensor) -> Tensor:
+            noisy = noisy_pair(clips, noise, sigma)
+            hidden = self.hidden(noisy if frames is None else noisy[:, frames], sigma, text, frames)
+            return self.discriminator(hidden)[:, pair - 1]
+
         with torch.no_grad():
-            real = self.logits(better, sigma, noise, text, pair)
+            real = logit(better)
         self.fake_score.requires_grad_(False)
         clips = worse.requires_grad_(True)
-        loss = relativistic_loss(self.logits(clips, sigma, noise, text, pair), real)
-        (gradient,) = torch.autograd.grad(loss, clips)
+        (gradient,) = torch.autograd.grad(relativistic_loss(logit(clips), real), clips)
         self.fake_score.requires_grad_(True)
         return gradient
 

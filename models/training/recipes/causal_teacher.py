@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.codec import load_codec
 from models.kv_cache import KVCache
 from models.noise_levels import shift_sigma, step_sigmas
 from models.sampling import ClipNoise, Guidance, rollout, sample_flow
 from models.schedulers import StepPlan, per_frame
-from models.training.data import latent_pool
-from models.training.distillation import CHUNKS, LATENT_SHAPE, Roles, load_codec, load_role, load_text_encoder
+from models.training.data import real_clips
+from models.training.distillation import CHUNKS, Roles, load_role, load_text_encoder
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, contact_sheet, cosine, optimize
 from models.training.losses import noisy_pair
-from models.world import FRAMES
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class CausalTeacherRecipe(Recipe):
             compile_layers(self.model.blocks)
         self.codec = load_codec(config.roles.autoencoder)
         self.text = load_text_encoder(config.roles.text_encoder)
-        self.clips = latent_pool(self.codec, config.clip_pool, frames=FRAMES, seed=12, folder=config.pools)
+        self.shape = config.roles.latent_shape
+        self.clips = real_clips(self.codec, config.clip_pool, config.pools, config.roles.world)
         self.modules = {"causal_teacher": self.model}
         self.optimizers = {"causal_teacher": adamw([self.model], lr=config.lr, betas=(0.9, 0.98))}
         self.averages = {"causal_teacher": Average(self.model, config.ema, start=50)}
@@ -82,7 +83,7 @@ class CausalTeacherRecipe(Recipe):
         if not self.config.causal:
             # antithetic strata: one noise level from each of `count` equal parts of (0, 1)
             level = torch.rand(1, generator=seed.torch) / count + torch.arange(count) / count
-            return shift_sigma(level, self.config.shift)[:, None].repeat(1, LATENT_SHAPE[0])
+            return shift_sigma(level, self.config.shift)[:, None].repeat(1, self.shape[0])
         sigma = shift_sigma(torch.rand(count, chunks, generator=seed.torch), self.config.shift)
         clean = torch.tensor(seed.numpy.integers(1, chunks, size=count))
         clean *= torch.tensor(seed.numpy.random(count) < self.config.clean_share)
@@ -94,18 +95,18 @@ class CausalTeacherRecipe(Recipe):
         text = self.text.embed(self.clips.captions[:6])
         none = self.text.embed([""] * len(text))
         if not self.config.causal:
-            start = torch.randn(len(text), *LATENT_SHAPE, generator=StepSeed.at(0, 0).torch)
+            start = torch.randn(len(text), *self.shape, generator=StepSeed.at(0, 0).torch)
             with self.averaged():
                 *_, latents = sample_flow(self.model, step_sigmas(16), text, none, start, self.config.guidance_scale)
             return contact_sheet(np.stack([self.codec.decode(z[None]) for z in latents]), lambda n: range(0, n, 12))
         plan = StepPlan.uniform(CHUNKS, 16)
 
         def cache() -> KVCache:
-            return self.model.new_cache(*LATENT_SHAPE[2:])
+            return self.model.new_cache(*self.shape[2:])
 
         guidance = Guidance(none, self.config.guidance_scale, cache())
         noise = ClipNoise(StepSeed.at(0, 0).torch)
-        shape = (len(text), *LATENT_SHAPE[1:])
+        shape = (len(text), *self.shape[1:])
         with self.averaged():
             chunks = list(rollout(self.model, plan, text, cache(), noise, shape, guidance=guidance))
         latents = torch.cat([chunk.latents for chunk in chunks], 1)

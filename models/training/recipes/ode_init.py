@@ -18,22 +18,22 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from models.codec import load_codec
 from models.noise_levels import step_sigmas
 from models.sampling import ClipNoise, Guidance, rollout, sample_flow
 from models.schedulers import StepPlan, x0_from_flow
 from models.training.data import fingerprint, keep
 from models.training.distillation import (
     CHUNKS,
-    LATENT_SHAPE,
     Prompts,
     Roles,
-    load_codec,
     load_role,
     load_text_encoder,
     rollout_sheet,
 )
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, cosine, optimize
 from models.training.losses import ode_regression_loss
+from models.worlds import WORLDS
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,9 @@ class OdeInitRecipe(Recipe):
             # a causal teacher meets a new shape in every chunk
             compile_layers(self.teacher.blocks)
         self.codec = load_codec(config.roles.autoencoder)
-        self.prompts = Prompts.sample(load_text_encoder(config.roles.text_encoder), config.trajectories, seed=21)
+        self.shape = config.roles.latent_shape
+        text = load_text_encoder(config.roles.text_encoder)
+        self.prompts = Prompts.sample(text, config.trajectories, 21, WORLDS[config.roles.world])
         self.sigmas = torch.tensor([*step_sigmas(4), 0.0])
         self.modules = {"generator": self.model}
         self.optimizers = {"generator": adamw([self.model], lr=config.lr, betas=(0.9, 0.98))}
@@ -93,7 +95,7 @@ class OdeInitRecipe(Recipe):
 
     def _clip_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:
         """The states (B, T, C, h, w) of whole clips before the first step and after each."""
-        noise = torch.randn(len(words), *LATENT_SHAPE, generator=seed.torch)
+        noise = torch.randn(len(words), *self.shape, generator=seed.torch)
         levels = step_sigmas(self.config.sampler_steps)
         return [noise, *sample_flow(self.teacher, levels, words, none, noise, self.config.guidance_scale)]
 
@@ -112,8 +114,8 @@ class OdeInitRecipe(Recipe):
             # an Euler step keeps the direction from x0 and shortens the distance
             chunks[chunk].append(x0 + following / level * (chunks[chunk][-1] - x0))
 
-        guidance = Guidance(none, self.config.guidance_scale, self.teacher.new_cache(*LATENT_SHAPE[2:]))
-        cache, shape = self.teacher.new_cache(*LATENT_SHAPE[2:]), (len(words), *LATENT_SHAPE[1:])
+        guidance = Guidance(none, self.config.guidance_scale, self.teacher.new_cache(*self.shape[2:]))
+        cache, shape = self.teacher.new_cache(*self.shape[2:]), (len(words), *self.shape[1:])
         for _ in rollout(self.teacher, plan, words, cache, draw, shape, guidance=guidance, observe=follow):
             pass
         return [torch.cat(parts, 1) for parts in zip(*chunks, strict=True)]
@@ -127,7 +129,7 @@ class OdeInitRecipe(Recipe):
             level = torch.where(level < 3, 0, 4)
             level[:, 0] = 4
         level = level.repeat_interleave(torch.tensor(CHUNKS), 1)
-        noisy = states[torch.arange(config.batch)[:, None], level, torch.arange(LATENT_SHAPE[0])[None]]
+        noisy = states[torch.arange(config.batch)[:, None], level, torch.arange(self.shape[0])[None]]
         sigma = self.sigmas[level]
         flow = self.model(noisy, 1000 * sigma, self.prompts.embeddings[rows], chunks=CHUNKS)
         x0 = x0_from_flow(noisy, flow, sigma[:, :, None, None, None])
@@ -137,4 +139,4 @@ class OdeInitRecipe(Recipe):
         return {"loss": float(loss.detach()), "grad_norm": norm}
 
     def sample_sheet(self) -> np.ndarray:
-        return rollout_sheet(self.model, self.codec, self.prompts.embeddings[:8])
+        return rollout_sheet(self.model, self.codec, self.prompts.embeddings[:8], frame=self.shape[1:])

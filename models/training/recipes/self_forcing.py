@@ -6,14 +6,16 @@ critic five times on the clips of the last few iterations.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.codec import load_codec
 from models.sampling import ClipNoise
 from models.schedulers import StepPlan
-from models.training.data import LatentPool, latent_pool
+from models.training.data import LatentPool, real_clips
 from models.training.distillation import (
     CHUNKS,
     Prompts,
@@ -21,21 +23,23 @@ from models.training.distillation import (
     Roles,
     critic_step,
     distribution_matching,
-    load_codec,
     load_role,
     load_text_encoder,
     rollout_sheet,
+    some_frames,
     training_rollout,
 )
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers
-from models.world import FRAMES
+from models.worlds import WORLDS
 
 
 @dataclass(frozen=True)
 class SelfForcingConfig:
     """`sampler_steps`: the step count it trains for, each chunk leaving after one of them at random. `image`: clips
     start from the first frame of a real one and the student makes the rest. `causal_scores`: teacher and fake score
-    see the past only. `clip_pool` real clips are read by the recipes that need any.
+    see the past only. `clip_pool` real clips are read by the recipes that need any. `score_frames` latent frames of a
+    clip, drawn anew each time, are seen by the scores; 0: all. `critic_batch` clips are in an update of the critic; 0:
+    `batch`.
     """
 
     roles: Roles = field(default_factory=Roles)
@@ -48,6 +52,8 @@ class SelfForcingConfig:
     image: bool = False
     causal_scores: bool = False
     critic_updates: int = 5
+    critic_batch: int = 0
+    score_frames: int = 0
     replay: int = 3
     lr: float = 1e-4
     critic_lr: float = 2e-4
@@ -72,7 +78,8 @@ class SelfForcingRecipe(Recipe):
             compile_layers(self.fake_score.blocks)
         self.codec = load_codec(config.roles.autoencoder)
         self.text = load_text_encoder(config.roles.text_encoder)
-        self.prompts = Prompts.sample(self.text, config.prompts, seed=31)
+        self.shape = config.roles.latent_shape
+        self.prompts = Prompts.sample(self.text, config.prompts, 31, WORLDS[config.roles.world])
         self.clips = self.real_clips() if config.image else None
         self.score_chunks = CHUNKS if config.causal_scores else None
         self.replay = Replay(config.replay, [])
@@ -97,8 +104,12 @@ class SelfForcingRecipe(Recipe):
         exit_step = int(seed.numpy.integers(self.config.sampler_steps)) + 1
         plan = prefix_plan(exit_step, self.config.sampler_steps, given=int(self.config.image))
         noise = ClipNoise(seed.torch)
-        clips = training_rollout(self.generator, plan, text, noise, gradient=True, given=given)
+        clips = self.rollout(plan, text, noise, gradient=True, given=given)
         return clips, text, f"exit{exit_step}"
+
+    def rollout(self, plan: StepPlan, text: Tensor, noise: ClipNoise, **how: Any) -> Tensor:
+        """Clips (B, T, C, H, W) that the generator makes now."""
+        return training_rollout(self.generator, plan, text, noise, frame=self.shape[1:], **how)
 
     def conditions(self, rng: np.random.Generator) -> tuple[Tensor, Tensor | None]:
         """A batch of prompts, and the pictures (B, 1, C, H, W) to start from in image-to-video."""
@@ -118,7 +129,12 @@ class SelfForcingRecipe(Recipe):
             self.config.guidance_scale,
             seed,
             self.score_chunks,
+            self.scored_frames(seed),
         )
+
+    def scored_frames(self, seed: StepSeed) -> list[int] | None:
+        """The latent frames that the scores see now; None: all."""
+        return some_frames(self.shape[0], self.config.score_frames, seed.numpy)
 
     def update_generator(self, clips: Tensor, gradient: Tensor) -> float:
         """One step along `gradient`, the loss gradient at the clips (B, T, C, H, W)."""
@@ -134,12 +150,13 @@ class SelfForcingRecipe(Recipe):
         optimizer, lr = self.optimizers["fake_score"], self.config.critic_lr
         losses = []
         for _ in range(self.config.critic_updates):
-            batch = self.replay.batch(seed.numpy, self.config.batch)
-            losses.append(critic_step(self.fake_score, optimizer, *batch, seed, lr, self.score_chunks))
+            batch = self.replay.batch(seed.numpy, self.config.critic_batch or self.config.batch)
+            frames = self.scored_frames(seed)
+            losses.append(critic_step(self.fake_score, optimizer, *batch, seed, lr, self.score_chunks, frames))
         return {"critic_loss": float(np.mean(losses))}
 
     def real_clips(self) -> LatentPool:
-        return latent_pool(self.codec, self.config.clip_pool, frames=FRAMES, seed=12, folder=self.config.pools)
+        return real_clips(self.codec, self.config.clip_pool, self.config.pools, self.config.roles.world)
 
     def memory(self) -> dict[str, Tensor]:
         return {
@@ -154,9 +171,12 @@ class SelfForcingRecipe(Recipe):
     def sample_sheet(self) -> np.ndarray:
         steps = tuple(sorted({1, self.config.sampler_steps}))
         if self.clips is None:
-            return rollout_sheet(self.generator, self.codec, self.prompts.embeddings[:8], steps)
+            return rollout_sheet(
+                self.generator, self.codec, self.prompts.embeddings[:8], steps, frame=self.shape[1:]
+            )
         text = self.text.embed(self.clips.captions[:8])
-        return rollout_sheet(self.generator, self.codec, text, steps, self.clips.latents[:8, :1].float())
+        given = self.clips.latents[:8, :1].float()
+        return rollout_sheet(self.generator, self.codec, text, steps, frame=self.shape[1:], given=given)
 
 
 def prefix_plan(exit_step: int, steps: int = 4, *, given: int = 0) -> StepPlan:

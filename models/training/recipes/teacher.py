@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.codec import latent_frames
+from models.codec import latent_frames, load_codec
 from models.noise_levels import shift_sigma, step_sigmas
 from models.sampling import sample_flow
 from models.text_encoder import ShapesTextEncoder
 from models.training.data import LatentPool, latent_pool
-from models.training.distillation import load_codec
 from models.training.loop import (
     Average,
     Recipe,

@@ -6,8 +6,11 @@ a pull of the latents toward unit size. Gaussian noise on the latents during tra
 the small errors of a generator stay small in pixels.
 
 A mean of squares leaves out what the latents do not tell, and pictures look soft. In the last `sharpen_steps` the
-encoder is frozen, and the decoder learns to draw as much fine detail as there is in real frames: an L1 loss on the
-logarithm of the amplitudes of local spectra, above a tenth of a cycle a pixel, is added.
+encoder is frozen, and the decoder learns to draw as much fine detail as there is in real frames: L1 losses are added
+on the logarithms of the amplitudes of local spectra above a tenth of a cycle a pixel, and of their energies in the two
+finest octaves, of frames and of the steps from frame to frame, and on what tells the four places of a group apart, so
+that groups do not show as a rhythm. With `start` all steps are of this kind, from published weights: latents stay what
+they are.
 """
 
 import logging
@@ -26,6 +29,7 @@ from models.tabletop.render import render
 from models.tabletop.scene import random_scene
 from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
 from models.video_autoencoder import GROUP, VideoAutoencoder
+from models.weights import load_model
 
 log = logging.getLogger(__name__)
 SNIPPET = 2 * GROUP + 1
@@ -44,6 +48,9 @@ class VideoAutoencoderConfig:
     latent_pull: float = 1e-3
     difference: float = 1.0
     ema: float = 0.997
+    energy: float = 0.0
+    rhythm: float = 0.0
+    start: Path | None = None
     pool: int = 3000
     pools: Path = Path("runs/pools")
 
@@ -100,7 +107,8 @@ class VideoAutoencoderRecipe(Recipe):
         torch.manual_seed(0)
         self.config = config
         self.pool = SnippetPool(config.pool, 41, config.pools)
-        self.model = VideoAutoencoder().to(memory_format=torch.channels_last)
+        model = load_model(VideoAutoencoder, config.start) if config.start else VideoAutoencoder()
+        self.model = model.to(memory_format=torch.channels_last)
         self.modules = {"autoencoder": self.model}
         self.optimizers = {"autoencoder": adamw([self.model], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-3)}
         self.averages = {"autoencoder": Average(self.model, config.ema, start=200)}
@@ -109,7 +117,7 @@ class VideoAutoencoderRecipe(Recipe):
         config = self.config
         first_sharp = config.steps - config.sharpen_steps
         if step >= first_sharp:
-            self._freeze_encoder(step == first_sharp)
+            self._freeze_encoder(step == first_sharp and not config.start)
         groups = as_groups(self.pool.batch(seed.numpy, config.batch, config.crop))
         latents = self.encode(groups)
         noise = torch.randn(latents.shape, generator=seed.torch)
@@ -121,9 +129,11 @@ class VideoAutoencoderRecipe(Recipe):
             lr = config.lr * cosine(step, first_sharp, warmup=100)
         else:
             detail = detail_loss(output.flatten(0, 2), groups.flatten(0, 2))
-            loss = loss + config.sharpness * detail
+            energy, rhythm = energy_loss(output, groups), rhythm_loss(output, groups)
+            loss = loss + config.sharpness * detail + config.energy * energy + config.rhythm * rhythm
             lr = config.sharpen_lr * cosine(step - first_sharp, config.sharpen_steps, warmup=50)
-            logs["detail"] = float(detail.detach())
+            logs = {"detail": float(detail.detach()), "energy": float(energy.detach())}
+            logs["rhythm"] = float(rhythm.detach())
         norm = optimize(loss, self.optimizers["autoencoder"], lr=lr, clip=1.0)
         quality = float(psnr(output.detach().clamp(-1, 1), groups))
         rms = float(latents.detach().float().square().mean().sqrt())
@@ -163,7 +173,8 @@ class VideoAutoencoderRecipe(Recipe):
             rng = np.random.default_rng(2)
             latents = torch.cat([self.encode(as_groups(self.pool.batch(rng, 16, SIZE))) for _ in range(16)]).float()
             mean, std = latents.mean((0, 1, 3, 4)), latents.std((0, 1, 3, 4))
-            self.model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
+            if not self.config.start:
+                self.model.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
             self.model.save_pretrained(folder / "autoencoder")
 
 
@@ -184,15 +195,53 @@ def reconstruction_loss(output: Tensor, groups: Tensor, difference: float) -> Te
 def detail_loss(output: Tensor, real: Tensor) -> Tensor:
     """L1 of the log amplitudes of luma in windows of 16 x 16 pixels, of frames (N, 3, h, w) in [-1, 1], above a tenth
     of a cycle a pixel."""
-    spectra = [_log_amplitudes(frames.mean(1)) for frames in (output, real)]
+    fine = _frequencies().to(output.device) > 0.1
+    spectra = [(_amplitudes(frames.mean(1))[..., fine] + 0.05).log() for frames in (output, real)]
     return F.l1_loss(*spectra)
 
 
-def _log_amplitudes(luma: Tensor, side: int = 16) -> Tensor:
-    windows = luma.unfold(1, side, side // 2).unfold(2, side, side // 2)
-    taper = torch.hann_window(side, periodic=False, device=luma.device)
+def energy_loss(output: Tensor, groups: Tensor) -> Tensor:
+    """L1 of the log energies of luma in the two finest octaves, in windows of 16 x 16 pixels, of the frames of groups
+    (B, 3, 4, 3, h, w) and of the steps from frame to frame."""
+    frequencies = _frequencies().to(output.device)
+    octaves = [(low < frequencies) & (frequencies <= 2 * low) for low in (0.25, 0.125)]
+    shown, real = (part.flatten(1, 2)[:, GROUP - 1 :].mean(2) for part in (output, groups))
+    loss = output.new_zeros(())
+    for made, wanted in ((shown, real), (shown.diff(dim=1), real.diff(dim=1))):
+        energies = [_amplitudes(luma.flatten(0, 1)).square() for luma in (made, wanted)]
+        for octave in octaves:
+            loss = loss + F.l1_loss(*((energy[..., octave].mean(-1) + 1e-3).log() for energy in energies)) / 4
+    return loss
+
+
+def rhythm_loss(output: Tensor, groups: Tensor) -> Tensor:
+    """How differently the four places of a group fare in groups (B, 3, 4, 3, h, w): mean size, over places, of what
+    distinguishes them in the log of fine energy and in the log of the change since the frame before, real taken off.
+
+    It is 0 for an error that is the same in every frame.
+    """
+    fine = _frequencies().to(output.device) > 0.125
+    curves = []
+    for part in (output, groups):
+        luma = part.flatten(1, 2)[:, GROUP - 1 :].mean(2)
+        energies = _amplitudes(luma[:, 1:].flatten(0, 1))[..., fine].square().mean((1, 2, 3))
+        changes = luma.diff(dim=1).abs().mean((2, 3))
+        curves.append(torch.stack([(energies + 1e-3).log().view_as(changes), 2 * (changes + 1e-2).log()]))
+    places = (curves[0] - curves[1]).unflatten(2, (-1, GROUP)).mean(2)
+    return (places - places.mean(2, keepdim=True)).abs().mean()
+
+
+SIDE = 16
+
+
+def _amplitudes(luma: Tensor) -> Tensor:
+    """Amplitudes (N, rows, columns, 16, 9) of windows of luma (N, h, w), half overlapping."""
+    windows = luma.unfold(1, SIDE, SIDE // 2).unfold(2, SIDE, SIDE // 2)
+    taper = torch.hann_window(SIDE, periodic=False, device=luma.device)
     windows = (windows - windows.mean((-2, -1), keepdim=True)) * taper[:, None] * taper
-    amplitude = torch.fft.rfft2(windows).abs()
-    frequencies = torch.fft.fftfreq(side)[:, None].square() + torch.fft.rfftfreq(side).square()
-    fine = frequencies.sqrt() > 0.1
-    return (amplitude[..., fine] + 0.05).log()
+    return torch.fft.rfft2(windows).abs()
+
+
+def _frequencies() -> Tensor:
+    """Cycles a pixel of the amplitudes of one window (16, 9)."""
+    return (torch.fft.fftfreq(SIDE)[:, None].square() + torch.fft.rfftfreq(SIDE).square()).sqrt()

@@ -11,22 +11,24 @@ from workbench.ui.pages import claims, compare, dashboard, evaluate, generate, g
 
 @dataclass(frozen=True)
 class Page:
-    """`build(blocks, context)` runs inside the page's own route; the first page is at "/"."""
+    """`build(blocks, context)` runs inside the page's own route; `group` is where the bar shows it. The first row is
+    the page that Gradio keeps at "/"."""
 
     title: str
     path: str
+    group: str
     build: Callable[[gr.Blocks, Context], None]
 
 
 PAGES = (
-    Page("Generate", "/", generate.build),
-    Page("Compare", "/compare", compare.build),
-    Page("Grid", "/grid", grid.build),
-    Page("Insight", "/insight", insight.build),
-    Page("Evaluate", "/evaluate", evaluate.build),
-    Page("Studies", "/studies", studies.build),
-    Page("Results", "/results", results.build),
-    Page("Dashboard", "/dashboard", dashboard.build),
-    Page("Claims", "/claims", claims.build),
-    Page("Models", "/models", models.build),
+    Page("Generate", "/generate", "Make", generate.build),
+    Page("Compare", "/compare", "Make", compare.build),
+    Page("Grid", "/grid", "Make", grid.build),
+    Page("Insight", "/insight", "Make", insight.build),
+    Page("Evaluate", "/evaluate", "Measure", evaluate.build),
+    Page("Dashboard", "/dashboard", "Measure", dashboard.build),
+    Page("Studies", "/studies", "People", studies.build),
+    Page("Results", "/results", "People", results.build),
+    Page("Claims", "/claims", "Evidence", claims.build),
+    Page("Models", "/models", "Evidence", models.build),
 )

@@ -122,7 +122,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         if query.view == "published":
             return update | {form.view: query.view, status: {}}
         if not measured:
-            return update | {form.view: query.view, status: view.empty_status(context.settings.read_only)}
+            told = view.empty_status(context.settings.read_only, context.first_run.text)
+            return update | {form.view: query.view, status: told}
         reference = (
             query.reference if query.reference in known["systems"] else view.default_reference(known["systems"])
         )
@@ -289,7 +290,7 @@ def _form() -> tuple[Form, gr.Column, gr.Row, gr.Row]:
             sweep = gr.Dropdown([("all clips", "")], value="", label="Sweep", min_width=140, elem_id="sweep")
         with gr.Row(equal_height=True):
             metrics = gr.Dropdown([], label="Metrics", multiselect=True, scale=2, min_width=260, elem_id="metrics")
-            prompt = gr.Textbox(label="Words of the prompt, then Enter", min_width=160, elem_id="words")
+            prompt = gr.Textbox(label="Filter prompts", min_width=160, elem_id="words")
             reference = gr.Dropdown([], label="Compared with", min_width=180, elem_id="reference")
     with gr.Row(visible=False, equal_height=True, elem_id="focus") as focus_box:
         metric = gr.Dropdown([], label="Metric in focus", min_width=220, elem_id="metric")

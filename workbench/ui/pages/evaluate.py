@@ -21,12 +21,14 @@ POLL_SECONDS = 0.25
 TABLE_SECONDS = 1.0  # how often the tables of a long run are sent again
 EMPTY = "The clips play here in step by time once they are evaluated, with their curves below."
 WAITING = "() => ({ state: 'running', fresh: true, text: 'Reading the clips', progress: 0 })"
+FOLDERS = "Its videos and those of folders in it; begins with one of: {}."
+NO_FOLDERS = "This server offers none; start it with --clips DIR."
 Update = dict[Any, Any]
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Evaluate", "When in a clip does quality break? Metrics over time, tied to the video.")
-    root = context.evaluations.library.root.name
+    roots = list(context.evaluations.library.roots)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             with gr.Tabs(elem_id="sources"):
@@ -37,8 +39,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 with gr.Tab("Folder on the server"):
                     folder = gr.Textbox(
                         label="Folder",
-                        placeholder="clips",
-                        info=f"Its videos and those of folders in it; a path below {root!r}.",
+                        placeholder=roots[0] if roots else "",
+                        info=FOLDERS.format(", ".join(roots)) if roots else NO_FOLDERS,
                         elem_id="folder",
                     )
             prompts = gr.Textbox(
@@ -112,6 +114,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             if "run" in found:
                 context.evaluations.get(found["run"])
                 updates[opening] = found
+            elif not request.query_params and context.first_run.evaluation:
+                updates[opening] = {"run": context.first_run.evaluation}  # what this page is for, at first sight
             if "metrics" in found:
                 runnable = {m["name"] for g in updates[metrics]["groups"] for m in g["metrics"] if not m["why"]}
                 updates[metrics]["chosen"] = [name for name in found["metrics"] if name in runnable]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,20 +11,19 @@ import gradio as gr
 from models.registry import get_spec
 from models.types import Chunk, GenerationRequest, RequestError
 from workbench.generation import SavedClip
-from workbench.input_video import read_video
-from workbench.media import read_image
 from workbench.timeline import EXAMPLE as SWITCH
 from workbench.timeline import read_step_plan, read_switches
 from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
 from workbench.ui.comparison import Side
 from workbench.ui.component import (
     DICE,
+    FILLED,
     NOT_STARTED,
     SEGMENTS,
     STARTED,
+    STOPPED,
+    form_script,
     script_component,
-    uploaded_file,
-    uploaded_picture,
 )
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
@@ -42,53 +40,45 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
+from workbench.ui.inputs import (
+    LINK_SCRIPT,
+    TEXT,
+    build_inputs,
+    connect_inputs,
+    fitting_source,
+    open_inputs,
+    read_inputs,
+    with_input,
+)
 from workbench.ui.links import compare_link, evaluate_link, read_generate
 from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
+from workbench.words import counted
 
-TEXT, PICTURE, VIDEO = "Text", "Picture and text", "Video and text"
-FILLED = "() => { window.formFilled = true; }"
 # a press before the form holds what the page's link says waits for it; a kept seed is the link's by then
 NEW_SEED = f"""async (keep) => {{
   const latest = performance.now() + 5000;
   while (!window.formFilled && performance.now() < latest) await new Promise((next) => setTimeout(next, 10));
   return keep ? {{ __type__: 'update' }} : Math.floor(Math.random() * {MAX_SEED});
 }}"""
-WRITE_LINK = """(model, prompt, steps, ffe, first, frames, seed, plan, switches, cache) => {
+NAMES = ("model", "prompt", "steps", "ffe", "first_steps", "frames", "seed", "plan", "switches", "cache")
+SETTINGS = f"""(model, prompt, steps, ffe, first, frames, seed, plan, switches, cache, ...given) => {{
+  {LINK_SCRIPT}
   const changed = (switches ?? '').trim().split('\\n').join('|');
-  const timeline = { plan: (plan ?? '').trim(), switches: changed, cache: changed ? cache : '' };
-  const settings = { model, prompt, steps, ffe: ffe ? first : 0, frames, seed, ...timeline };
-  import('/ui/js/link.js').then((link) => link.writeQuery(settings));
-}"""
-SWITCH_CACHES = [("stay as they are", "keep"), ("are cached anew", "recache"), ("are forgotten", "reset")]
+  const timeline = {{ plan: (plan ?? '').trim(), switches: changed, cache: changed ? cache : '' }};
+  return {{ model, prompt, steps, ffe: ffe ? first : 0, frames, seed, ...timeline, ...inputs(...given) }};
+}}"""
+WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "making")
+SWITCH_CACHES = [("stay as they are", "keep"), ("are re-cached", "recache"), ("are forgotten", "reset")]
 Update = dict[Any, Any]
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Generate", "Type what should move, choose a model and its steps, and watch the clip arrive.")
     model_name = default_model("shapes-asd")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
+    with gr.Row(equal_height=False, elem_classes="wb-make"):
+        with gr.Column(min_width=320, elem_classes="wb-make-form"):
             prompt = gr.Textbox(EXAMPLE_PROMPTS[0], label="Prompt", lines=2, max_lines=6, elem_id="prompt")
-            gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Examples", **PRIVATE)
-            source = gr.Radio(
-                [TEXT, PICTURE, VIDEO], value=TEXT, label="Make it from", elem_classes=SEGMENTS, elem_id="source"
-            )
-            with gr.Group(visible=False) as picture_box:
-                picture = uploaded_picture(
-                    label="First frame", sources=["upload", "clipboard"], height=200, elem_id="picture"
-                )
-            with gr.Group(visible=False) as video_box:
-                video = uploaded_file(label="Video to start from, of any size and rate", height=150, elem_id="video")
-                strength = gr.Slider(
-                    0,
-                    1,
-                    0.9,
-                    step=0.01,
-                    label="Strength",
-                    info="Noise the video is given: 0 leaves it as it is, 1 forgets it.",
-                    elem_id="strength",
-                )
             with gr.Row():
                 model = gr.Dropdown(model_choices(), value=model_name, label="Model", min_width=190, elem_id="model")
                 steps = gr.Radio(
@@ -100,17 +90,28 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                     elem_id="steps",
                 )
             with gr.Row():
+                run = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
+                stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", scale=1, min_width=100)
+        with gr.Column(min_width=320, elem_classes="wb-make-result"):
+            player = script_component(
+                "player",
+                options={"bus": "generate", "empty": "Your clip plays here while it is being made."},
+                elem_id="player",
+            )
+            status = script_component("status", elem_id="status")
+        with gr.Column(min_width=320, elem_classes="wb-make-more"):
+            with gr.Row():
                 ffe = gr.Checkbox(
                     True,
-                    label="First-Frame Enhancement",
-                    info="More steps for the first chunk only.",
+                    label="First-Frame Enhancement (FFE)",
+                    info="More steps on the first chunk only.",
                     min_width=190,
                     elem_id="ffe",
                 )
                 first_steps = gr.Radio(
                     [2, 3, 4],
                     value=4,
-                    label="Steps of the first chunk",
+                    label="Steps on the first chunk",
                     min_width=190,
                     elem_classes=SEGMENTS,
                     elem_id="first-steps",
@@ -121,32 +122,25 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 with gr.Column(min_width=140):
                     dice = gr.Button("New seed", size="sm", elem_id="dice")
                     keep = gr.Checkbox(True, label="Keep this seed", container=False, elem_id="keep-seed")
-            with gr.Accordion("Chunk by chunk: steps and prompts by hand", open=False, elem_id="timeline") as timeline:
+            inputs = build_inputs([model_name])
+            with gr.Accordion("Custom schedule", open=False, elem_id="timeline") as timeline:
                 plan = gr.Textbox(
-                    label="Steps of each chunk",
-                    info="As 4,1,2: the last number serves all that follow. Empty: as above.",
+                    label="Steps per chunk",
+                    info="For example 4,1,2; the last number repeats. Leave empty to use the setting above.",
                     elem_id="plan",
                 )
                 switches = gr.Textbox(
-                    label="Other prompts",
-                    info=f"One a line, as {SWITCH}. Chunk 1 is the second one.",
+                    label="Prompt switches",
+                    info=f"One per line, chunk: prompt, for example {SWITCH}. Chunks count from 1.",
                     lines=2,
                     elem_id="switches",
                 )
                 cache = gr.Radio(
                     SWITCH_CACHES, value="keep", label="At a switch, the chunks before", elem_classes=SEGMENTS
                 )
-            with gr.Row():
-                run = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
-                stop = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel", scale=1, min_width=100)
-        with gr.Column(scale=6, min_width=320):
-            player = script_component(
-                "player",
-                options={"bus": "generate", "empty": "Your clip plays here while it is being made."},
-                elem_id="player",
-            )
-            status = script_component("status", elem_id="status")
+            gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Examples", **PRIVATE)
 
+    uploads = context.evaluations.library.uploads
     fields = [model, prompt, steps, ffe, first_steps, frames, seed, plan, switches, cache]
     quiet = {"show_progress": "hidden", **PRIVATE}
     busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
@@ -156,15 +150,19 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         """Fill the form from the address of the page."""
         try:
             found = read_generate(request.query_params)
+            given = read_inputs(request.query_params)
+            opened = open_inputs(inputs, context, given)
         except RequestError as error:
             return {status: {"state": "error", "text": str(error)}}
-        names = ("model", "prompt", "steps", "ffe", "first_steps", "frames", "seed", "plan", "switches", "cache")
-        named = dict(zip(names, fields, strict=True))
+        named = dict(zip(NAMES, fields, strict=True))
         updates: Update = {named[name]: gr.update(value=value) for name, value in found.items()} | {
             status: gr.update()
         }
         if "model" in found:
-            updates |= fit(found["model"], found.get("steps"), found.get("ffe", False))
+            wanted = given.get("source", TEXT)
+            updates |= fit(found["model"], found.get("steps"), found.get("ffe", False), wanted)
+            opened.pop(inputs.source, None)
+        updates |= opened
         if found.get("plan") or found.get("switches"):
             updates[timeline] = gr.update(open=True)
         return updates
@@ -180,82 +178,55 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         by_hand: str,
         others: str,
         past: str,
-        kind: str,
-        upload: str | None,
-        film: str | None,
-        noise: float,
+        *given: Any,
     ) -> Iterator[Update]:
         """Yield the page's updates: one for every chunk, then the finished clip."""
         try:
-            request = _request(text, n, enhance, first, count, number, kind, upload)
             steps_by_hand, later = read_step_plan(by_hand or ""), read_switches(others or "", past)
+            n = whole(n, "steps", "one of the steps offered for this model")
+            request = GenerationRequest(text, n, bool(enhance), first, frames_of(count), seed_of(number))
             request = replace(request, step_plan=steps_by_hand, switches=later)
             context.check_writable()
-            said = []
-            if kind == VIDEO:
-                yield {status: _running("Reading the video", 0), **busy}
-                request, said = _with_video(request, name, film, noise)
             yield {status: _running("Loading the model", 0), **busy}
+            request, said = with_input(request, context, name, *given)
             clips = _clip_updates(context, name, request, said, player, status)
             yield from holding(({**busy, **update} for update in clips), ready)
         except Exception as error:
-            yield {status: {"state": "error", "text": sentence(error, upload, film)}, **ready}
+            yield {status: {"state": "error", "text": sentence(error, *given[1:3], uploads)}, **ready}
 
     def stopped() -> Update:
-        return {status: {"state": "idle", "text": "Cancelled. Nothing was saved."}} | ready
+        text = "Cancelled. The chunks made so far stay here; nothing was saved."
+        return {status: {"state": "idle", "text": text}} | ready
 
-    def fit(name: str, n: int | None, enhance: bool) -> Update:
-        return {steps: _steps_update(name, n), ffe: _ffe_update(name, enhance)}
+    def fit(name: str, n: int | None, enhance: bool, kind: str) -> Update:
+        """Only what the model can do is offered."""
+        return {
+            steps: _steps_update(name, n),
+            ffe: _ffe_update(name, enhance),
+            inputs.source: fitting_source([name], kind),
+        }
 
-    opened = blocks.load(reopen, None, [*fields, status, timeline], **quiet)
+    everything = [*fields, *inputs.linked]
+    opened = blocks.load(reopen, None, [*fields, *inputs.opened, status, timeline], **quiet)
     opened.then(None, None, None, js=FILLED, **quiet)
-    gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
-    model.input(fit, [model, steps, ffe], [steps, ffe], queue=False, **quiet)
+    gr.on([field.change for field in everything], None, everything, None, js=WRITE_LINK, **quiet)
+    model.input(fit, [model, steps, ffe, inputs.source], [steps, ffe, inputs.source], queue=False, **quiet)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
-    source.change(_boxes, source, [picture_box, video_box], queue=False, **quiet)
+    connect_inputs(inputs, context)
     dice.click(None, None, seed, js=DICE, **quiet)
-    clicked = gr.on([run.click, prompt.submit], None, keep, seed, js=NEW_SEED, **quiet)
+    clicked = run.click(None, keep, seed, js=NEW_SEED, **quiet)
     waiting = clicked.then(None, None, [status, stop], js=STARTED, **quiet)
-    waiting.then(None, fields, None, js=WRITE_LINK, **quiet)
+    waiting.then(None, everything, None, js=MAKING, **quiet)
     made = [player, status, run, stop]
-    making = waiting.then(make, [*fields, source, picture, video, strength], made, **MODEL_QUEUE, **PATIENT, **quiet)
+    making = waiting.then(make, [*fields, *inputs.fields], made, **MODEL_QUEUE, **PATIENT, **quiet)
     making.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
-    stop.click(stopped, None, [status, run, stop], cancels=[making], queue=False, **quiet)
-
-
-def _request(
-    prompt: str, steps: int, ffe: bool, first_steps: int, frames: float, seed: float, source: str, picture: str | None
-) -> GenerationRequest:
-    image = None
-    if source == PICTURE:
-        if picture is None:
-            raise RequestError(f"there is no picture to start from; upload one, or choose {TEXT!r}")
-        image = read_image(Path(picture))
-    steps = whole(steps, "steps", "one of the steps offered for this model")
-    return GenerationRequest(prompt, steps, bool(ffe), first_steps, frames_of(frames), seed_of(seed), image)
-
-
-def _boxes(kind: str) -> tuple[dict, dict]:
-    return gr.update(visible=kind == PICTURE), gr.update(visible=kind == VIDEO)
-
-
-def _with_video(
-    request: GenerationRequest, model: str, path: str | None, strength: float
-) -> tuple[GenerationRequest, list[str]]:
-    """The request with the uploaded video, and what was changed about it."""
-    if path is None:
-        raise RequestError(f"there is no video to start from; upload one, or choose {TEXT!r}")
-    spec = get_spec(model)
-    frames, said = read_video(Path(path), spec, request.frames)
-    return replace(
-        request, video=frames, video_fps=float(spec.fps), frames=len(frames), strength=float(strength)
-    ), said
+    stop.click(stopped, None, [status, run, stop], cancels=[making], js=STOPPED, queue=False, **quiet)
 
 
 def _clip_updates(
     context: Context, model: str, request: GenerationRequest, said: list[str], player: gr.HTML, status: gr.HTML
 ) -> Iterator[Update]:
-    side = Side(model, request.steps, request.ffe, request.first_steps)
+    side = Side(model, request.steps, request.ffe, request.first_steps, tuple(request.step_plan))
     value = {"id": uuid4().hex, "fps": get_spec(model).fps, "total": request.frames, "autoplay": True}
     clip: dict[str, Any] = {"label": side.label, "sheets": []}
     forwards = 0
@@ -278,8 +249,8 @@ def _running(text: str, progress: float) -> dict[str, Any]:
 
 
 def _chunk_status(chunk: Chunk, forwards: int) -> dict[str, Any]:
-    done = chunk.index + 1
-    text = f"Chunk {done} of {chunk.chunks} · {forwards} forwards · {chunk.seconds:.1f} s in the model"
+    done, calls = chunk.index + 1, counted(forwards, "network call")
+    text = f"Chunk {done} of {chunk.chunks} · {calls} · {chunk.seconds:.1f} s in the model"
     return _running(text, done / chunk.chunks)
 
 
@@ -287,7 +258,7 @@ def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedC
     name = file_name(side.model, side.steps, side.ffe, request.seed)
     status = {
         "state": "done",
-        "text": f"Done: {len(clip.result.frames)} frames in {clip.result.seconds:.1f} s.",
+        "text": f"Done: {counted(len(clip.result.frames), 'frame')} in {clip.result.seconds:.1f} s.",
         "notices": list(clip.notices),
         "facts": speed_facts(clip.result),
         "downloads": [
@@ -297,7 +268,7 @@ def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedC
     }
     links = [{"label": "Evaluate this clip", "url": evaluate_link([clip.path.stem])}]
     from_text = request.image is None and request.video is None
-    if from_text and not (request.step_plan or request.switches):
+    if from_text and not request.switches:
         links.insert(0, {"label": "Open in Compare", "url": _compare_address(side, request)})
     return status | {"links": links}
 

@@ -35,6 +35,7 @@ from workbench.ui.export_api import export_links
 from workbench.ui.links import evaluate_link, generate_link
 from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
+from workbench.words import readable
 
 SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
 MAIN = ("shapes-self-forcing", "shapes-asd")
@@ -252,4 +253,4 @@ def _shade(name: str) -> dict[str, Any]:
 def _score(result: MetricResult) -> dict[str, Any]:
     if result.value is None:
         return {"value": None, "text": f"not scored: {result.reason}"}
-    return {"value": result.value, "text": f"{result.value:.3g}"}
+    return {"value": result.value, "text": readable(result.value, 3)}

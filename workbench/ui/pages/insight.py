@@ -21,7 +21,7 @@ from workbench.ui.context import (
 from workbench.ui.pages.header import page_header
 from workbench.ui.updates import PATIENT, holding
 
-EMPTY = "Press “Watch”, and the clip plays here as it was after every step."
+EMPTY = "Press “Play”, and the clip plays here as it was after every step."
 FIGURES = ("line", "maps", "reads", "attention")
 FFE = [("off", 0), ("2", 2), ("3", 3), ("4", 4)]
 FIELDS = ("model", "prompts", "seeds", "steps", "ffe", "plan", "frames")
@@ -38,7 +38,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Insight", "What each denoising step changes, what every chunk reads, and what that costs.")
     form, preset_buttons = _form()
     with gr.Row():
-        run = gr.Button("Watch", variant="primary", scale=3, elem_id="watch")
+        run = gr.Button("Play", variant="primary", scale=3, elem_id="watch")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
     status = script_component("status", elem_id="status")
     address = script_component("address", elem_id="address")

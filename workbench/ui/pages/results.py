@@ -31,9 +31,9 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         question = gr.Dropdown(
             [(row.title, row.id) for row in QUESTIONS.values()], value="overall", label="Question", elem_id="question"
         )
-        target = gr.Dropdown([], label="Seen from", elem_id="target", allow_custom_value=True)
+        target = gr.Dropdown([], label="Reference system", elem_id="target", allow_custom_value=True)
         checks = gr.Dropdown(ALL_CHECKS, value=0.0, label="Attention checks: count votes of", elem_id="checks")
-    again = gr.Button("Count again", elem_id="again", size="sm")
+    again = gr.Button("Recompute", elem_id="again", size="sm")
     status = script_component("status", elem_id="status")
     bars = script_component("chart", options=STILL, elem_id="bars")
     forest = script_component("chart", options=STILL, elem_id="forest")

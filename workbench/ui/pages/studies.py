@@ -38,7 +38,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         leaks = gr.Button("Check for leaks", elem_id="leaks")
         freeze = gr.Button("Freeze the protocol", elem_id="freeze")
         remake = gr.Button("Make the clips again", elem_id="remake")
-        again = gr.Button("Look again", elem_id="again")
+        again = gr.Button("Review", elem_id="again")
     status = script_component("status", elem_id="status")
     leak_table = script_component("table", elem_id="leak-table")
     with gr.Row(equal_height=False):
@@ -183,13 +183,13 @@ def form() -> dict[str, Any]:
         elem_id="questions",
     )
     with gr.Row():
-        pairing = gr.Dropdown(titled["pairing"], value=usual.pairing, label="Who meets whom", elem_id="pairing")
+        pairing = gr.Dropdown(titled["pairing"], value=usual.pairing, label="Pairs of systems", elem_id="pairing")
         sampling = gr.Dropdown(titled["sampling"], value=usual.sampling, label="Next pair", elem_id="sampling")
-        votes_per_pair = gr.Number(usual.votes_per_pair, label="Votes a pair", precision=0, min_width=110)
+        votes_per_pair = gr.Number(usual.votes_per_pair, label="Votes per pair", precision=0, min_width=110)
         pairs_per_annotator = gr.Number(usual.pairs_per_annotator, label="Pairs a person", precision=0, min_width=110)
-        degraded = gr.Number(usual.degraded, label="Checks: spoilt copy", precision=0, min_width=110)
+        degraded = gr.Number(usual.degraded, label="Attention checks: degraded copy", precision=0, min_width=110)
         identical = gr.Number(usual.identical, label="Checks: same clip twice", precision=0, min_width=110)
-    reveal = gr.Checkbox(usual.reveal, label="Tell what made the clips after each vote (then there is no undo)")
+    reveal = gr.Checkbox(usual.reveal, label="Reveal the systems after each vote (a revealed vote cannot be undone)")
     with gr.Accordion("What annotators read", open=False):
         instructions = gr.Textbox(usual.instructions, label="Instructions", lines=3)
         consent = gr.Textbox(usual.consent, label="Consent", lines=2)

@@ -10,14 +10,14 @@ HTML = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
-<title>Vote</title>
+<title>Vote · ASD Workbench</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/ui/css/workbench.css">
-<link rel="stylesheet" href="/ui/css/vote.css">
+<link rel="stylesheet" href="./ui/css/workbench.css">
+<link rel="stylesheet" href="./ui/css/vote.css">
 </head>
 <body>
 <main id="vote" class="wb-root vote"><noscript>Voting needs JavaScript.</noscript></main>
-<script type="module" src="/ui/js/vote.js"></script>
+<script type="module" src="./ui/js/vote.js"></script>
 </body>
 </html>
 """

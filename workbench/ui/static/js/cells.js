@@ -109,7 +109,7 @@ class Cells {
     if (!chosen.length) return;
     this.clock.pause();
     const root = el("div");
-    const tools = el("p", { class: "wb-line" }, `${chosen[0].label} is the reference; Shift and a click choose another. `,
+    const tools = el("p", { class: "wb-line" }, `${chosen[0].label} is the reference; Shift-click a cell to choose another. `,
       el("button", { type: "button", class: "wb-mode", text: "Close", onclick: () => { this.player?.clock.pause(); this.pair.hidden = true; } }));
     this.pair.replaceChildren(tools, root);
     this.pair.hidden = false;

@@ -6,7 +6,7 @@
  * A click anywhere seeks the player of the same bus; the playhead is an element on top of the chart, because
  * moving anything inside a Plotly figure every frame is slow and swallows clicks.
  */
-import { el } from "./dom.js";
+import { el, here } from "./dom.js";
 
 const LEGEND_LINE = 24; // pixels
 
@@ -73,7 +73,7 @@ let loading = null;
 function plotly() {
   if (window.Plotly) return Promise.resolve(window.Plotly);
   loading ??= new Promise((resolve, reject) => {
-    const script = el("script", { src: "/vendor/plotly.min.js" });
+    const script = el("script", { src: here("/vendor/plotly.min.js") });
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => reject(new Error("the chart library did not load"));
     document.head.append(script);

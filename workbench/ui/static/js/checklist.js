@@ -12,7 +12,7 @@ export function mount(element, { props, watch }) {
   const pick = (text, wanted) => el("button", { type: "button", class: "wb-link", text,
     onclick: () => choose(all().filter(wanted).map((metric) => metric.name)) });
   const head = el("div", { class: "wb-picker-head" }, count,
-    pick("All that run here", () => true), pick("Quick ones", (metric) => metric.quick), pick("None", () => false));
+    pick("All available", () => true), pick("Fast metrics", (metric) => metric.quick), pick("None", () => false));
   const list = el("div", { class: "wb-checklist" });
   element.replaceChildren(head, list);
 

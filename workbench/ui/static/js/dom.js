@@ -33,7 +33,15 @@ export function icon(name) {
   return svg;
 }
 
+/** Where the app lies on its server: "/", or "/prefix/" behind a proxy. */
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** An address of this app, written from "/", as it is behind a proxy with a prefix; others stay. */
+export function here(address) {
+  return /^\/(?!\/)/.test(address ?? "") ? ROOT + address.slice(1) : address;
+}
+
 /** Only web addresses may become links: data from a table must not run as script. */
 export function safeLink(href) {
-  return /^(https?:\/\/|\/)/.test(href ?? "") ? href : null;
+  return /^(https?:\/\/|\/)/.test(href ?? "") ? here(href) : null;
 }

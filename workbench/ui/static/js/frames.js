@@ -1,12 +1,12 @@
 /** Frames as ImageBitmaps: every frame of a clip is decoded once and kept, so showing frame k is a lookup. */
 
-import { el } from "./dom.js";
+import { el, here } from "./dom.js";
 
 const MEMORY_LIMIT = 256 * 2 ** 20; // bytes of decoded frames per clip; larger clips are shown smaller
 
 /** The frames of one sheet: a lossless picture with `frames` frames stacked from top to bottom. */
 export async function framesFromSheet({ url, frames }) {
-  const response = await fetch(url);
+  const response = await fetch(here(url));
   if (!response.ok) throw new Error(`the frames are no longer on the server (${response.status})`);
   const sheet = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none" });
   const height = sheet.height / frames;
@@ -112,7 +112,7 @@ export function openVideo(url) {
   return new Promise((resolve, reject) => {
     video.onloadeddata = () => resolve(video);
     video.onerror = () => reject(new Error(`this browser cannot play the clip (${video.error?.message || "unknown format"})`));
-    video.src = url;
+    video.src = here(url);
   });
 }
 

@@ -8,10 +8,11 @@ import * as figure from "./figure.js";
 import * as picker from "./picker.js";
 import * as player from "./player.js";
 import * as selftest from "./selftest.js";
+import * as source from "./source.js";
 import * as status from "./status.js";
 import * as table from "./table.js";
 
-const MODULES = { address, board, cells, chart, checklist, figure, picker, player, selftest, status, table };
+const MODULES = { address, board, cells, chart, checklist, figure, picker, player, selftest, source, status, table };
 
 export function mount(name, element, api) {
   return MODULES[name].mount(element.querySelector(".wb-root"), api);

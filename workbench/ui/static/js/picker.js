@@ -2,7 +2,7 @@
  * Chooses clips of the store: a list with pictures, newest first, and a box that filters it.
  * Its value: {chosen: [id]}; the list itself comes from /api/v1/clips in pages.
  */
-import { el } from "./dom.js";
+import { el, here } from "./dom.js";
 
 const PAGE = 24;
 const TYPING_MS = 250;
@@ -42,7 +42,7 @@ export function mount(element, { props, watch }) {
     const request = asked;
     const query = new URLSearchParams({ text: filter.value, offset, limit: PAGE });
     try {
-      const response = await fetch(`/api/v1/clips?${query}`);
+      const response = await fetch(here(`/api/v1/clips?${query}`));
       if (!response.ok) throw new Error(`the server answered ${response.status}`);
       const { total, clips } = await response.json();
       if (request !== asked) return; // a newer filter is on its way
@@ -68,7 +68,7 @@ export function mount(element, { props, watch }) {
 
 function row({ id, label, prompt, facts }, toggle) {
   const box = el("input", { type: "checkbox", value: id, onchange: () => toggle(id, box.checked) });
-  const picture = el("img", { src: `/api/v1/clips/${id}/picture`, alt: "", loading: "lazy", width: 56, height: 56 });
+  const picture = el("img", { src: here(`/api/v1/clips/${id}/picture`), alt: "", loading: "lazy", width: 56, height: 56 });
   const text = el("span", {}, el("b", { text: prompt }), el("small", { text: `${label} · ${facts}` }));
   return el("label", { class: "wb-clip" }, box, picture, text);
 }

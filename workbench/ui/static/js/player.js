@@ -148,6 +148,14 @@ export class Player {
     return !fps || fps === this.clock.fps ? frame : Math.ceil((frame * this.clock.fps) / fps - 0.5 - 1e-6);
   }
 
+  /** What is there now is all there will be: a clip that was cancelled loops over the chunks it has. */
+  settle() {
+    if (!this.clock.available) return;
+    this.clock.total = this.clock.available;
+    this.controls.setTimeline(this.clock.total, (this.value?.ticks ?? []).filter((tick) => tick < this.clock.total));
+    this.controls.update();
+  }
+
   restart() {
     this.clock.seek(0);
     this.clock.play();
@@ -208,7 +216,7 @@ export class Player {
   /** The address follows the picture, but only when it stands still. */
   writeLink() {
     const link = this.value?.link;
-    if (!link || this.clock.playing || !this.opened) return;
+    if (!link || this.clock.playing || !this.opened || document.body.hasAttribute("data-stale")) return;
     writeQuery({ ...link, frame: this.clock.frame, mode: this.stage.mode });
   }
 }

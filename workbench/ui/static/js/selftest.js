@@ -2,7 +2,7 @@
  * Measures this browser: does it show the frame it is asked for, and do two clips stay in step while playing?
  * The clips carry their frame number as black and white blocks, which are read back from the pixels on screen.
  */
-import { el } from "./dom.js";
+import { el, here } from "./dom.js";
 import { openVideo, showFrame } from "./frames.js";
 import { Player } from "./player.js";
 
@@ -31,7 +31,7 @@ export function mount(element) {
 }
 
 async function measure(node) {
-  const spec = await (await fetch("/api/v1/selftest")).json();
+  const spec = await (await fetch(here("/api/v1/selftest"))).json();
   const native = await nativeSeeks(spec);
   const root = el("div", {});
   node.replaceChildren(root);

@@ -1,4 +1,5 @@
 /** Calls of the voting routes. Whatever is not an explicit yes is an error with a sentence. */
+import { here } from "./dom.js";
 
 const PATIENCE = 40_000; // ms; the first pair of a new study is waited for
 const RETRIES = [500, 1500, 4000]; // ms between tries of a vote that got no answer
@@ -15,7 +16,7 @@ export async function call(path, body) {
   const init = body ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {};
   let response;
   try {
-    response = await fetch(`/api/v1/${path}`, { ...init, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
+    response = await fetch(here(`/api/v1/${path}`), { ...init, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
   } catch {
     throw new ApiError(0, "the server does not answer");
   }

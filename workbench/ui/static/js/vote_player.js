@@ -1,5 +1,6 @@
 /** Two clips side by side from one clock: both are decoded before either is shown, and what was seen is counted. */
 import { Clock } from "./clock.js";
+import { here } from "./dom.js";
 import { LiveVideo, framesFromVideo, openVideo, tooLong } from "./frames.js";
 import { Stage } from "./stage.js";
 
@@ -34,7 +35,7 @@ export class PairPlayer {
 
   /** A side's pictures; the bytes are fetched whole first, so that no side waits longer on the way. */
   async decode(url, source) {
-    const response = await fetch(url);
+    const response = await fetch(here(url));
     if (!response.ok) throw new Error(`a clip could not be fetched (${response.status})`);
     const address = URL.createObjectURL(new Blob([await response.arrayBuffer()], { type: "video/mp4" }));
     const video = await openVideo(address);

@@ -1,0 +1,112 @@
+"""A decoded frame as it is meant to be seen: 8-bit RGB, upright, by the colours that its file tells.
+
+Pixels are those of OpenCV's `VideoCapture`, which VBench reads with. The matrix and the range are the file's own
+(BT.601 and limited where it tells none). Wide primaries, PQ and HLG become BT.709, which SDR screens show.
+"""
+
+import math
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
+
+MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
+UNKNOWN = (0, 2, 3)  # reserved, or said to be unspecified
+WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+TILT = 2.0  # degrees from a quarter turn that are a writer's rounding
+LONGEST_PIXEL = 16
+
+
+class Picture:
+    """How the frames of one file become RGB (H, W, 3) uint8 of `width` x `height`: those of the first one.
+
+    `square` stretches pixels that are not square, as players do; without it they stay as stored, as VBench reads.
+    `color` names matrix, range and conversion, and says what is assumed. `notices` tell what is unusual.
+    """
+
+    def __init__(self, first: av.VideoFrame, aspect: Fraction | None, *, square: bool = False) -> None:
+        self.notices: list[str] = []
+        self.transposed, self.mirrored, self.upside_down = self._orientation(first)
+        width, height = first.width, first.height
+        self.aspect = aspect if aspect and 1 / LONGEST_PIXEL <= aspect <= LONGEST_PIXEL else Fraction(1)
+        if self.aspect != 1:
+            shown = "shown stretched" if square else "metrics see them as stored, as VBench does; players stretch them"
+            self.notices.append(f"pixels are {self.aspect.numerator}:{self.aspect.denominator}, not square; {shown}")
+            if square:
+                width, height = stretched(width, height, self.aspect)
+        self.stored = width, height
+        self.width, self.height = (height, width) if self.transposed else (width, height)
+        self.reformatter = VideoReformatter()
+        self.options: dict[str, object] = {}
+        self.color = self._color(first)
+        turned = self.transposed or self.mirrored or self.upside_down
+        self.plain = first.format.name == "yuv420p" and self.aspect == 1 and not turned
+
+    def write(self, frame: av.VideoFrame, out: np.ndarray) -> None:
+        """Convert into `out` (height, width, 3)."""
+        width, height = self.stored
+        # BGR first and bicubic: swscale's other paths round 10-bit video differently from OpenCV's. One thread: new
+        # ones for every frame would take longer than the conversion
+        bgr = self._converted(frame, width, height)
+        (plane,) = bgr.planes
+        rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
+        pixels = rows[:, : width * 3].reshape(height, width, 3)
+        if self.transposed:
+            pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
+        turned = self.transposed or self.mirrored or self.upside_down
+        cv2.cvtColor(np.ascontiguousarray(pixels) if turned else pixels, cv2.COLOR_BGR2RGB, dst=out)
+
+    def _converted(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        more = {"format": "bgr24", "interpolation": Interpolation.BICUBIC, "threads": 1}
+        return self.reformatter.reformat(frame, width, height, **more, **self.options)
+
+    def _orientation(self, frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+        """(transposed, mirrored, upside down), in this order, by the display matrix."""
+        data = frame.side_data.get("DISPLAYMATRIX")
+        if data is None or len(bytes(data)) < 36:
+            return False, False, False
+        a, b, _, c, d = (value / 65536 for value in np.frombuffer(bytes(data), np.int32)[:5])
+        if not math.hypot(a, b) or not math.hypot(c, d):
+            return False, False, False
+        angle = math.degrees(math.atan2(b, a)) % 360
+        if abs(angle - round(angle / 90) * 90) > TILT:
+            self.notices.append(
+                f"the file asks to be turned by {angle:.0f} degrees; the nearest quarter turn is shown"
+            )
+        if abs(b) > abs(a):
+            return True, c < 0, b < 0
+        return False, a < 0, d < 0
+
+    def _color(self, frame: av.VideoFrame) -> str:
+        kind = frame.format.name
+        if not kind.startswith(("yuv", "nv", "p0", "p2", "p4", "gray")):
+            return "RGB"
+        matrix = MATRICES.get(frame.colorspace)
+        if matrix is None:
+            told = "" if frame.colorspace in UNKNOWN else f" in place of number {int(frame.colorspace)}"
+            matrix = f"BT.601 (assumed{told})"
+            if told:
+                self.notices.append(f"the colour matrix is not one that is known; BT.601 is assumed{told}")
+                self.options |= {"src_colorspace": 5}
+        full = int(frame.color_range) == 2 or kind.startswith("yuvj")
+        span = "full range" if full else "limited range" + " (assumed)" * (int(frame.color_range) != 1)
+        made = [names[tag] for names, tag in self._tags(frame) if tag in names]
+        if made:
+            self.options |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+            self.notices.append(
+                f"colours are {' with '.join(dict.fromkeys(made))}; converted to BT.709 for SDR screens"
+            )
+        return f"{matrix}, {span}" + f", {' with '.join(made)} to BT.709" * bool(made)
+
+    @staticmethod
+    def _tags(frame: av.VideoFrame) -> tuple[tuple[dict[int, str], int], ...]:
+        return (WIDE_PRIMARIES, int(frame.color_primaries)), (HDR_TRANSFERS, int(frame.color_trc))
+
+
+def stretched(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """The size of a picture once its pixels are square: the longer side of a pixel is kept."""
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
