@@ -19,9 +19,10 @@ import models.tabletop.grammar as tabletop
 import models.tabletop.scene as tabletop_scene
 import models.world as shapes
 from eval.efficientnet import VERSION
-from eval.oracle import judge
+from eval.oracle import judge as judge_shapes
 from eval.realism import ClipMeasures, Comparison, Row, compare_to_real, difference_rows, mean_row, measure_clip
 from eval.stats import wilson
+from eval.tabletop.oracle import judge as judge_tabletop
 from models.specs import ModelSpec
 from models.types import GenerationRequest, RequestError
 from models.worlds import WORLDS
@@ -39,11 +40,10 @@ Oracle = Callable[[np.ndarray, str], bool | None]
 """Whether a clip (T, H, W, 3) uint8 RGB shows what its prompt says; None where that cannot be told."""
 
 
-def _shapes_right(frames: np.ndarray, prompt: str) -> bool | None:
-    return judge(frames, prompt).all_right
-
-
-ORACLES: dict[str, Oracle] = {"shapes": _shapes_right}
+ORACLES: dict[str, Oracle] = {
+    "shapes": lambda frames, prompt: judge_shapes(frames, prompt).all_right,
+    "tabletop": lambda frames, prompt: judge_tabletop(frames, prompt).all_right,
+}
 
 
 @dataclass(frozen=True)
