@@ -10,7 +10,7 @@ HTML = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
-<title>Vote · ASD Workbench</title>
+<title>Vote</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="./ui/css/workbench.css">
 <link rel="stylesheet" href="./ui/css/vote.css">
