@@ -7,5 +7,8 @@ from workbench.__main__ import main
 
 if __name__ == "__main__":
     # a Space is reached from outside its container; on one's own machine the app stays local
-    host = "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"
-    sys.exit(main(["app", "--host", host, *sys.argv[1:]]))
+    place = ["--host", "127.0.0.1"]
+    if "SPACE_ID" in os.environ:
+        place = ["--host", "0.0.0.0", "--framed-by", "https://huggingface.co"]
+        place += ["--allowed-host", os.environ.get("SPACE_HOST", "localhost")]
+    sys.exit(main(["app", *place, *sys.argv[1:]]))

@@ -15,6 +15,7 @@ from eval.over_time import drift_score, first_to_last, frame_seconds, motion_col
 from eval.stats import bootstrap_mean
 
 SPEED = "dynamic_degree_flow"  # its curve is the speed
+FORMULA = ("=", "+", "-", "@", "'", "\t", "\r")  # what a spreadsheet begins to compute at
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,21 @@ def _summary(name: str, scores: Sequence[ClipScores]) -> Summary:
 
 
 def write_csv(table: pd.DataFrame, file: Path | BinaryIO) -> None:
-    """All digits are kept."""
-    table.to_csv(file, index=False)
+    """All digits are kept; no text is a formula to a spreadsheet."""
+    harmless(table).to_csv(file, index=False)
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text that a spreadsheet would take for a formula."""
+    table = table.copy()
+    for place, kind in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            table.isetitem(place, [_harmless_cell(cell) for cell in table.iloc[:, place]])
+    return table
+
+
+def _harmless_cell(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def write_parquet(table: pd.DataFrame, file: Path | BinaryIO) -> None:

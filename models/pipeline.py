@@ -38,7 +38,11 @@ class VideoPipeline:
 
     def check(self, request: GenerationRequest) -> list[str]:
         """Raise `RequestError` for what cannot be made; return notices about what can but may surprise."""
-        return check_request(self.spec, request)
+        return check_request(self.spec, request) + [
+            notice
+            for text in (request.prompt, *(switch.prompt for switch in request.switches))
+            for notice in self.text_encoder.notices(text)
+        ]
 
     def __call__(self, request: GenerationRequest, *, generator: torch.Generator | None = None) -> GenerationResult:
         """Generate a clip. Noise comes from `generator`, or from one seeded with `request.seed`."""
@@ -74,8 +78,12 @@ class VideoPipeline:
         """The request with its video, if any, at the model's rate, size and at most the asked number of frames."""
         if request.video is None:
             return request
-        fitted = np.stack(list(fit_frames(request.video, request.video_fps, self.spec, request.frames)))
+        fitted = np.stack(list(fit_frames(request.video, request.video_fps, self.sized(request), request.frames)))
         return replace(request, video=fitted, video_fps=float(self.spec.fps), frames=len(fitted))
+
+    def sized(self, request: GenerationRequest) -> ModelSpec:
+        """The model's row with the size that is asked for."""
+        return replace(self.spec, size=request.size or self.spec.size)
 
     def plan(self, request: GenerationRequest) -> StepPlan:
         """Noise levels for each chunk of a causal model, First-Frame Enhancement and a video's strength included."""
@@ -94,8 +102,8 @@ class VideoPipeline:
     def _embed(self, prompt: str) -> Tensor:
         return self.text_encoder.embed([prompt])
 
-    def _frame_shape(self) -> tuple[int, int, int]:
-        height, width = self.spec.size
+    def _frame_shape(self, request: GenerationRequest) -> tuple[int, int, int]:
+        height, width = request.size or self.spec.size
         return (self.transformer.config.in_channels, height // 8, width // 8)
 
     def causal_latents(
@@ -110,14 +118,15 @@ class VideoPipeline:
         it wraps; `observe` is as in `rollout`."""
         plan = self.plan(request)
         noise = noise or ClipNoise(torch.Generator().manual_seed(request.seed))
-        channels, height, width = self._frame_shape()
+        channels, height, width = self._frame_shape(request)
 
         def new_cache() -> KVCache:
             limits = cache_limits(self.spec, plan.chunks)
             follows = self.spec.sink_follows
             return self.transformer.new_cache(height, width, sink_follows=follows, frames=sum(plan.chunks), **limits)
 
-        given = None if request.image is None else self.codec.encode(fit_image(request.image, self.spec.size)[None])
+        size = request.size or self.spec.size
+        given = None if request.image is None else self.codec.encode(fit_image(request.image, size)[None])
         device = next(self.transformer.parameters()).device
         yield from rollout(
             network or self.transformer,
@@ -141,9 +150,8 @@ class VideoPipeline:
         layout = self._layout(request)
         device = next(self.transformer.parameters()).device
         # drawn chunk by chunk, so that a causal model with the same seed starts from the same noise
-        start = torch.cat([noise(i, 0, (1, length, *self._frame_shape())) for i, length in enumerate(layout)], 1).to(
-            device
-        )
+        shape = self._frame_shape(request)
+        start = torch.cat([noise(i, 0, (1, length, *shape)) for i, length in enumerate(layout)], 1).to(device)
         sigmas = self.spec.levels(request.steps)
         scale = self._scale(request)
         *_, x0 = sample_flow(self.transformer, sigmas, self._embed(request.prompt), self._embed(""), start, scale)
@@ -191,6 +199,8 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
         raise RequestError(
             f"first steps is {request.first_steps}; {spec.name} offers {', '.join(map(str, spec.steps))}"
         )
+    if request.size and (fault := spec.check_size(request.size)):
+        raise RequestError(fault)
     if request.guidance_scale is not None and not 0 <= request.guidance_scale <= 30:
         raise RequestError(f"guidance scale is {request.guidance_scale}; it must lie between 0 and 30, where 1 is off")
     if request.image is not None:

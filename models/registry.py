@@ -4,11 +4,14 @@ import difflib
 import hashlib
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.specs import MODELS, ModelSpec
 from models.types import RequestError
+from models.wan.places import missing
+from models.wan.source import FORM, PREFIX, of_checkpoint, parse_source
 
 if TYPE_CHECKING:
     from models.pipeline import VideoPipeline
@@ -17,6 +20,26 @@ log = logging.getLogger(__name__)
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 AUTOENCODER = "shapes-autoencoder"
 TEXT_ENCODER = "shapes-text-encoder"
+USUAL_ROW = "self-forcing-wan-1.3b"
+
+
+def register(text: str) -> ModelSpec:
+    """Add a network of one's own, given as `path:FILE[#ENTRY][+LORA][@ROW]`, to the table. It is sampled as `ROW` is,
+    by default as the row whose file has its name, else as Self Forcing. Raises RequestError."""
+    source = parse_source(text)
+    if not source.path.exists():
+        raise RequestError(f"{str(source.path)!r} is not there; give {FORM}")
+    if source.path.is_dir() and (source.path / "transformer").is_dir():
+        source = replace(source, path=source.path / "transformer")
+    released = [spec for spec in MODELS.values() if spec.checkpoint]
+    named = [spec for spec in released if spec.checkpoint.file.name == source.path.name]
+    row = get_spec(source.row) if source.row else named[0] if len(named) == 1 else get_spec(USUAL_ROW)
+    if row.family != "wan":
+        raise RequestError(f"{row.name} is of the {row.family} family; name a Wan model after @, as {USUAL_ROW}")
+    note = f"your own file, sampled as {row.name}"
+    spec = replace(row, name=source.name, title=source.path.name, note=note, license="your own", source=source)
+    MODELS[spec.name] = spec
+    return spec
 
 
 def list_models() -> list[ModelSpec]:
@@ -28,6 +51,8 @@ def get_spec(name: str) -> ModelSpec:
     """The row of `name`; an unknown name is answered with what exists."""
     if name in MODELS:
         return MODELS[name]
+    if name.startswith(PREFIX):
+        raise RequestError(f"{name!r} is not open here; give it to the command line as --model path:FILE")
     near = difflib.get_close_matches(name, MODELS, 1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     raise RequestError(f"model '{name}' is not in the registry; choose one of {', '.join(MODELS)}{hint}")
@@ -40,8 +65,13 @@ def weight_folders(spec: ModelSpec) -> list[Path]:
 
 def unavailable(spec: ModelSpec) -> str | None:
     """Why a model cannot run here, or None when it can."""
-    missing = [f"assets/{folder.name}" for folder in weight_folders(spec) if not (folder / "config.json").exists()]
-    return f"its weights are missing: {', '.join(missing)}" if missing else None
+    if spec.source:
+        return None
+    if spec.checkpoint:
+        wanted = sum(file.gigabytes for file in missing(spec.checkpoint))
+        return f"it needs {wanted:.1f} GB to download (`models --download {spec.name}`)" if wanted else None
+    absent = [f"assets/{folder.name}" for folder in weight_folders(spec) if not (folder / "config.json").exists()]
+    return f"its weights are missing: {', '.join(absent)}" if absent else None
 
 
 def watchable() -> list[ModelSpec]:
@@ -50,7 +80,9 @@ def watchable() -> list[ModelSpec]:
 
 
 def weights_digest(spec: ModelSpec) -> str:
-    """SHA-256 over all weight files and configs a model is loaded from, as hex."""
+    """SHA-256 over all weight files and configs a model is loaded from, as hex; of a Wan model, over its network."""
+    if spec.source or spec.checkpoint:
+        return (spec.source or of_checkpoint(spec.checkpoint)).digest()
     digest = hashlib.sha256()
     for folder in weight_folders(spec):
         for path in sorted(folder.glob("*")):
@@ -61,7 +93,7 @@ def weights_digest(spec: ModelSpec) -> str:
 
 
 def create_pipeline(name: str, *, device: str = "cpu") -> "VideoPipeline":
-    """Load a model in float32, ready to generate on `device`."""
+    """Load a model, ready to generate on `device`: in float32, a Wan model on a GPU in bf16."""
     spec = get_spec(name)
     reason = unavailable(spec)
     if reason:
@@ -74,8 +106,12 @@ def create_pipeline(name: str, *, device: str = "cpu") -> "VideoPipeline":
     from models.transformer import CausalVideoTransformer  # noqa: PLC0415
     from models.weights import load_model  # noqa: PLC0415
 
-    # the hub is never asked: weights are local files, and a missing file is an error, not a download
+    # the hub is not asked from here: weights are local files, and a missing file is an error, not a download
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if spec.family == "wan":
+        from models.wan.create import create_wan_pipeline  # noqa: PLC0415
+
+        return create_wan_pipeline(spec, device)
     parts = [
         load_model(kind, folder).eval().requires_grad_(False).to(device)
         for kind, folder in zip(

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.noise_levels import nearest_sigma, step_sigmas
+from models.wan.rows import ROWS, Checkpoint
+from models.wan.source import Source
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,9 @@ class ModelSpec:
     always, with `window_always`. With `sink_follows` the sink stays next to the window; else it keeps its place.
     `step_lists` are the noise levels * 1000 that the network is told where they are not `step_sigmas` of the shift;
     with `sigma_table` sigma is the nearest entry of the shifted table, as in CausVid. An image is one latent frame, so
-    a model takes one ("i2v") only if its first chunk is one. `prompt_limit` counts characters.
+    a model takes one ("i2v") only if its first chunk is one. `prompt_limit` counts characters. `sizes` (height,
+    width) are offered beside `size`, and any other of sides in steps of 16 up to the largest area. `checkpoint` are
+    the files of a released network, `source` a file of one's own.
     """
 
     name: str
@@ -48,6 +52,9 @@ class ModelSpec:
     step_lists: tuple[tuple[float, ...], ...] = ()
     sigma_table: bool = False
     prompt_limit: int = 1000
+    sizes: tuple[tuple[int, int], ...] = ()
+    checkpoint: Checkpoint | None = None
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         if "i2v" in self.tasks and self.causal and self.first_chunk != 1:
@@ -64,6 +71,17 @@ class ModelSpec:
     def sigma_at(self, sigma: float) -> float:
         """What the sampler computes with when the network is told 1000 * `sigma`."""
         return nearest_sigma(sigma, self.shift) if self.sigma_table else sigma
+
+    def check_size(self, size: tuple[int, int]) -> str | None:
+        """Why a clip cannot have this (height, width), or None when it can."""
+        shown = f"size is {size[1]}x{size[0]}"
+        if not self.sizes:
+            own = f"{self.size[1]}x{self.size[0]}"
+            return None if size == self.size else f"{shown}; {self.name} makes {own} only"
+        most = max(height * width for height, width in (self.size, *self.sizes))
+        if min(size) < 64 or any(side % 16 for side in size) or size[0] * size[1] > most:
+            return f"{shown}; sides go in steps of 16 from 64, at most {most:,} pixels a frame"
+        return None
 
     @property
     def few_step(self) -> bool:
@@ -204,4 +222,4 @@ MODELS: dict[str, ModelSpec] = {
             **FROM_PICTURE,
         ),
     )
-}
+} | {row["name"]: ModelSpec(**row) for row in ROWS}

@@ -1,6 +1,6 @@
-"""Text encoders behind one protocol: a small one for the shapes world, and an adapter for Wan's UMT5.
+"""Text encoders behind one protocol, and the small one of the shapes world. Wan's is in `models.wan.text`.
 
-Both give (B, length, width) with rows past the prompt set to zero. The zero rows are attended, as in Wan.
+All give (B, length, width) with rows past the prompt set to zero. The zero rows are attended, as in Wan.
 """
 
 import re
@@ -22,6 +22,9 @@ class TextEncoder(Protocol):
 
     def embed(self, prompts: list[str]) -> Tensor:
         """(B, length, width); an empty prompt gives zeros, the unconditional embedding."""
+
+    def notices(self, prompt: str) -> list[str]:
+        """What may surprise about how `prompt` is read."""
 
 
 class ShapesTextEncoder(ModelMixin, ConfigMixin):
@@ -70,6 +73,11 @@ class ShapesTextEncoder(ModelMixin, ConfigMixin):
     def embed(self, prompts: list[str]) -> Tensor:
         return self(self.tokenize(prompts).to(self.positions.device))
 
+    def notices(self, prompt: str) -> list[str]:
+        words = len(re.findall(r"[^\W_]+", prompt))
+        limit = self.config.length
+        return [f"the prompt has {words} words and the model reads the first {limit}"] if words > limit else []
+
 
 def _encode(layer: nn.TransformerEncoderLayer, x: Tensor, seen: Tensor) -> Tensor:
     """One pre-norm layer, written out: x (B, L, width), `seen` (B, 1, 1, L) true where a word may be attended.
@@ -83,25 +91,3 @@ def _encode(layer: nn.TransformerEncoderLayer, x: Tensor, seen: Tensor) -> Tenso
     read = F.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2).flatten(2)
     x = x + attention.out_proj(read)
     return x + layer.linear2(F.gelu(layer.linear1(layer.norm2(x))))
-
-
-class UMT5TextEncoder:
-    """Wan's text encoder: transformers' `UMT5EncoderModel` with its tokenizer, prompts cleaned and padded to
-    `length`."""
-
-    def __init__(self, tokenizer: object, model: nn.Module, length: int = 512) -> None:
-        self.tokenizer, self.model, self.length = tokenizer, model, length
-
-    def embed(self, prompts: list[str]) -> Tensor:
-        cleaned = [" ".join(prompt.split()) for prompt in prompts]
-        batch = self.tokenizer(
-            cleaned,
-            padding="max_length",
-            truncation=True,
-            max_length=self.length,
-            return_attention_mask=True,
-            return_tensors="pt",
-        )
-        mask = batch.attention_mask.to(self.model.device)
-        hidden = self.model(batch.input_ids.to(self.model.device), mask).last_hidden_state
-        return hidden * mask[..., None]

@@ -35,7 +35,7 @@ class GenerationRequest:
     `video` (T, H, W, 3) uint8 RGB at `video_fps`, of any size and length, turns it into video-to-video: every chunk
     starts from the video's, noised to `strength` (0 leaves it as it is, 1 forgets it).
     `step_plan` gives the steps of each generated chunk by hand, the last number for all that follow; `steps` and `ffe`
-    do not count then.
+    do not count then. `size` (height, width) is the model's own where it is None.
     """
 
     prompt: str
@@ -51,6 +51,7 @@ class GenerationRequest:
     video: np.ndarray | None = field(default=None, compare=False)
     video_fps: float = 12.0
     strength: float = 0.9
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

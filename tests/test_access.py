@@ -1,8 +1,11 @@
 """Accounts, roles and invitations on the whole application."""
 
+import asyncio
 import json
+import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,14 +13,16 @@ from fastapi.testclient import TestClient
 
 from models.pipeline import tiny_pipeline
 from models.types import RequestError
-from workbench.accounts import Accounts, add_account, read_accounts
+from workbench.accounts import Accounts, TooManyTries, add_account, read_accounts, remove_account
 from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.store import open_store
+from workbench.store.people import SESSION_DAYS
+from workbench.store.records import Session
 from workbench.trials import TRIAL, make_trial, trial_study
-from workbench.ui.app import MAKING, build_app
+from workbench.ui.app import build_app, page_handler
 
-PEOPLE = {"rita": "researcher", "rev": "reviewer", "anna": "annotator"}
+PEOPLE = {"rita": "researcher", "rev": "reviewer", "anna": "annotator", "ada": "admin"}
 PASSWORD = "correct horse"
 HTML = {"Accept": "text/html"}
 
@@ -38,30 +43,31 @@ def app(settings):
 
 
 def visitor(app, name: str | None = None) -> TestClient:
-    client = TestClient(app, follow_redirects=False)
+    client = TestClient(app, base_url="http://localhost", follow_redirects=False)
     if name:
         body = {"name": name, "password": PASSWORD}
         assert client.post("/api/v1/session", json=body).json()["role"] == PEOPLE[name]
     return client
 
 
-def join(client: TestClient, app, queue: str | None):
-    """Call a page's handler of one of the queues of making, or of none of them, as the page does."""
+def join(client: TestClient, app, module: str, name: str):
+    """Call a page's handler as the page does."""
     blocks = next(route.app for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks")).get_blocks()
-    index = next(
-        i for i, fn in blocks.fns.items() if (fn.concurrency_id if fn.concurrency_id in MAKING else None) == queue
-    )
-    body = {"fn_index": index, "data": [], "session_hash": "x"}
-    return client.post("/gradio_api/queue/join", json=body)
+    index = next(i for i, fn in blocks.fns.items() if page_handler(blocks, i) == f"{module}.{name}")
+    return client.post("/gradio_api/queue/join", json={"fn_index": index, "data": [], "session_hash": "x"})
+
+
+MADE = (("pages.generate", "make"), ("pages.evaluate", "cancel"), ("pages.studies", "frozen"))
+SHOWN = ("pages.results", "opened")
 
 
 def test_strangers_reach_nothing_but_the_door(app):
     client = visitor(app)
-    answer = client.get("/", headers=HTML)
-    assert answer.status_code == 303 and answer.headers["location"] == "/login?next=/"
+    answer = client.get("/models", headers=HTML)
+    assert answer.status_code == 303 and answer.headers["location"] == "/login?next=/models"
     for path in ("/config", "/compare", "/api/v1/openapi.json", "/gradio_api/info", "/media/x"):
         assert client.get(path).status_code == 401, path
-    assert join(client, app, MAKING[0]).status_code == 401
+    assert join(client, app, *SHOWN).status_code == 401
     assert client.get("/login").status_code == client.get("/vote").status_code == 200
     assert client.get("/api/v1/health").status_code == 200
 
@@ -81,7 +87,7 @@ def test_an_annotator_reaches_the_vote_page_only(app):
     client = visitor(app, "anna")
     given = client.post("/api/v1/next-pair", json={"study": TRIAL}).json()
     assert client.get(given["a"]).status_code == 200
-    for path in ("/", "/compare", "/models"):
+    for path in ("/compare", "/models"):
         assert client.get(path, headers=HTML).headers["location"] == "/vote", path
     for path in (
         "/config",
@@ -92,21 +98,25 @@ def test_an_annotator_reaches_the_vote_page_only(app):
         "/votes",
     ):
         assert client.get(path).status_code in (403, 404), path
-    assert {join(client, app, queue).status_code for queue in (*MAKING, None)} == {403}
+    assert {join(client, app, *each).status_code for each in (*MADE, SHOWN)} == {403}
 
 
 def test_a_reviewer_looks_and_makes_nothing(app):
     client = visitor(app, "rev")
-    assert client.get("/", headers=HTML).status_code == client.get("/config").status_code == 200
-    assert {join(client, app, queue).status_code for queue in MAKING} == {403} and "studies" in MAKING
-    assert join(client, app, None).status_code != 403
+    assert client.get("/compare", headers=HTML).status_code == client.get("/config").status_code == 200
+    assert {join(client, app, *each).status_code for each in MADE} == {403}
+    assert join(client, app, *SHOWN).status_code == 200
+    for path in ("next-pair", "votes", "votes/undo", "consent"):
+        assert client.post(f"/api/v1/{path}", json={"study": TRIAL}).status_code == 403, path
+    for path in ("cancel", "upload", "reset"):
+        assert client.post(f"/gradio_api/{path}", json={}).status_code == 403, path
     assert client.post("/gradio_api/call/generate", json={"data": []}).status_code == 403
     assert client.post("/gradio_api/queue/join", content=b"no json").status_code == 403
 
 
 def test_a_researcher_does_everything(app):
     client = visitor(app, "rita")
-    assert client.get("/config").status_code == 200 and join(client, app, "studies").status_code != 403
+    assert client.get("/config").status_code == 200 and join(client, app, *MADE[0]).status_code == 200
 
 
 def test_an_invitation_is_enough_and_leads_to_its_study(app, settings):
@@ -122,12 +132,134 @@ def test_an_invitation_is_enough_and_leads_to_its_study(app, settings):
     assert visitor(app).post("/api/v1/session", json={"invite": "guess"}).status_code == 403
 
 
+def test_a_session_ends_with_its_account_its_role_and_its_password(app, settings):
+    """Nothing is restarted: who is removed, demoted or given a new password meets it with the next request."""
+    path = settings.auth
+    add_account(path, "temp", "researcher", PASSWORD, cost=10)
+    client = TestClient(app, base_url="http://localhost")
+    assert client.post("/api/v1/session", json={"name": "temp", "password": PASSWORD}).status_code == 200
+    assert client.get("/config").status_code == 200
+    hashed = next(account.hash for account in read_accounts(path) if account.name == "temp")
+    path.write_text(path.read_text().replace(f"temp:researcher:{hashed}", f"temp:annotator:{hashed}"))
+    assert client.get("/config").status_code == 403
+    add_account(path, "temp", "researcher", "another password", cost=10)
+    assert client.get("/config").status_code == 401
+    assert client.post("/api/v1/session", json={"name": "temp", "password": "another password"}).status_code == 200
+    assert client.get("/config").status_code == 200
+    remove_account(path, "temp")
+    assert client.get("/config").status_code == 401
+
+
+def test_signing_out_ends_the_session_on_the_server(app):
+    client = visitor(app, "rita")
+    secret = client.cookies["annotator"]
+    assert client.post("/api/v1/logout", json={}).json() == {"ended": True}
+    client.cookies.set("annotator", secret)
+    assert client.get("/config").status_code == 401
+
+
+def test_an_administrator_ends_what_others_have_open(app):
+    client, admin = visitor(app, "rev"), visitor(app, "ada")
+    assert visitor(app, "rita").post("/api/v1/sessions/end", json={"name": "rev"}).status_code == 403
+    assert admin.post("/api/v1/sessions/end", json={"name": "rev"}).json()["ended"] >= 1
+    assert client.get("/config").status_code == 401
+    assert admin.post("/api/v1/sessions/end", json={"name": None}).status_code == 422
+
+
+def test_sessions_are_over_in_time_and_are_those_of_a_door(settings, app):
+    store = open_store(settings)
+    person = store.people.named("Somebody")
+    for door, days in SESSION_DAYS.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(SESSION_DAYS, door, -days)
+            assert store.people.of_session(store.people.open_session(Session(person, door))) is None
+    client = TestClient(app, base_url="http://localhost")
+    client.cookies.set("annotator", store.people.open_session(Session(person, "name")))
+    assert client.get("/api/v1/media/x").status_code == 401  # a name alone is nobody where there are accounts
+    store.close()
+
+
+@pytest.mark.parametrize("first", ["invitation", "account"])
+def test_an_invitation_is_never_an_account(app, settings, first):
+    """An annotator invited by a researcher's name, before or after that account is first used, stays an annotator."""
+    name, store = f"nina {first}", open_store(settings)
+    add_account(settings.auth, name, "researcher", PASSWORD, cost=10)
+    guest, owner = (TestClient(app, base_url="http://localhost") for _ in range(2))
+    sign_in = {"name": name, "password": PASSWORD}
+    if first == "account":
+        assert owner.post("/api/v1/session", json=sign_in).status_code == 200
+        with pytest.raises(RequestError, match="has an account"):
+            store.people.invite(name, TRIAL)
+    else:
+        invitation = {"invite": store.people.invite(name, TRIAL)}
+        assert guest.post("/api/v1/session", json=invitation).json()["role"] == "annotator"
+        assert owner.post("/api/v1/session", json=sign_in).json()["role"] == "researcher"
+        assert guest.get("/config").status_code == 403 and owner.get("/config").status_code == 200
+        again = TestClient(app, base_url="http://localhost")
+        assert again.post("/api/v1/session", json=invitation).json()["role"] == "annotator"
+        assert again.get("/config").status_code == 403
+        assert store.people.of_account(name).id != store.people.named(name).id
+    store.close()
+
+
+def test_no_secret_reaches_the_log(app, settings, caplog):
+    store = open_store(settings)
+    invitation = store.people.invite("Logged", TRIAL)
+    store.close()
+    with caplog.at_level(logging.DEBUG):
+        client = visitor(app, "rev")
+        secrets = [PASSWORD, invitation, client.cookies["annotator"], "a wrong one"]
+        client.post("/api/v1/session", json={"name": "rev", "password": "a wrong one"})
+        client.post("/gradio_api/queue/join", json={"fn_index": 0, "data": [PASSWORD, invitation]})
+        TestClient(app, base_url="http://localhost").post("/api/v1/session", json={"invite": invitation})
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("workbench")]
+    assert ours and not [secret for secret in secrets if secret in " ".join(ours)]
+
+
+def test_what_one_person_uploaded_no_other_can_name(app):
+    path = visitor(app, "rita").post("/gradio_api/upload", files={"files": ("a.mp4", b"abc")}).json()[0]
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    body = {"data": [[file], None, ["no such metric"], None]}
+    assert visitor(app, "ada").post("/gradio_api/call/evaluate", json=body).status_code == 403
+    assert visitor(app, "rita").post("/gradio_api/call/evaluate", json=body).status_code == 200
+
+
 def test_guessing_passwords_is_slowed(tmp_path):
-    add_account(tmp_path / "people", "ann", "annotator", PASSWORD, cost=10)
+    for name in ("ann", *(f"ann {k}" for k in range(5))):
+        add_account(tmp_path / "people", name, "annotator", PASSWORD, cost=10)
     accounts = Accounts(tmp_path / "people")
-    assert accounts.check("ann", PASSWORD)
-    assert not any(accounts.check("ann", f"guess {k}") for k in range(10))
-    assert accounts.check("ann", PASSWORD) is None  # for a minute
+
+    async def guess() -> None:
+        assert await accounts.check("ann", PASSWORD)
+        for k in range(10):
+            assert await accounts.check("ann", f"guess {k}") is None
+        with pytest.raises(TooManyTries):
+            await accounts.check("ann", PASSWORD)  # for a minute
+        assert await accounts.check("ann", PASSWORD, "10.0.0.2")  # from elsewhere, guessing shuts nobody out
+        for k in range(30):
+            assert await accounts.check(f"ann {k % 5}", "guess", "10.0.0.3") is None
+        with pytest.raises(TooManyTries):
+            await accounts.check("ann", PASSWORD, "10.0.0.3")
+
+    asyncio.run(guess())
+
+
+def test_wrong_passwords_stall_nobody(tmp_path):
+    """Ninety at once: few are looked at, one after the other, and everything else is answered meanwhile."""
+    add_account(tmp_path / "people", "ann", "annotator", PASSWORD, cost=14)
+    accounts = Accounts(tmp_path / "people")
+
+    async def storm() -> float:
+        guesses = [asyncio.create_task(accounts.check("ann", f"guess {k}")) for k in range(90)]
+        longest, seen = 0.0, time.monotonic()
+        while not all(guess.done() for guess in guesses):
+            await asyncio.sleep(0.001)
+            longest, seen = max(longest, time.monotonic() - seen), time.monotonic()
+        answers = await asyncio.gather(*guesses, return_exceptions=True)
+        assert sum(isinstance(answer, TooManyTries) for answer in answers) >= 80
+        return longest
+
+    assert asyncio.run(storm()) < 1.0
 
 
 def test_the_file_holds_no_password_and_a_new_one_replaces_the_old(tmp_path):
@@ -136,7 +268,8 @@ def test_the_file_holds_no_password_and_a_new_one_replaces_the_old(tmp_path):
     add_account(path, "ann", "researcher", "another one", cost=10)
     (account,) = read_accounts(path)
     assert account.role == "researcher" and PASSWORD not in path.read_text() and path.stat().st_mode & 0o077 == 0
-    assert Accounts(path).check("ann", PASSWORD) is None and Accounts(path).check("ann", "another one")
+    assert asyncio.run(Accounts(path).check("ann", PASSWORD)) is None
+    assert asyncio.run(Accounts(path).check("ann", "another one"))
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,13 @@ def test_picture_to_video_in_the_browser(open_page, tmp_path, world_clip):
     page.wait_for_selector("#picture img")
     page.click("#generate")
     wait_done(page)
+    page.wait_for_function("() => location.search.includes('input=')")
+    again = open_page(page.url[page.url.index("/generate") :], "#source-preview img")  # the link has it
+    again.click("#generate")
+    wait_done(again)
+    assert again.url == page.url
+    again.click("#steps label:has-text('2')")
+    again.wait_for_selector("body[data-stale]")
 
 
 def test_video_to_video_in_the_browser(open_page, tmp_path, world_clip):
@@ -368,6 +375,7 @@ def test_a_link_reopens_the_same_comparison_to_the_frame(open_page):
     again.wait_for_function(f"() => document.querySelector('{PLAYER}').workbench.clock.frame === 17")
     assert again.evaluate(PIXELS) == pixels
     assert again.locator("[data-mode=wipe][aria-pressed=true]").count() == 1
+    again.click("#more button")
     assert again.input_value("#seed input") == "5" and again.inner_text("#columns label.selected") == "3"
     assert again.inner_text("#side-B label.selected") == "2"
     assert again.url == address
@@ -425,8 +433,8 @@ def test_a_grid_plays_in_step_shades_its_cells_and_opens_a_pair(open_page):
     shown = page.eval_on_selector_all(".wb-cell canvas", "all => all.map((canvas) => canvas.dataset.frame)")
     assert shown == ["9"] * 6
     page.select_option("[aria-label='Shade cells by']", "sharpness")
-    notes = page.eval_on_selector_all(".wb-cell .wb-note", "all => all.map((note) => Number(note.textContent))")
-    assert len(notes) == 6 and all(value > 0 for value in notes)
+    notes = page.locator(".wb-cell .wb-note").all_inner_texts()
+    assert len(notes) == 6 and all(float(note.replace(",", "")) > 0 for note in notes)
     page.click(".wb-cell >> nth=4")
     page.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
     assert page.locator(".wb-cells-pair canvas").count() == 2

@@ -130,3 +130,74 @@ def test_the_oldest_uploads_are_forgotten():
     uploads = Uploads(most=2)
     uploads.add("ann", ["1", "2", "3"])
     assert [uploads.holds("ann", each) for each in "123"] == [False, True, True]
+
+
+# hosts and origins
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "localhost.evil.example", "127.0.0.1.nip.io", ""]
+)
+def test_a_foreign_name_does_not_lead_here(client, host):
+    """A page of another site whose name was bent to this machine reads nothing and changes nothing."""
+    for path in ("/api/v1/health", "/config", "/media/x"):
+        assert client.get(path, headers={"Host": host}).status_code == 421
+    assert client.post("/api/v1/session", json={"name": "x"}, headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:7860"])
+def test_this_machine_has_its_names(client, host):
+    assert client.get("/api/v1/health", headers={"Host": host}).status_code == 200
+
+
+def test_more_names_are_given_at_the_start(data):
+    settings = Settings(data_dir=data, allowed_host=("Lab.example",), framed_by=("https://huggingface.co",))
+    app = build_app(GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), settings)
+    answer = TestClient(app).get("/api/v1/health", headers={"Host": "lab.example:80"})
+    assert answer.status_code == 200
+    assert "frame-ancestors 'self' https://huggingface.co" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join", "/api/v1/session", "/api/v1/votes"])
+def test_another_sites_page_changes_nothing(client, path, headers):
+    if path.endswith("upload"):
+        answer = client.post(path, files={"files": ("a.mp4", b"abc")}, headers=headers)
+    else:
+        answer = client.post(path, json={"name": "x"}, headers=headers)
+    assert answer.status_code == 403 and "another site" in answer.json()["error"]
+
+
+def test_our_own_pages_do(client):
+    own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/v1/session", json={"name": "x"}, headers=own).status_code == 200
+
+
+# headers and state
+
+
+def test_every_answer_tells_browsers_to_be_careful(client):
+    for path in ("/compare", "/api/v1/health", "/nothing", "/vote", "/config"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin", path
+        assert "frame-ancestors" in headers["content-security-policy"], path
+
+
+def test_an_uploaded_page_runs_nothing(client):
+    path = upload(client, b"<script>alert(1)</script>", "page.html")
+    headers = client.get(f"/gradio_api/file={path}").headers
+    assert headers["content-security-policy"].startswith("sandbox") and "attachment" in headers["content-disposition"]
+
+
+def test_the_state_of_visitors_is_bounded(gradio):
+    assert gradio.get_blocks().state_holder.capacity <= 500

@@ -7,8 +7,9 @@ from axe_playwright_python.sync_playwright import Axe
 from models.pipeline import tiny_pipeline
 from workbench.generation import GenerationService
 from workbench.settings import Settings
+from workbench.ui.app import build_app
 from workbench.ui.frame import PRODUCT
-from workbench.ui.live import live_app
+from workbench.ui.live import listening, live_app
 from workbench.ui.pages import PAGES
 
 SERIOUS = ("serious", "critical")
@@ -78,3 +79,40 @@ def test_addresses_people_type_lead_somewhere(url):
         assert missing.status_code == 404 and "no page at this address" in missing.text
         assert 'href="/compare"' in missing.text
         assert client.get("/api/v1/nothing", headers={"accept": "*/*"}).json() == {"detail": "Not Found"}
+
+
+@pytest.fixture(scope="module")
+def prefixed(tmp_path_factory):
+    """The app behind a proxy that serves it under /lab and takes the prefix off."""
+    data = tmp_path_factory.mktemp("data")
+    app = build_app(
+        GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), Settings(data_dir=data, root_path="/lab")
+    )
+
+    async def proxy(scope, receive, send):
+        if scope["type"] == "http":
+            assert scope["path"].startswith("/lab"), f"{scope['path']} leaves the prefix"
+            path = scope["path"].removeprefix("/lab") or "/"
+            scope = scope | {"path": path, "raw_path": path.encode()}
+        await app(scope, receive, send)
+
+    with listening(proxy) as address:
+        yield address
+
+
+def test_behind_a_proxy_with_a_prefix_pages_make_and_show_clips(browser, prefixed):
+    page, problems = browser.new_page(), []
+    page.set_default_timeout(180_000)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("response", lambda answer: problems.append(answer.url) if answer.status >= 400 else None)
+    page.goto(f"{prefixed}/lab/")
+    page.wait_for_url("**/lab/compare*")
+    page.wait_for_selector(".wb-frame")
+    page.click(".wb-frame a:has-text('Generate')")
+    page.wait_for_url("**/lab/generate*")
+    page.wait_for_selector("#generate")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=done]")
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+    page.close()
+    assert problems == []

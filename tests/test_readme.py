@@ -1,6 +1,7 @@
-"""The README shows what was measured, of the weights that ship."""
+"""docs/results.md shows what was measured, of the weights that ship; the README is short and its links hold."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from models.types import RequestError
 from workbench.ablation_files import FOLDER
 from workbench.readme import BLOCKS, refresh
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "docs" / "results.md"
 
 
 def test_the_tables_are_those_of_the_reports():
@@ -21,6 +23,15 @@ def test_the_tables_are_those_of_the_reports():
 def test_results_are_of_the_weights_that_ship(name):
     measured = json.loads((FOLDER / f"{name}.json").read_text())["weights"]
     assert measured == {model: weights_digest(get_spec(model)) for model in measured}
+
+
+def test_the_readme_is_short_and_every_link_of_the_docs_holds():
+    assert len((ROOT / "README.md").read_text().split()) <= 900
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert all(f"({page.name})" in index for page in (ROOT / "docs").glob("*.md") if page.name != "README.md")
 
 
 def test_a_new_report_replaces_its_table_and_nothing_else(tmp_path):

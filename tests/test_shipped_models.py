@@ -10,15 +10,16 @@ from models.types import GenerationRequest
 from models.world import Caption, Combination, render, sample_scene
 
 PROMPT = "a red circle moving right on a black background"
-CAUSAL = [spec for spec in list_models() if spec.causal]
+SHIPPED = [spec for spec in list_models() if not spec.checkpoint]
+CAUSAL = [spec for spec in SHIPPED if spec.causal]
 
 
 @pytest.fixture(scope="module")
 def pipelines():
-    return {spec.name: create_pipeline(spec.name) for spec in list_models()}
+    return {spec.name: create_pipeline(spec.name) for spec in SHIPPED}
 
 
-@pytest.mark.parametrize("spec", list_models(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SHIPPED, ids=lambda spec: spec.name)
 def test_every_model_runs_here_and_has_a_card(spec):
     assert unavailable(spec) is None
     for folder in weight_folders(spec):
@@ -48,7 +49,7 @@ def test_the_given_picture_is_the_first_frame_and_moves_on(pipelines, spec):
     assert np.mean(moved) > 1.0
 
 
-@pytest.mark.parametrize("spec", list_models(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SHIPPED, ids=lambda spec: spec.name)
 def test_background_and_colour_of_the_prompt_are_there(pipelines, spec):
     """A floor, not a score: `prompt-following` measures."""
     picture = None

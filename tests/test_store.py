@@ -14,7 +14,7 @@ from workbench.settings import Settings
 from workbench.store import FLAG_COLUMNS, VOTE_COLUMNS, Store, StoreUnavailable, database_url, open_store
 from workbench.store.database import Database
 from workbench.store.migrations import STEPS, migrate
-from workbench.store.records import AlreadyVoted, Flag, KeyReused
+from workbench.store.records import AlreadyVoted, Flag, KeyReused, Session
 from workbench.store.schema import METADATA
 
 
@@ -228,8 +228,8 @@ def test_refusals_are_kept_and_cut(store, ann):
 
 
 def test_sessions_and_invitations_are_kept_as_digests(store, ann):
-    secret, invitation = store.people.open_session(ann), store.people.invite("Bea", "trial")
-    assert store.people.of_session(secret) == ann and store.people.of_session("guess") is None
+    secret, invitation = store.people.open_session(Session(ann, "name")), store.people.invite("Bea", "trial")
+    assert store.people.of_session(secret) == Session(ann, "name") and store.people.of_session("guess") is None
     person, study = store.people.invited(invitation)
     assert (person.name, study) == ("Bea", "trial") and store.people.invited("guess") is None
     with store.database.read() as connection:
@@ -248,8 +248,8 @@ def test_an_invitation_ends(store):
 
 def test_a_name_is_one_person(store, ann):
     assert store.people.named("Ann") == ann
-    assert store.people.named("Ann", "researcher") == replace(ann, role="researcher") == store.people.named("Ann")
-    with pytest.raises(RequestError, match="is a researcher here"):
+    assert store.people.of_account("Ann") == ann == store.people.of_account("Ann")
+    with pytest.raises(RequestError, match="has an account"):
         store.people.invite("Ann", None)
 
 

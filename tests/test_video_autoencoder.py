@@ -1,11 +1,22 @@
 """The video autoencoder: exact streaming, causality between groups, and what its losses measure."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from models.codec import Codec
-from models.training.recipes.video_autoencoder import as_groups, detail_loss, reconstruction_loss
+from models.training.loop import StepSeed
+from models.training.recipes import RECIPES
+from models.training.recipes.video_autoencoder import (
+    as_groups,
+    detail_loss,
+    energy_loss,
+    reconstruction_loss,
+    rhythm_loss,
+)
 from models.video_autoencoder import VideoAutoencoder
 
 SMALL = {"encoder_widths": (8, 16), "decoder_widths": (8, 16), "encoder_layers": (1, 1), "decoder_layers": (1, 1)}
@@ -81,3 +92,34 @@ def test_a_flicker_between_frames_costs_more_than_a_steady_error_of_its_size():
     flicker[:, :, ::2] += 0.1
     flicker[:, :, 1::2] -= 0.1
     assert reconstruction_loss(flicker, real, 1.0) > reconstruction_loss(steady, real, 1.0) + 0.1
+
+
+def test_losses_of_detail_have_known_values():
+    """Half the amplitude is a quarter of the energy; one frame in four that is flatter is a rhythm, all are none."""
+    torch.manual_seed(0)
+    groups = 2 * torch.rand(2, 3, 4, 3, 32, 32) - 1
+    halved = energy_loss(groups / 2, groups)
+    assert energy_loss(groups, groups) == 0 and halved == pytest.approx(2 * math.log(2), rel=0.01)
+    assert rhythm_loss(groups, groups) == 0
+    assert rhythm_loss(groups / 2, groups) < 0.03
+    uneven = groups.clone()
+    uneven[:, :, 2] /= 2
+    assert rhythm_loss(uneven, groups) > 0.25
+
+
+def test_sharpening_from_published_weights_moves_the_decoder_alone(tmp_path):
+    VideoAutoencoder().save_pretrained(tmp_path / "start")
+    config = replace(
+        RECIPES["video-autoencoder"].presets["smoke"],
+        start=tmp_path / "start",
+        sharpen_steps=4,
+        energy=0.5,
+        rhythm=0.5,
+        pools=tmp_path,
+    )
+    recipe = RECIPES["video-autoencoder"].build(config)
+    before = {name: p.clone() for name, p in recipe.model.named_parameters()}
+    logs = [recipe.step(step, StepSeed.at(0, step)) for step in range(2)]
+    moved = {name for name, p in recipe.model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved and all(name.startswith("decoder.") for name in moved)
+    assert all(math.isfinite(log[name]) for log in logs for name in ("detail", "energy", "rhythm"))

@@ -1,12 +1,16 @@
 """Wan networks at small size with random weights, under original names, and the layouts their authors write."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from models.transformer import CausalVideoTransformer
-from models.wan.names import TRANSFORMER
+from models.wan.names import TRANSFORMER, UMT5
+from tests.golden_data import golden
 
 FULL = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30}
 SMALL = {"num_attention_heads": 1, "ffn_dim": 64, "num_layers": 2, "text_dim": 32, "freq_dim": 16}
@@ -60,3 +64,25 @@ def layouts(state: Mapping[str, Tensor]) -> dict[str, dict]:
         "FSDP and compile": {"model": wrapped(state, f"module.{compiled}model.")},
         "Lightning": {"state_dict": wrapped(state, "net.")},
     }
+
+
+def write_small_world(folder: Path, seed: int = 0) -> Path:
+    """A network, an autoencoder, a text encoder and its tokenizer at small size, as files of Wan's own release lie;
+    returns the network's file."""
+    torch.manual_seed(seed)
+    config = {"vocab_size": 40, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4}
+    encoder = UMT5EncoderModel(UMT5Config(**config, feed_forward_proj="gated-gelu", dropout_rate=0)).eval()
+    state = {UMT5.to_original(n): t for n, t in encoder.state_dict().items() if n != "encoder.embed_tokens.weight"}
+    torch.save(state, folder / "models_t5_umt5-xxl-enc-bf16.pth")
+    special, letters = ("<pad>", "</s>", "<unk>"), "abcdefghijklmnopqrstuvwxyz"
+    pieces = [*((name, 0.0) for name in special), ("\u2581", -2.0), *((letter, -3.0) for letter in letters)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    place = folder / "google" / "umt5-xxl"
+    place.mkdir(parents=True)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>").save_pretrained(place)
+    torch.save(dict(golden("vae")), folder / "Wan2.1_VAE.pth")
+    state = original_state(transformer(seed))
+    torch.save({"generator_ema": wrapped(state, "model.")}, folder / "self_forcing_dmd.pt")
+    return folder / "self_forcing_dmd.pt"

@@ -4,11 +4,14 @@ One line a person, `name:role:hash`; empty lines and lines that begin with # are
 accounts FILE add NAME` writes them.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +23,8 @@ from workbench.store.records import ROLES
 COST, BLOCK, PARALLEL, LENGTH = 15, 8, 3, 32
 MEMORY = 2**28
 SHORTEST = 8
-TRIES, PAUSE_SECONDS = 10, 60.0
+TRIES, PAUSE_SECONDS = (10, 30, 100), 60.0  # for a name from an address, an address, a name
+MOST_WAITING, MOST_REMEMBERED = 8, 10_000
 
 
 @dataclass(frozen=True)
@@ -29,31 +33,97 @@ class Account:
     role: str
     hash: str
 
+    @property
+    def mark(self) -> str:
+        """Tells one password from the next, and nothing about either."""
+        return hashlib.sha256(self.hash.encode()).hexdigest()[:16]
+
+
+class TooManyTries(Exception):
+    """Sign-ins that are not looked at, because too many came; the text is one sentence."""
+
 
 class Accounts:
-    """The people of an auth file. Raises RequestError for a file that cannot be read or has a wrong line."""
+    """The people of an auth file, as it is at this moment: a change of it counts at once.
+
+    Raises RequestError for a file that cannot be read, has a wrong line, or nobody in it.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._accounts = {account.name: account for account in read_accounts(path)}
+        self._path = path
+        self._stamp, self._accounts = _stamp(path), {account.name: account for account in read_accounts(path)}
         if not self._accounts:
             raise RequestError(f"--auth {str(path)!r} has no people; add one with `python -m workbench accounts`")
-        self._failures: dict[str, list[float]] = {}
-        self._checking = threading.Lock()  # one hash at a time: each takes 32 MiB and a core
+        self._failures: dict[tuple[str, str, str], list[float]] = {}
+        self._waiting, self._changing = 0, threading.Lock()
+        # one hash at a time, in a thread of its own: each takes 32 MiB and a core, and nothing else waits for it
+        self._hashing = ThreadPoolExecutor(1, "passwords")
 
-    def check(self, name: str, password: str) -> Account | None:
-        """The account when the password is right. After ten wrong ones in a minute nothing is right for a while."""
-        now = time.monotonic()
-        with self._checking:
-            recent = [moment for moment in self._failures.get(name, []) if now - moment < PAUSE_SECONDS]
-            account = self._accounts.get(name)
+    def find(self, name: str) -> Account | None:
+        """The account of this name; None when there is none, or none any more."""
+        return self._current().get(name)
+
+    async def check(self, name: str, password: str, address: str = "") -> Account | None:
+        """The account when the password is right. Raises TooManyTries after ten wrong ones in a minute for a name from
+        an address, thirty from an address, a hundred for a name, and when too many are waiting."""
+        keys = (("both", name, address), ("address", "", address), ("name", name, ""))
+        with self._changing:
+            if any(self._recent(key) >= tries for key, tries in zip(keys, TRIES, strict=True)):
+                raise TooManyTries("too many sign-ins went wrong here; wait a minute, then try again")
+            if self._waiting >= MOST_WAITING:
+                raise TooManyTries("too many people sign in at this moment; try again soon")
+            self._waiting += 1
+            for key in keys:  # counted before it is known to be wrong, so that a burst of guesses is counted, too
+                self._failures.setdefault(key, []).append(time.monotonic())
+        account = self.find(name)
+        try:
             # an unknown name takes as long as a known one
-            right = verify(password, account.hash if account else UNKNOWN)
-            if account and right and len(recent) < TRIES:
-                self._failures.pop(name, None)
-                return account
-            if account:
-                self._failures[name] = [*recent, now][-TRIES:]
-        return None
+            hashed = account.hash if account else UNKNOWN
+            right = await asyncio.get_running_loop().run_in_executor(self._hashing, verify, password, hashed)
+        finally:
+            with self._changing:
+                self._waiting -= 1
+        if not account or not right:
+            return None
+        with self._changing:
+            for key in keys:
+                if moments := self._failures.get(key):
+                    moments.pop()
+        return account
+
+    def _recent(self, key: tuple[str, str, str]) -> int:
+        """How many went wrong in the last minute; names and addresses that are over are forgotten."""
+        start = time.monotonic() - PAUSE_SECONDS
+        if len(self._failures) > MOST_REMEMBERED:
+            self._failures = {
+                each: moments for each, moments in self._failures.items() if max(moments, default=0) > start
+            }
+        kept = [moment for moment in self._failures.get(key, []) if moment > start]
+        if kept:
+            self._failures[key] = kept
+        else:
+            self._failures.pop(key, None)
+        return len(kept)
+
+    def _current(self) -> dict[str, Account]:
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            try:
+                self._accounts = {account.name: account for account in read_accounts(self._path)}
+            except RequestError as error:
+                logging.getLogger(__name__).error("nobody can sign in: %s", error)
+                self._accounts = {}
+            self._stamp = stamp
+        return self._accounts
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file does; empty for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_accounts(path: Path) -> list[Account]:
@@ -75,11 +145,21 @@ def add_account(path: Path, name: str, role: str, password: str, cost: int = COS
     if len(password) < SHORTEST:
         raise RequestError(f"the password has {len(password)} letters; use at least {SHORTEST}")
     others = [account for account in (read_accounts(path) if path.exists() else []) if account.name != name]
-    lines = [
-        f"{each.name}:{each.role}:{each.hash}"
-        for each in [*others, Account(name, role, hash_password(password, cost))]
-    ]
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    _write(path, [*others, Account(name, role, hash_password(password, cost))])
+
+
+def remove_account(path: Path, name: str) -> None:
+    """Take a person out of the file. Raises RequestError when they are not in it."""
+    accounts = read_accounts(path)
+    others = [account for account in accounts if account.name != name]
+    if len(others) == len(accounts):
+        raise RequestError(f"{name!r} is not in {str(path)!r}; `accounts list` shows who is")
+    _write(path, others)
+
+
+def _write(path: Path, accounts: list[Account]) -> None:
+    lines = [f"{each.name}:{each.role}:{each.hash}\n" for each in accounts]
+    write_bytes(path, "".join(lines).encode())
     path.chmod(0o600)
 
 

@@ -106,7 +106,18 @@ class GenerationService:
         notices = [*notices, *pipeline.check(request)]
         request = pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
-        chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
+        try:
+            chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":
+                raise
+            import torch  # noqa: PLC0415
+
+            torch.cuda.empty_cache()
+            raise RequestError(
+                f"{request.frames} frames of this size do not fit the memory of {self.device}; ask for fewer "
+                "frames or a smaller size, or close what else uses it"
+            ) from error
         result = GenerationResult.joined(chunks, pipeline.spec.fps, notices)
         manifest = describe(pipeline, request, result, self._digests[model])
         path = out or self.clips / f"{content_name(manifest)}.mp4"

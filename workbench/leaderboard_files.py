@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from eval.report import harmless
 from workbench.ablation_files import escape
 from workbench.leaderboard import conditions_of, leaderboard, newest_versions, page_order, verdict, words_of
 from workbench.published_tables import published_tables
@@ -106,7 +107,7 @@ def published_frame() -> pd.DataFrame:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False).encode()
+    return harmless(table).to_csv(index=False).encode()
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

@@ -1,4 +1,4 @@
-"""The README's tables: made from the reports in `assets/results`, each between two comments that name it."""
+"""The tables of docs/results.md: made from the reports in `assets/results`, each between two comments that name it."""
 
 import json
 import re

@@ -9,8 +9,11 @@ class Settings:
     """`min_watch` is the share of a clip an annotator has to watch before voting; 0 turns the rule off.
 
     `database_url` None means SQLite inside `data_dir`; `auth` is the file with people and roles, None for local use.
+    `root_path` is the prefix that a proxy takes off addresses, as "/lab"; "" without one.
     `first_run` fills an empty data folder with a few measured clips once the server runs.
     Folders of clips on this machine may be evaluated at and below those of `clips`, and no others.
+    The server answers to the names of this machine for itself, to `host`, and to those of `allowed_host`. Sites of
+    `framed_by` may show its pages inside their own.
     """
 
     data_dir: Path = Path("data")
@@ -21,5 +24,8 @@ class Settings:
     auth: Path | None = None
     read_only: bool = False
     clips: tuple[Path, ...] = ()
+    allowed_host: tuple[str, ...] = ()
+    framed_by: tuple[str, ...] = ()
     min_watch: float = 0.8
     first_run: bool = False
+    root_path: str = ""

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,9 @@ def study_from(values: Any) -> Study:
             raise RequestError(f"the study has no {name}; give it a line `{name}:`")
     study = Study(**{name: _typed(name, values[name]) for name in known if name in values})
     _check(study)
-    return study
+    if study.clips:
+        return study
+    return replace(study, systems=tuple(str(parse_system(system)) for system in study.systems))  # as stored
 
 
 def parse_system(text: str) -> System:

@@ -10,14 +10,13 @@ from typing import Any
 import pandas as pd
 
 from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_flags
+from eval.report import harmless
 from models.types import RequestError
 from workbench.media import write_bytes
 
 FORMAT, VERSION = "asd-workbench votes", 1
 ENDINGS = (".csv", ".parquet", ".json")
 LARGEST = 2**30  # bytes that are read at once
-# a spreadsheet would run what begins with one of these; the apostrophe is taken off again on import
-FORMULA = ("=", "+", "-", "@", "'", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def file_bytes(what: str, ending: str, tables: VoteTables) -> bytes:
         buffer = io.BytesIO()
         table.to_parquet(buffer, index=False)
         return buffer.getvalue()
-    return _harmless(table).to_csv(index=False).encode()
+    return harmless(table).to_csv(index=False).encode()
 
 
 def read_votes(path: Path) -> VoteTables:
@@ -107,14 +106,6 @@ def _table(path: Path, ending: str) -> pd.DataFrame:
         return pd.read_parquet(path)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.map(lambda text: text[1:] if text.startswith("'") else text)
-
-
-def _harmless(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.copy()
-    known = COLUMNS | FLAG_COLUMNS
-    for name in [name for name in table if known[name].kind == "text"]:
-        table[name] = [f"'{text}" if str(text).startswith(FORMULA) else text for text in table[name]]
-    return table
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

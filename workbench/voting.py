@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +19,13 @@ from urllib.parse import urlencode
 from models.specs import MODELS
 from models.types import RequestError
 from workbench import __version__
+from workbench.accounts import Account, Accounts
 from workbench.pair_choice import choose_pair, values_of
 from workbench.questions import ANSWERS, FLAG_KINDS
 from workbench.settings import Settings
 from workbench.store import Store, StoreUnavailable
-from workbench.store.records import AlreadyVoted, Assignment, Ballot, Flag, KeyReused, Person, StudyRecord
+from workbench.store.ballots import HandOut
+from workbench.store.records import AlreadyVoted, Assignment, Ballot, Flag, KeyReused, Person, Session, StudyRecord
 from workbench.studies import DEFAULT_STUDY, Study, default_study, parse_system, study_from_json
 from workbench.study_clips import StudyClips
 from workbench.systems import label_of, system_text
@@ -33,6 +35,7 @@ MOST_FLAGS = 50
 VOTES_A_MINUTE = 40
 REFUSALS_A_MINUTE = 60
 LONGEST = 1e6  # seconds
+SESSION_FRESH_SECONDS = 5.0  # how long a session ended by another process may live on
 FRESH_SECONDS = 2.0  # how long counts that only steer sampling may be old
 
 
@@ -66,10 +69,18 @@ class Saved:
 class VotingService:
     """Hands out pairs and takes votes. `min_watch` of the settings is the share of a clip to be watched first."""
 
-    def __init__(self, store: Store, settings: Settings, clips: StudyClips, seed: int | None = None) -> None:
-        self.store, self.settings, self.clips = store, settings, clips
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clips: StudyClips,
+        seed: int | None = None,
+        accounts: Accounts | None = None,
+    ) -> None:
+        """`accounts` None lets everybody in by name, as on one's own machine."""
+        self.store, self.settings, self.clips, self.accounts = store, settings, clips, accounts
         self._rng = random.Random(seed) if seed is not None else random.SystemRandom()
-        self._people: OrderedDict[str, Person] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[float, Session]] = OrderedDict()
         self._files: OrderedDict[str, Path] = OrderedDict()
         self._definitions: dict[tuple[str, int], Study] = {}
         self._kept: dict[tuple, tuple[float, Any]] = {}
@@ -85,19 +96,47 @@ class VotingService:
         return self.store.people.named(" ".join(name.split()))
 
     def person(self, secret: str | None) -> Person:
-        """Whose cookie this is. Raises Refused when it is nobody's."""
-        known = self._people.get(secret or "")
+        """Whose cookie this is, with the role they have at this moment. Raises Refused when it is nobody's."""
+        known = self.remembered(secret)
         if known is None and secret:
-            known = self.store.people.of_session(secret)
-            if known:
-                _remember(self._people, secret, known, 10_000)
+            session = self.store.people.of_session(secret)
+            if session:
+                _remember(self._sessions, secret, (time.monotonic(), session), 10_000)
+                known = self._at_present(session)
         if known is None:
             raise Refused(401, "no-session", "you have no session here; give your name on the Vote page first")
         return known
 
     def remembered(self, secret: str | None) -> Person | None:
         """Whose cookie this is, if that is known without asking the database."""
-        return self._people.get(secret or "")
+        moment, session = self._sessions.get(secret or "", (0.0, None))
+        fresh = session is not None and time.monotonic() - moment < SESSION_FRESH_SECONDS
+        return self._at_present(session) if fresh else None
+
+    def _at_present(self, session: Session) -> Person | None:
+        """The person of a session; None when it no longer counts, as an account's that was removed since."""
+        if self.accounts is None:
+            return session.person
+        if session.door == "invitation":
+            return replace(session.person, role="annotator")
+        account = self.accounts.find(session.account) if session.door == "account" else None
+        known = account is not None and account.mark == session.mark
+        return replace(session.person, role=account.role) if known else None
+
+    def open_session(self, person: Person, door: str, account: Account | None = None) -> str:
+        """A new secret for somebody who came in by a name, an invitation or an account."""
+        name, mark = (account.name, account.mark) if account else ("", "")
+        return self.store.people.open_session(Session(person, door, name, mark))
+
+    def end_session(self, secret: str) -> None:
+        self.store.people.close_session(secret)
+        self._sessions.pop(secret, None)
+
+    def end_sessions(self, name: str) -> int:
+        """End what the person of this name has open, at once here and within seconds in other processes."""
+        ended = self.store.people.end_sessions(name)
+        self._sessions.clear()
+        return ended
 
     # studies
 
@@ -178,20 +217,21 @@ class VotingService:
         if record.state != "open":
             raise Refused(403, "closed", f"study {record.title!r} is closed; thank you for your votes")
         study = self.definition(record.id, record.version)
-        open_one, done, seen = self.store.ballots.standing(person, record)
+        open_one, done, _ = self.store.ballots.standing(person, record)
         pairs = self._fresh(("pairs", record.id, record.version), lambda: self._pairs(record))
         wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
         if open_one:
             return NextPair(study, open_one, done, wanted)
         values = self._fresh(("values", record.id, record.version), lambda: self._values(record, study))
-        choice = choose_pair(study, pairs, seen, person.id, values, self._rng)
-        if choice is None:
-            return NextPair(study, None, done, wanted, waiting=self._more_to_come(record, pairs))
-        swapped = self._rng.random() < 0.5
-        given = self.store.ballots.assign(
-            person, record, choice.pair.id, swapped=swapped, propensity=choice.propensity
-        )
-        return NextPair(study, given, done, wanted)
+
+        def choose(issued: Mapping[str, int], seen: Set[str]) -> HandOut | None:
+            fresh = [replace(pair, issued=issued.get(pair.id, pair.issued)) for pair in pairs]
+            choice = choose_pair(study, fresh, seen, person.id, values, self._rng)
+            return choice and HandOut(choice.pair.id, self._rng.random() < 0.5, choice.propensity)
+
+        given = self.store.ballots.hand_out(person, record, choose)
+        waiting = given is None and self._more_to_come(record, pairs)
+        return NextPair(study, given, done, wanted, waiting)
 
     def vote(self, person: Person, body: Mapping[str, Any]) -> Saved:
         """Take a vote. It is safe when this returns; Refused, or StoreUnavailable, mean that it was not saved."""

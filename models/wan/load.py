@@ -58,6 +58,21 @@ def load_transformer(
     return model.eval().requires_grad_(False)
 
 
+def compact(model: CausalVideoTransformer, device: torch.device) -> CausalVideoTransformer:
+    """A model on the meta device, told to keep its weights in bf16.
+
+    A GPU computes in bf16 too. A CPU, which has no units for it or is many times slower at it, gets its linear layers
+    in bf16, one at a time in float32 while it computes, and all else in float32.
+    """
+    if device.type != "cpu":
+        return torch.nn.Module.to(model, torch.bfloat16)
+    for layer in model.blocks.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.to(torch.bfloat16)
+    model.enable_layerwise_casting(storage_dtype=torch.bfloat16, compute_dtype=torch.float32)
+    return model
+
+
 def fill(model: torch.nn.Module, state: State, dtype: torch.dtype) -> None:
     """Give a model made on the meta device its weights, each cast to `dtype` as it is taken."""
     model.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)

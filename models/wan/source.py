@@ -1,9 +1,12 @@
 """Where a transformer of one's own comes from: `path:FILE[#ENTRY][+LORA][@ROW]`. Needs no torch."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.types import RequestError
+from models.wan.places import file_digest, find
+from models.wan.rows import Checkpoint
 
 PREFIX = "path:"
 FORM = "path:FILE, path:FILE#ENTRY, path:BASE+LORA or path:FILE@ROW"
@@ -17,6 +20,23 @@ class Source:
     entry: str | None = None
     lora: Path | None = None
     row: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the model is called: like the text it came from, without folders."""
+        lora = self.lora and Path(self.lora.name)
+        return str(replace(self, path=Path(self.path.absolute().name), lora=lora))
+
+    @property
+    def files(self) -> list[Path]:
+        """All files it is read from."""
+        first = sorted(self.path.glob("*.safetensors")) if self.path.is_dir() else [self.path]
+        return [*first, *([self.lora] if self.lora else [])]
+
+    def digest(self) -> str:
+        """SHA-256 of its one file, or of its files' digests, and of the entry, as hex."""
+        parts = [*map(file_digest, self.files), *([self.entry] if self.entry else [])]
+        return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def __str__(self) -> str:
         parts = [str(self.path), f"#{self.entry}" if self.entry else "", f"+{self.lora}" if self.lora else ""]
@@ -32,6 +52,14 @@ def parse_source(text: str) -> Source:
     rest, lora = _split(rest, "+")
     path, entry = _split(rest, "#")
     return Source(Path(path).expanduser(), entry or None, Path(lora).expanduser() if lora else None, row or None)
+
+
+def of_checkpoint(checkpoint: Checkpoint) -> Source:
+    """The files of a released network on this machine. Raises RequestError when they are not there."""
+    paths = [find(file) for file in (checkpoint.file, checkpoint.lora) if file]
+    if None in paths:
+        raise RequestError(f"{checkpoint.file.repo}/{checkpoint.file.path} is not on this machine; download it first")
+    return Source(paths[0], checkpoint.entry, paths[1] if len(paths) > 1 else None)
 
 
 def _split(text: str, mark: str) -> tuple[str, str]:

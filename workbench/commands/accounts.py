@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.accounts import add_account, read_accounts
+from workbench.accounts import add_account, read_accounts, remove_account
 from workbench.console import say, say_json
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -26,6 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add.add_argument("file", type=Path, metavar="FILE", help="the auth file; made when it is not there")
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", default="annotator", help=f"one of {', '.join(ROLES)} (default annotator)")
+    remove = actions.add_parser("remove", help="take a person out; what they have open ends at once")
+    remove.add_argument("file", type=Path, metavar="FILE")
+    remove.add_argument("name", metavar="NAME")
     listing = actions.add_parser("list", help="list the people of a file")
     listing.add_argument("file", type=Path, metavar="FILE")
     listing.add_argument("--json", action="store_true", help="print JSON")
@@ -34,10 +37,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     invite.add_argument("--study", metavar="ID", help="the study it leads to (default: the default study)")
     invite.add_argument("--days", type=int, default=INVITATION_DAYS, help=f"how long (default {INVITATION_DAYS})")
     invite.add_argument("--url", default=f"http://127.0.0.1:{Settings.port}", help="address of the app")
-    invite.add_argument(
-        "--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="folder of the app's data"
-    )
-    invite.add_argument("--database-url", metavar="URL", help="the app's database (default: SQLite in --data-dir)")
+    end = actions.add_parser("end", help="end all sessions and invitations of a person")
+    end.add_argument("name", metavar="NAME")
+    for action in (invite, end):
+        action.add_argument(
+            "--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="folder of the app's data"
+        )
+        action.add_argument("--database-url", metavar="URL", help="the app's database (default: SQLite in --data-dir)")
     parser.set_defaults(run=run)
 
 
@@ -52,6 +58,17 @@ def _add(options: argparse.Namespace) -> None:
     password = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     add_account(options.file, options.name, options.role, password)
     say(f"{options.name} is a {options.role} in {options.file}")
+
+
+def _remove(options: argparse.Namespace) -> None:
+    remove_account(options.file, options.name)
+    say(f"{options.name} is no longer in {options.file}")
+
+
+def _end(options: argparse.Namespace) -> None:
+    store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
+    say(f"ended {store.people.end_sessions(options.name)} sessions and invitations of {options.name}")
+    store.close()
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -70,4 +87,4 @@ def _invite(options: argparse.Namespace) -> None:
     store.close()
 
 
-ACTIONS = {"add": _add, "list": _list, "invite": _invite}
+ACTIONS = {"add": _add, "remove": _remove, "end": _end, "list": _list, "invite": _invite}

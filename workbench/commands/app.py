@@ -1,6 +1,7 @@
 """`app`: serve the pages and the API until stopped."""
 
 import argparse
+import re
 import socket
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,9 @@ from workbench.accounts import read_accounts
 from workbench.console import say
 from workbench.settings import Settings
 from workbench.store import open_store
+
+HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+SITE = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -33,11 +37,31 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="folder whose videos may be evaluated; give it again for more (default: none but the app's own clips)",
     )
     parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="name by which browsers reach this server; give it again for more (default: this machine's own, --host)",
+    )
+    parser.add_argument(
+        "--framed-by",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="site that may show the pages inside its own, as https://huggingface.co (default: none)",
+    )
+    parser.add_argument(
         "--min-watch",
         type=float,
         default=Settings.min_watch,
         metavar="SHARE",
         help=f"share of a clip to watch before voting, 0 to 1 (default {Settings.min_watch}; 0 turns the rule off)",
+    )
+    parser.add_argument(
+        "--root-path",
+        default=Settings.root_path,
+        metavar="/PREFIX",
+        help="prefix under which a proxy serves the app and which it takes off (default: none)",
     )
     parser.add_argument(
         "--no-first-run",
@@ -64,8 +88,16 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--port {settings.port} is not a port; give 1 to 65535, or 0 for any free one")
     if not 0 <= settings.min_watch <= 1:
         raise RequestError(f"--min-watch {settings.min_watch} is not a share; give 0 to 1")
+    if settings.root_path and (not settings.root_path.startswith("/") or settings.root_path.endswith("/")):
+        raise RequestError(f"--root-path {settings.root_path!r} is no prefix; write it as /lab, without end slash")
     if settings.auth:
         read_accounts(settings.auth)
+    for name in settings.allowed_host:
+        if not HOST.fullmatch(name):
+            raise RequestError(f"--allowed-host {name[:80]!r} is not a host's name; give one as lab.example, no port")
+    for site in settings.framed_by:
+        if not SITE.fullmatch(site):
+            raise RequestError(f"--framed-by {site[:80]!r} is not a site; give one as https://lab.example")
     for folder in settings.clips:
         if not folder.is_dir():
             raise RequestError(f"--clips {str(folder)!r} is not a folder; give one that exists")

@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=f'example: python -m workbench generate --prompt "{EXAMPLE}" --steps 1 --ffe --seed 7 --out out.mp4',
     )
     source = parser.add_argument_group("what to make")
-    source.add_argument("--model", help="a name from `models` (default shapes-asd)")
+    source.add_argument("--model", help="a name from `models`, or path:FILE (default shapes-asd)")
     source.add_argument("--prompt", help="what the clip should show")
     source.add_argument("--image", type=Path, metavar="F", help="a picture that becomes the first frame")
     source.add_argument("--video", type=Path, metavar="F", help="a video the clip starts from, of any size and rate")
@@ -73,6 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="chunks before a switch: kept, cached anew under its prompt, or forgotten (default keep)",
     )
     how.add_argument("--frames", type=int, metavar="N", help="frames of the clip (default 49)")
+    how.add_argument("--size", metavar="WxH", help="frame size, as 832x480 (default: the model's own)")
     how.add_argument("--seed", type=int, metavar="N", help="0 or more (default 0); the same seed is the same noise")
     how.add_argument("--guidance-scale", type=float, metavar="S", help="1 is off (default: the model's own)")
     how.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then make the clips one by one."""
     _check_flags(options)
     origin = read_manifest(options.manifest) if options.manifest else None
-    model = options.model or (origin.model if origin else "shapes-asd")
+    model = open_model(options.model or (origin.model if origin else "shapes-asd"))
     service = _service(options, origin)
     jobs, said = _jobs(options, origin, service.pipeline(model).spec)
     for job in jobs:
@@ -107,6 +108,26 @@ def run(options: argparse.Namespace) -> int:
         for clip in saved:
             say(str(clip.path))
     return 0
+
+
+def open_model(name: str) -> str:
+    """The name in the registry of a model or of a `path:FILE`; what it lacks is downloaded. Raises RequestError."""
+    from models.registry import get_spec, register, unavailable  # noqa: PLC0415
+    from models.wan.places import download  # noqa: PLC0415
+
+    spec = register(name) if name.startswith("path:") else get_spec(name)
+    if spec.checkpoint and (reason := unavailable(spec)):
+        notice(f"{spec.name}: {reason}")
+        download(spec.checkpoint)
+    return spec.name
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """(height, width) of `WxH`. Raises RequestError."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.strip().isdigit() for side in sides):
+        raise RequestError(f"--size {text!r} is no size; give width x height, as 832x480")
+    return int(sides[1]), int(sides[0])
 
 
 def _service(options: argparse.Namespace, origin: Manifest | None):
@@ -172,7 +193,10 @@ def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> tupl
     values |= {name: getattr(origin, name) for name in names} if origin else {}
     given = {**vars(options), "step_plan": _step_plan(options), "switches": _switches(options)}
     values |= {name: given[name] for name in names if given[name] is not None}
-    request = GenerationRequest(**values, image=_image(options, origin))
+    size = read_size(options.size) if options.size else None
+    if origin and not size and (origin.height, origin.width) != spec.size:
+        size = (origin.height, origin.width)
+    request = GenerationRequest(**values, image=_image(options, origin), size=size)
     if origin and not options.image:
         request = replace(request, **video_values(options.manifest, origin))
     if options.strength is not None:
@@ -181,7 +205,7 @@ def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> tupl
         return request, []
     from workbench.input_video import read_video  # noqa: PLC0415  (loads OpenCV; --help should not)
 
-    frames, said = read_video(options.video, spec, request.frames)
+    frames, said = read_video(options.video, replace(spec, size=size or spec.size), request.frames)
     return replace(request, video=frames, video_fps=float(spec.fps), frames=len(frames)), said
 
 
@@ -207,7 +231,7 @@ def _image(options: argparse.Namespace, origin: Manifest | None) -> np.ndarray |
 def _compare(origin: Manifest, made: Manifest) -> None:
     """Say why a remake of `origin` differs, if it does and nothing was changed on purpose."""
     asked = ("model", "prompt", "image", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
-    asked += ("step_plan", "switches")
+    asked += ("step_plan", "switches", "width", "height")
     if made.frames_digest == origin.frames_digest or any(getattr(origin, a) != getattr(made, a) for a in asked):
         return
     causes = ("weights_digest", "dtype", "device", "threads", "libraries", "app_version")

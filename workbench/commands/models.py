@@ -2,15 +2,17 @@
 
 import argparse
 
+from workbench.catalogue import gpu_gigabytes
 from workbench.console import say, say_json
 
-COLUMNS = ("name", "family", "tasks", "steps", "runs here", "title")
+COLUMNS = ("name", "family", "tasks", "steps", "runs here", "GPU memory", "licence", "title")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "models", help="list the models", description="List the models and which can run here."
     )
+    parser.add_argument("--download", metavar="NAME", help="get the missing files of a model from the hub")
     parser.add_argument("--json", action="store_true", help="print a JSON list of rows")
     parser.set_defaults(run=run)
 
@@ -18,6 +20,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     from workbench.catalogue import model_rows  # noqa: PLC0415
 
+    if options.download:
+        from workbench.commands.generate import open_model  # noqa: PLC0415
+
+        say(f"{open_model(options.download)} is ready")
+        return 0
     rows = model_rows()
     if options.json:
         say_json(rows)
@@ -31,8 +38,16 @@ def table(rows: list[dict]) -> str:
     cells = [COLUMNS]
     for row in rows:
         tasks, steps = (", ".join(map(str, row[name])) for name in ("tasks", "steps"))
-        cells.append((row["name"], row["family"], tasks, steps, "yes" if row["available"] else "no", row["title"]))
+        here = "yes" if row["available"] else "no"
+        memory = f"{row['gpu_gb']:.0f} GB" if row["gpu_gb"] else "none"
+        cells.append((row["name"], row["family"], tasks, steps, here, memory, row["license"], row["title"]))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     reasons = [f"{row['name']} cannot run here: {row['reason']}" for row in rows if not row["available"]]
-    return "\n".join(lines + (["", *reasons] if reasons else []))
+    return "\n".join(lines + (["", *reasons, machine()] if reasons else []))
+
+
+def machine() -> str:
+    """What this machine has for the models that need a GPU."""
+    found = gpu_gigabytes()
+    return f"this machine has a GPU with {found:.0f} GB" if found else "this machine has no GPU"

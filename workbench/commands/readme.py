@@ -1,4 +1,4 @@
-"""`readme`: the measured tables of `assets/results` into the README."""
+"""`readme`: the measured tables of `assets/results` into docs/results.md."""
 
 import argparse
 from pathlib import Path
@@ -10,10 +10,11 @@ from workbench.console import say
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "readme",
-        help="put measured tables into the README",
-        description="Make the README's tables of results anew from the reports in assets/results.",
+        help="put measured tables into docs/results.md",
+        description="Make the tables of docs/results.md anew from the reports in assets/results.",
     )
-    parser.add_argument("--file", type=Path, default=Path("README.md"), metavar="F", help="default README.md")
+    page = Path("docs/results.md")
+    parser.add_argument("--file", type=Path, default=page, metavar="F", help=f"default {page}")
     parser.set_defaults(run=run)
 
 
@@ -24,7 +25,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         text = options.file.read_text()
     except OSError as error:
-        raise RequestError(f"--file {str(options.file)!r} cannot be read ({error.strerror}); name a README") from error
+        shown = f"--file {str(options.file)!r}"
+        raise RequestError(f"{shown} cannot be read ({error.strerror}); name the page with the tables") from error
     write_bytes(options.file, refresh(text).encode())
     say(str(options.file))
     return 0

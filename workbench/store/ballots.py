@@ -1,6 +1,7 @@
 """Assignments and votes. A vote is written once, whatever is sent twice; an undo is one more row."""
 
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping, Set
+from dataclasses import asdict, dataclass, fields
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -11,6 +12,17 @@ from workbench.store.records import AlreadyVoted, Assignment, Ballot, Clip, KeyR
 
 BODY_LIMIT = 2000  # characters kept of what was refused
 CLIP = [field.name for field in fields(Clip)]
+# from how often each pair was handed out, and the pairs this person has had, to what they get now
+Choose = Callable[[Mapping[str, int], Set[str]], "HandOut | None"]
+
+
+@dataclass(frozen=True)
+class HandOut:
+    """A pair to be handed out, which side is where, and how likely this choice was."""
+
+    pair: str
+    swapped: bool
+    propensity: float
 
 
 class Ballots:
@@ -42,18 +54,27 @@ class Ballots:
     ) -> Assignment:
         """Hand a pair to a person. Where they have an open assignment already, a second request at once say, it is
         that one they get."""
-        identity = new_id()
+        return self.hand_out(person, study, lambda issued, seen: HandOut(pair, swapped, propensity))
+
+    def hand_out(self, person: Person, study: StudyRecord, choose: Choose) -> Assignment | None:
+        """Choose a pair and hand it to a person in one transaction, so that nobody else chooses meanwhile, in whatever
+        process. Where they have an open assignment already it is that one they get; None when `choose` gives none."""
+        identity, of = new_id(), _of(person, study)
         with self._database.write() as connection:
-            self._take_turns(connection, LOCK_PERSON, person.id)
-            found = connection.execute(OLDEST_OPEN, _of(person, study)).first()
+            self._take_turns(connection, LOCK_STUDY, study.id)
+            found = connection.execute(OLDEST_OPEN, of).first()
             if found:
                 return _from_row(found)
-            values = {"id": identity, "study": study.id, "version": study.version}
-            values |= {"protocol_hash": study.protocol_hash if study.frozen_at else ""}
-            more = {"annotator": person.id, "pair": pair, "swapped": int(swapped), "propensity": propensity}
+            issued = {row.id: row.issued for row in connection.execute(ISSUED, of)}
+            chosen = choose(issued, {row[0] for row in connection.execute(PROGRESS, of)})
+            if chosen is None:
+                return None
+            values = {"id": identity, "study": study.id, "version": study.version, "annotator": person.id}
+            values |= {"protocol_hash": study.protocol_hash if study.frozen_at else "", "pair": chosen.pair}
+            values |= {"swapped": int(chosen.swapped), "propensity": chosen.propensity}
             tokens = {"left_token": new_token(), "right_token": new_token(), "issued_at": now()}
-            connection.execute(ADD_ASSIGNMENT, values | more | tokens)
-            connection.execute(COUNT_PAIR, {"handed": pair})
+            connection.execute(ADD_ASSIGNMENT, values | tokens)
+            connection.execute(COUNT_PAIR, {"handed": chosen.pair})
             return _by_id(connection, identity)
 
     def media(self, token: str) -> str | None:
@@ -239,7 +260,10 @@ _QUERY, _LIVE = _assignment_query()
 BY_ID = _QUERY.where(schema.assignment.c.id == bindparam("identity"))
 OLDEST_OPEN = _QUERY.where(*_ASKED, _LIVE.is_(None)).order_by(schema.assignment.c.issued_at).limit(1)
 VOTES, PROGRESS, RECENT = _votes_query(), _progress_query(), _recent_query()
-LOCK_PERSON, LOCK_ASSIGNMENT = _lock(schema.annotator), _lock(schema.assignment)
+LOCK_STUDY, LOCK_ASSIGNMENT = _lock(schema.study), _lock(schema.assignment)
+ISSUED = select(schema.pair.c.id, schema.pair.c.issued).where(
+    schema.pair.c.study == bindparam("study"), schema.pair.c.version == bindparam("version")
+)
 ADD_ASSIGNMENT, ADD_VOTE, ADD_ANSWER = (table.insert() for table in (schema.assignment, schema.vote, schema.answer))
 COUNT_PAIR = update(schema.pair).where(schema.pair.c.id == bindparam("handed")).values(issued=schema.pair.c.issued + 1)
 

@@ -16,6 +16,7 @@ from models.types import RequestError
 from workbench.store import schema
 from workbench.store.database import Database
 from workbench.store.records import SETTINGS, ClipFilter, GeneratedClip, Value
+from workbench.systems import read_system
 
 VALUES_LOCK = 4_711_043  # any number, the same for all who write values
 BATCH = 20_000  # rows held in memory at once
@@ -331,11 +332,8 @@ def _prompt_rules(table, filters: ClipFilter) -> list:
 
 
 def _is_system(table, system: str):
-    model, _, rest = system.partition(":")
-    steps, _, first_steps = rest.partition(":")
-    if not (steps.isdecimal() and first_steps.isdecimal()):
-        raise RequestError(f"{system[:80]!r} is not a system; write model:steps:first_steps, as shapes-asd:1:4")
-    return and_(table.c.model == model, table.c.steps == int(steps), table.c.first_steps == int(first_steps))
+    model, steps, first_steps, _ = read_system(system)
+    return and_(table.c.model == model, table.c.steps == steps, table.c.first_steps == first_steps)
 
 
 def _where(query: Select, column, values: Sequence) -> Select:

@@ -123,6 +123,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
     (  # 5: the weights behind a study's clips
         "ALTER TABLE clip ADD COLUMN weights TEXT NOT NULL DEFAULT ''",
     ),
+    (  # 6: accounts are people of their own; sessions tell how they were opened
+        """CREATE TABLE account (
+            name TEXT PRIMARY KEY, annotator TEXT NOT NULL UNIQUE REFERENCES annotator (id),
+            created_at TEXT NOT NULL)""",
+        "DELETE FROM session",
+        "ALTER TABLE session ADD COLUMN door TEXT NOT NULL DEFAULT 'name'",
+        "ALTER TABLE session ADD COLUMN account TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE session ADD COLUMN mark TEXT NOT NULL DEFAULT ''",
+        "UPDATE annotator SET role = 'annotator'",
+    ),
 )
 
 

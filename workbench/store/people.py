@@ -4,15 +4,15 @@ import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.types import RequestError
 from workbench.store import schema
 from workbench.store.database import Database
-from workbench.store.records import Person, new_id, now
+from workbench.store.records import Person, Session, new_id, now
 
-SESSION_DAYS = 90
+SESSION_DAYS = {"name": 90, "invitation": 30, "account": 7}
 INVITATION_DAYS = 30
 
 
@@ -20,39 +20,71 @@ class People:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def named(self, name: str, role: str | None = None) -> Person:
-        """The person of this name, made when there is none. A `role` is given to them; else they keep theirs, which
-        is annotator at first."""
-        table = schema.annotator
-        values = {"id": new_id(), "name": name, "role": role or "annotator", "created_at": now()}
-        insert = (sqlite if self._database.is_sqlite else postgresql).insert(table)
+    def named(self, name: str) -> Person:
+        """The person of this name, made when there is none."""
         with self._database.write() as connection:
-            connection.execute(insert.values(**values).on_conflict_do_nothing(index_elements=["name"]))
-            if role:
-                connection.execute(table.update().where(table.c.name == name).values(role=role))
-            row = connection.execute(select(table).where(table.c.name == name)).one()
-        return Person(row.id, row.name, row.role)
+            return self._named(connection, name)
 
-    def open_session(self, person: Person) -> str:
-        """A new secret that stands for `person` for 90 days."""
-        secret = secrets.token_urlsafe(32)
-        expires = _in_days(SESSION_DAYS)
+    def of_account(self, name: str) -> Person:
+        """The person behind a name of the auth file. Whoever was invited by that name is somebody else."""
+        account, person, invitation = schema.account, schema.annotator, schema.invitation
+        known = select(person).join(account, account.c.annotator == person.c.id).where(account.c.name == name)
+        taken = select(person.c.id).join(invitation, invitation.c.annotator == person.c.id)
+        owned = select(account.c.annotator)
         with self._database.write() as connection:
-            values = {"digest": digest(secret), "annotator": person.id, "created_at": now(), "expires_at": expires}
+            row = connection.execute(known).first()
+            if row:
+                return _person(row)
+            shown, number = name, 1
+            while connection.execute(
+                select(person.c.id).where(person.c.name == shown, or_(person.c.id.in_(taken), person.c.id.in_(owned)))
+            ).first():
+                number += 1
+                shown = f"{name} (account {number})"
+            found = self._named(connection, shown)
+            connection.execute(account.insert().values(name=name, annotator=found.id, created_at=now()))
+            return found
+
+    def _named(self, connection: Connection, name: str) -> Person:
+        table = schema.annotator
+        values = {"id": new_id(), "name": name, "role": "annotator", "created_at": now()}
+        insert = (sqlite if self._database.is_sqlite else postgresql).insert(table)
+        connection.execute(insert.values(**values).on_conflict_do_nothing(index_elements=["name"]))
+        return _person(connection.execute(select(table).where(table.c.name == name)).one())
+
+    def open_session(self, session: Session) -> str:
+        """A new secret that stands for a session, until it is ended or over."""
+        secret = secrets.token_urlsafe(32)
+        values = {"digest": digest(secret), "annotator": session.person.id, "created_at": now()}
+        values |= {"expires_at": _in_days(SESSION_DAYS[session.door])}
+        values |= {"door": session.door, "account": session.account, "mark": session.mark}
+        with self._database.write() as connection:
+            connection.execute(schema.session.delete().where(schema.session.c.expires_at <= now()))
             connection.execute(schema.session.insert().values(**values))
         return secret
 
-    def of_session(self, secret: str) -> Person | None:
-        """Whose secret this is; None when it is unknown or over."""
+    def of_session(self, secret: str) -> Session | None:
+        """Whose secret this is; None when it is unknown, ended or over."""
         session, person = schema.session, schema.annotator
         query = (
-            select(person.c.id, person.c.name, person.c.role)
+            select(person.c.id, person.c.name, person.c.role, session.c.door, session.c.account, session.c.mark)
             .join(session, session.c.annotator == person.c.id)
             .where(session.c.digest == digest(secret), session.c.expires_at > now())
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        return Person(*row) if row else None
+        return Session(_person(row), row.door, row.account, row.mark) if row else None
+
+    def end_sessions(self, name: str) -> int:
+        """End all sessions and invitations of the account or the person of this name; returns how many."""
+        person, account = schema.annotator, schema.account
+        named = select(person.c.id).where(person.c.name == name)
+        theirs = named.union(select(account.c.annotator).where(account.c.name == name))
+        with self._database.write() as connection:
+            return sum(
+                connection.execute(table.delete().where(table.c.annotator.in_(theirs))).rowcount
+                for table in (schema.session, schema.invitation)
+            )
 
     def close_session(self, secret: str) -> None:
         with self._database.write() as connection:
@@ -72,13 +104,14 @@ class People:
             return connection.execute(query).first() is not None
 
     def invite(self, name: str, study: str | None, days: int = INVITATION_DAYS) -> str:
-        """A secret by which its holder is the annotator `name`, until it is over. Raises RequestError for a name that
-        belongs to somebody who may do more."""
-        person = self.named(name)
-        if person.role != "annotator":
-            raise RequestError(f"{name!r} is a {person.role} here; invite annotators by another name")
-        secret = secrets.token_urlsafe(24)
+        """A secret by which its holder is the annotator `name`, until it is over. Raises RequestError for the name of
+        an account."""
+        secret, account = secrets.token_urlsafe(24), schema.account
         with self._database.write() as connection:
+            person = self._named(connection, name)
+            theirs = or_(account.c.annotator == person.id, account.c.name == name)
+            if connection.execute(select(account.c.name).where(theirs)).first():
+                raise RequestError(f"{name!r} has an account here; invite annotators by another name")
             values = {"digest": digest(secret), "annotator": person.id, "study": study}
             dates = {"created_at": now(), "expires_at": _in_days(days)}
             connection.execute(schema.invitation.insert().values(**values, **dates))
@@ -100,6 +133,10 @@ class People:
 def digest(secret: str) -> str:
     """SHA-256: enough for secrets that are random themselves."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _person(row: Row) -> Person:
+    return Person(row.id, row.name, row.role)
 
 
 def _in_days(days: int) -> str:

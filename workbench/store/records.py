@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-ROLES = ("researcher", "reviewer", "annotator")
+ROLES = ("admin", "researcher", "reviewer", "annotator")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,20 @@ class Person:
     id: str
     name: str
     role: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who a cookie stands for, and how they came in.
+
+    `door` is name, invitation or account; for an account `account` is its name in the auth file and `mark` tells
+    which password it was opened with.
+    """
+
+    person: Person
+    door: str
+    account: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,17 @@ annotator = Table(
     Column("created_at", Text),
 )
 
-# `digest` is of the cookie's secret, which is nowhere on disk
+# who a name of the auth file is; what they may do is in that file alone, and never here
+account = Table(
+    "account",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("annotator", Text),
+    Column("created_at", Text),
+)
+
+# `digest` is of the cookie's secret, which is nowhere on disk; `door` is name, invitation or account, and `mark` tells
+# which password of the account it was opened with
 session = Table(
     "session",
     METADATA,
@@ -75,6 +85,9 @@ session = Table(
     Column("annotator", Text),
     Column("created_at", Text),
     Column("expires_at", Text),
+    Column("door", Text),
+    Column("account", Text),
+    Column("mark", Text),
 )
 
 consent = Table(

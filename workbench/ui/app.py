@@ -21,9 +21,9 @@ from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.study_clips import StudyClips
 from workbench.study_maker import registry_maker
-from workbench.ui.access import AccessControl
-from workbench.ui.context import EVALUATION_QUEUE, EXAMPLE_PROMPTS, MODEL_QUEUE, Context
+from workbench.ui.context import EXAMPLE_PROMPTS, Context
 from workbench.ui.dashboard_api import dashboard_router
+from workbench.ui.doors import handler_name
 from workbench.ui.endpoints import build_endpoints
 from workbench.ui.export_api import export_router
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
@@ -32,7 +32,6 @@ from workbench.ui.library import library_router
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
-from workbench.ui.pages.studies import STUDY_QUEUE
 from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.results_api import results_router
 from workbench.ui.selftest import selftest_router
@@ -43,7 +42,7 @@ from workbench.voting import VotingService
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"
 QUEUE_SIZE = 64
-MAKING = tuple(queue["concurrency_id"] for queue in (MODEL_QUEUE, STUDY_QUEUE, EVALUATION_QUEUE))
+MOST_VISITORS = 500  # whose state is kept; the one not seen for longest is forgotten first
 VOTE = ("People", "Vote", PATH)  # a page of our own, outside Gradio
 
 
@@ -51,10 +50,11 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     """The whole application; serve it with any ASGI server."""
     evaluations = EvaluationService(settings.data_dir, settings.clips)
     store = open_store(settings)
-    voting = VotingService(store, settings, StudyClips(store, settings.data_dir, registry_maker(service)))
+    accounts = Accounts(settings.auth) if settings.auth else None
+    clips = StudyClips(store, settings.data_dir, registry_maker(service))
+    voting = VotingService(store, settings, clips, accounts=accounts)
     first_run = FirstRun(settings, store, evaluations, EXAMPLE_PROMPTS)
     context = Context(service, evaluations, settings, voting, first_run)
-    accounts = Accounts(settings.auth) if settings.auth else None
     app = FastAPI(
         title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
@@ -62,7 +62,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_methods=["GET", "POST"])
 
     @app.get("/api/v1/health", tags=["health"])
-    def health() -> dict[str, str]:
+    async def health() -> dict[str, str]:
         """Answers once the server takes requests."""
         return {"status": "ok", "version": __version__}
 
@@ -80,10 +80,17 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     blocks = build_blocks(context)
     if accounts:
         app.include_router(login_router())
-        app.add_middleware(AccessControl, voting=voting, makes=lambda index: makes_clips(blocks, index))
-    # only from outside the routes can be seen what every one of them answers
-    app.add_middleware(Addresses, pages=[*((page.title, page.path) for page in PAGES), VOTE[1:]])
-    app.add_middleware(FrontDoor)  # the last one added is the first one asked
+    app.add_middleware(
+        FrontDoor,
+        hosts=[settings.host, *settings.allowed_host],
+        voting=voting if accounts else None,
+        handler=lambda which: page_handler(blocks, which),
+        framed_by=settings.framed_by,
+        prefix=settings.root_path,
+    )
+    # outermost: only it sees what every route answers
+    listed = [*((page.title, page.path) for page in PAGES), VOTE[1:]]
+    app.add_middleware(Addresses, pages=listed, prefix=settings.root_path)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
         mounted = gr.mount_gradio_app(
@@ -97,16 +104,21 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             run_history=False,
             max_file_size=MAX_UPLOAD,
             ssr_mode=False,
+            root_path=settings.root_path or None,
+            mcp_server=True,  # the named endpoints as tools, at /gradio_api/mcp
         )
     # only a launched app checks which files its components are given, and a mounted one never counts as launched
     blocks.has_launched = True
     return mounted
 
 
-def makes_clips(blocks: gr.Blocks, index: int) -> bool:
-    """Whether a page's handler does more than read: it uses a model, or is not known."""
-    handler = blocks.fns.get(index)
-    return handler is None or handler.concurrency_id in MAKING
+def page_handler(blocks: gr.Blocks, which: int | str) -> str:
+    """A page's handler by its number or its public name, as the list of who may call it writes it; "" for none."""
+    if isinstance(which, int):
+        found = blocks.fns.get(which)
+    else:
+        found = next((each for each in blocks.fns.values() if each.api_name == which), None)
+    return handler_name(found.fn) if found else ""
 
 
 def build_blocks(context: Context) -> gr.Blocks:
@@ -121,6 +133,7 @@ def build_blocks(context: Context) -> gr.Blocks:
             with blocks.route(page.title, page.path):
                 page_frame(page, PAGES, [VOTE])
                 page.build(blocks, context)
+    blocks.state_session_capacity = MOST_VISITORS
     return blocks.queue(max_size=QUEUE_SIZE)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from eval.pair_difference import visible_difference
 from models.registry import get_spec
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.charts import frame_curves
@@ -83,7 +84,10 @@ def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iter
                     yield {"status": _progress(plan, i, event.index + 1, event.chunks)}
         if len(clips) < len(plan.sides):
             yield {"player": player_value(context, plan, clips, identity)}
-    yield {"player": player_value(context, plan, clips, identity)} | _results(plan, clips)
+    results = _results(plan, clips)
+    yield {"player": player_value(context, plan, clips, identity)} | results
+    if len(clips) == 2:
+        yield {"status": results["status"] | {"facts": _to_the_eye(clips)}}
 
 
 def check_sides(context: Context, plan: Plan) -> list[tuple[GenerationRequest, list[str]]]:
@@ -146,6 +150,16 @@ def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
         "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
         "recipes": recipe_table(clips),
     }
+
+
+def _to_the_eye(clips: Sequence[SavedClip]) -> list[tuple[str, str]]:
+    """What a person would see of the difference between two clips, in words."""
+    first, second = (clip.result for clip in clips)
+    seen = visible_difference(first.frames, second.frames, first.fps)
+    facts = [("difference to the eye (ColorVideoVDP)", seen.verdict)]
+    if seen.jod is not None:
+        facts.append(("quality of B as a copy of A", f"{seen.jod:.2f} of 10 JOD"))
+    return facts
 
 
 def _effort(clips: Sequence[SavedClip]) -> str:

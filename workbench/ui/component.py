@@ -54,6 +54,13 @@ def script_component(module: str, value: Any = None, *, options: dict | None = N
     )
 
 
+def json_input(label: str, schema: dict[str, Any]) -> gr.JSON:
+    """A JSON parameter of an endpoint that says what it takes; Gradio's own says nothing that a client could check."""
+    component = gr.JSON(label=label)
+    component.api_info = lambda: schema
+    return component
+
+
 def uploaded_picture(**kwargs: Any) -> gr.Image:
     """An image upload that hands over the file's path unread, so that a bad file is refused in our words.
 

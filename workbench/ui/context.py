@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.registry import get_spec, list_models
+from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
 from workbench.first_run import FirstRun
 from workbench.generation import GenerationService
@@ -48,13 +48,13 @@ class Context:
 
 
 def model_choices() -> list[tuple[str, str]]:
-    """(title, name) of every model, for a dropdown."""
-    return [(spec.title, spec.name) for spec in list_models()]
+    """(title, name) of every model that can run here, for a dropdown."""
+    return [(spec.title, spec.name) for spec in list_models() if not unavailable(spec)]
 
 
 def default_model(*preferred: str) -> str:
     """The first of `preferred` that exists, else the last model of the registry."""
-    names = [spec.name for spec in list_models()]
+    names = [name for _, name in model_choices()]
     return next((name for name in preferred if name in names), names[-1])
 
 

@@ -92,7 +92,7 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
     comparisons = int(table["p"].notna().sum())
     systems = table["system"].nunique()
     told = [counted(lines, "row"), counted(systems, "system"), counted(metrics, "metric")]
-    text = f"{', '.join(told)}, at least {counted(clips, 'clip')} each."
+    text = f"{', '.join(told)}, from at least {counted(clips, 'clip')}."
     holm = f"Holm, over {counted(comparisons, 'comparison')}"
     facts = [("Reference", title_of(board.reference or "") or "none"), ("Correction", holm)]
     unscored = int(table["n_unscored"].sum())

@@ -21,6 +21,7 @@ from workbench.manifest import Manifest
 from workbench.media import read_image
 from workbench.ui.compare_view import Plan, check_sides
 from workbench.ui.comparison import LETTERS, sides_from_json
+from workbench.ui.component import json_input
 from workbench.ui.context import MODEL_QUEUE, Context, frames_of, seed_of, whole
 from workbench.ui.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.leaderboard_endpoint import leaderboard_endpoint
@@ -37,7 +38,12 @@ def build_endpoints(context: Context) -> None:
 
 
 def _models_endpoint() -> None:
-    gr.Button("models").click(model_rows, None, gr.JSON(label="models"), api_name="models", queue=False)
+    def models() -> list[dict[str, Any]]:
+        """List every model: name, title, paper, tasks, the steps it offers and was trained for, its licence, and
+        whether it is `available` here or the `reason` why not."""
+        return model_rows()
+
+    gr.Button("models").click(models, None, gr.JSON(label="models"), api_name="models", queue=False)
 
 
 def _generate_endpoint(context: Context) -> None:
@@ -66,7 +72,20 @@ def _generate_endpoint(context: Context) -> None:
         video: str | None = None,
         strength: float = 0.9,
     ) -> tuple[str, dict[str, Any]]:
-        """Make one clip, from text, with a picture or with a video; returns the mp4 file and its manifest."""
+        """Make one clip, from text, with a picture or with a video; returns the mp4 file and its manifest.
+
+        Args:
+            model: Name of a model, as the tool `models` lists them.
+            prompt: What the video shows, in plain English.
+            steps: Denoising steps per chunk, one of those the model offers (1 to 4 for most); default 4.
+            ffe: First-Frame Enhancement, more steps on the first chunk only; default false.
+            first_steps: Steps of the first chunk, 2 to 4, counted only with ffe; default 4.
+            frames: Length in frames, 1 or more (12 are a second); default 49.
+            seed: Seed of the noise, a whole number from 0; default 0.
+            image: First frame as a picture file of any size, for models that start from one; default none.
+            video: Video file to start from, of any size and rate; default none.
+            strength: How far the input video is ignored, from 0 (kept as it is) to 1 (ignored); default 0.9.
+        """
         try:
             context.check_writable()
             first = whole(first_steps, "first_steps", "a whole number")
@@ -91,7 +110,7 @@ def _generate_endpoint(context: Context) -> None:
 def _compare_endpoint(context: Context) -> None:
     inputs = [
         gr.Textbox(label="prompt"),
-        gr.JSON(label="sides"),
+        json_input("sides", {"type": "array", "items": {"type": "object", "additionalProperties": {}}}),
         gr.Number(0, label="seed"),
         gr.Number(49, label="frames"),
     ]
@@ -102,6 +121,13 @@ def _compare_endpoint(context: Context) -> None:
         """Make the same prompt and noise with two to four choices of {model, steps, ffe, first_steps}.
 
         Returns one result a side (label, manifest, speed, flicker and sharpness per frame) and the mp4 files.
+
+        Args:
+            prompt: What the videos show, in plain English.
+            sides: List of 2 to 4 objects, each with model, steps (default 4), ffe (default false), first_steps
+                (default 4) and, for a schedule by hand, plan as text such as 4,1,2.
+            seed: Seed of the noise that all sides share, a whole number from 0; default 0.
+            frames: Length in frames, 1 or more (12 are a second); default 49.
         """
         try:
             context.check_writable()

@@ -12,19 +12,18 @@ from models.types import RequestError
 from workbench.library import give_prompts
 from workbench.results import everything
 from workbench.runs import FAILED, Plan, Run
-from workbench.ui.component import uploaded_files
+from workbench.ui.component import json_input, uploaded_files
 from workbench.ui.context import EVALUATION_QUEUE, Context, sentence
 from workbench.ui.evaluation_view import default_metrics
 
 POLL_SECONDS = 0.1
+LISTS = ("clip_ids", "metrics", "prompts")
 
 
 def evaluate_endpoint(context: Context) -> None:
     inputs = [
         uploaded_files(label="clips"),
-        gr.JSON(label="clip_ids"),
-        gr.JSON(label="metrics"),
-        gr.JSON(label="prompts"),
+        *(json_input(name, {"type": "array", "items": {"type": "string"}}) for name in LISTS),
     ]
 
     async def evaluate(
@@ -36,6 +35,12 @@ def evaluate_endpoint(context: Context) -> None:
         that have none, or a list with one for each. Returns the metrics' facts, a summary with n, mean and 95 %
         interval, and for every clip the `values`, the `reasons` where there is no value, the curves `per_frame`, and
         why it was `skipped`. The evaluation can be opened in a browser at `link`.
+
+        Args:
+            clips: Video files to measure; default none.
+            clip_ids: List of clips of the store, as file names without ending; default none.
+            metrics: List of metric names; default the quick ones that run here.
+            prompts: One prompt for all clips without one, or a list with one for each; default none.
         """
         files = clips or []
         try:

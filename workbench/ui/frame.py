@@ -69,9 +69,9 @@ class Addresses:
     """ASGI middleware for the addresses people type: "/" leads to the first page, Gradio's own first page is found
     under its name, and a browser that asks for a page that is not there gets one that helps it on."""
 
-    def __init__(self, app: ASGIApp, pages: Sequence[tuple[str, str]]) -> None:
-        """`pages` are (title, path) to offer where nothing is found."""
-        self.app, self.pages = app, pages
+    def __init__(self, app: ASGIApp, pages: Sequence[tuple[str, str]], prefix: str = "") -> None:
+        """`pages` are (title, path) to offer where nothing is found; `prefix` is one that a proxy has taken off."""
+        self.app, self.pages, self.prefix = app, pages, prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or not _wants_page(scope):
@@ -81,11 +81,11 @@ class Addresses:
         query = scope["query_string"].decode("latin-1")
         if path in ("", "/"):
             old = GENERATE_KEYS & {name for name, _ in parse_qsl(query)}
-            target = f"{root}{INNER if old else FIRST}" + (f"?{query}" if query else "")
+            target = f"{self.prefix or root}{INNER if old else FIRST}" + (f"?{query}" if query else "")
             return await RedirectResponse(target, 307)(scope, receive, send)
         if path == INNER:
             return await self.app(scope | {"path": f"{root}/", "raw_path": f"{root}/".encode()}, receive, send)
-        await self._or_not_found(scope, receive, send, root)
+        await self._or_not_found(scope, receive, send, self.prefix or root)
 
     async def _or_not_found(self, scope: Scope, receive: Receive, send: Send, root: str) -> None:
         missing = False

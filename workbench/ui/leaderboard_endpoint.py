@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from models.types import RequestError
+from workbench.ui.component import json_input
 from workbench.ui.context import Context, sentence
 from workbench.ui.dashboard_api import board_of
 from workbench.ui.dashboard_query import read_query
@@ -19,6 +20,9 @@ def leaderboard_endpoint(context: Context) -> None:
         sweep and reference (a system, as "shapes-self-forcing:1:0"). A row has the mean over prompts with its 95 %
         interval (null for one prompt), `n` clips, `prompts`, and against the reference the difference with its
         interval, p of a paired t test over prompts, and p corrected after Holm for all rows.
+
+        Args:
+            filters: Object with any of the keys above; default null, everything.
         """
         try:
             query = read_query(_texts(filters))
@@ -27,9 +31,9 @@ def leaderboard_endpoint(context: Context) -> None:
             raise gr.Error(sentence(error), print_exception=False) from error
         return json.loads(table.to_json(orient="records", double_precision=15))
 
-    gr.Button("leaderboard").click(
-        leaderboard, gr.JSON(label="filters"), gr.JSON(label="rows"), api_name="leaderboard", concurrency_limit=4
-    )
+    given = json_input("filters", {"type": "object", "additionalProperties": {}})
+    rows = gr.JSON(label="rows")
+    gr.Button("leaderboard").click(leaderboard, given, rows, api_name="leaderboard", concurrency_limit=4)
 
 
 def _texts(filters: Any) -> dict[str, str]:

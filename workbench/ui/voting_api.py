@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from workbench.accounts import Accounts
+from workbench.accounts import Account, Accounts, TooManyTries
 from workbench.questions import ANSWERS, FLAG_KINDS, QUESTIONS
 from workbench.store import StoreUnavailable
 from workbench.store.people import SESSION_DAYS
@@ -33,6 +34,22 @@ class SessionBody(BaseModel):
     name: str | None = None
     password: str | None = None
     invite: str | None = None
+
+
+class LogoutBody(BaseModel):
+    """Nothing needs to be said."""
+
+
+class LogoutOut(BaseModel):
+    ended: bool
+
+
+class EndBody(BaseModel):
+    name: str = Field(description="of an account or an invited annotator")
+
+
+class EndOut(BaseModel):
+    ended: int = Field(description="sessions and invitations that were open")
 
 
 class NextPairBody(BaseModel):
@@ -125,6 +142,8 @@ def voting_router(voting: VotingService, accounts: Accounts | None = None) -> AP
     routes = _Routes(voting, accounts)
     for path, run, body, answer in (
         ("/session", routes.session, SessionBody, SessionOut),
+        ("/logout", routes.logout, LogoutBody, LogoutOut),
+        ("/sessions/end", routes.end_sessions, EndBody, EndOut),
         ("/next-pair", routes.next_pair, NextPairBody, NextPairOut),
         ("/votes", routes.vote, VoteBody, VoteOut),
         ("/votes/undo", routes.undo, UndoBody, UndoOut),
@@ -163,14 +182,32 @@ class _Routes:
 
     async def session(self, request: Request, body: Mapping, person: Person | None) -> Response:
         """Set the annotator's cookie for a name, an account, or an invitation."""
-        found, study = await run_in_threadpool(self._identify, body)
+        found, study, door, account = await self._identify(body, request.client.host if request.client else "")
         answer = JSONResponse({"name": found.name, "role": found.role, "study": study})
-        if person != found:
-            secret = await run_in_threadpool(self.voting.store.people.open_session, found)
+        if person != found or account:
+            secret = await run_in_threadpool(self.voting.open_session, found, door, account)
             https = request.url.scheme == "https"
-            age = SESSION_DAYS * 86400
+            age = SESSION_DAYS[door] * 86400
             answer.set_cookie(COOKIE, secret, max_age=age, httponly=True, samesite="lax", secure=https)
         return answer
+
+    async def logout(self, request: Request, body: Mapping, person: Person | None) -> Response:
+        """End this session; its cookie opens nothing from now on."""
+        secret = request.cookies.get(COOKIE)
+        if secret:
+            await run_in_threadpool(self.voting.end_session, secret)
+        answer = JSONResponse({"ended": secret is not None})
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    async def end_sessions(self, request: Request, body: Mapping, person: Person | None) -> Response:
+        """End all sessions and invitations of a person. For administrators."""
+        if self.accounts is None:
+            raise Refused(403, "no-accounts", "this server has no accounts; start it with --auth FILE")
+        name = body.get("name")
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            raise Refused(422, "name", "name is not one; give that of an account or of an invited annotator")
+        return JSONResponse({"ended": await run_in_threadpool(self.voting.end_sessions, name)})
 
     async def next_pair(self, request: Request, body: Mapping, person: Person | None) -> Response:
         """The pair to judge next; the same one again until it is voted on."""
@@ -220,23 +257,29 @@ class _Routes:
         except Refused:
             return None
 
-    def _identify(self, body: Mapping) -> tuple[Person, str | None]:
+    async def _identify(self, body: Mapping, address: str) -> tuple[Person, str | None, str, Account | None]:
+        """Who this is, the study they were invited to, how they came in, and their account."""
+        people = self.voting.store.people
         if isinstance(body.get("invite"), str):
-            invited = self.voting.store.people.invited(body["invite"])
+            invited = await run_in_threadpool(people.invited, body["invite"])
             if invited is None:
                 raise Refused(403, "invitation", "this invitation is unknown or over; ask who sent it for a new one")
-            return invited
+            return *invited, "invitation", None
         if self.accounts is None:
-            return self.voting.named(body.get("name")), None
+            return await run_in_threadpool(self.voting.named, body.get("name")), None, "name", None
         name, password = body.get("name"), body.get("password")
         account = None
-        if isinstance(name, str) and isinstance(password, str) and len(password) <= 200:
-            account = self.accounts.check(name, password)
+        if isinstance(name, str) and isinstance(password, str) and len(name) <= 200 and len(password) <= 200:
+            try:
+                account = await self.accounts.check(name, password, address)
+            except TooManyTries as error:
+                raise Refused(429, "tries", str(error)) from error
         if account is None:
             raise Refused(
                 401, "password", "name and password do not belong together; try again, or use your invitation"
             )
-        return self.voting.store.people.named(account.name, account.role), None
+        found = await run_in_threadpool(people.of_account, account.name)
+        return replace(found, role=account.role), None, "account", account
 
     def _about(self, identity: Any, person: Person | None) -> dict[str, Any]:
         record = self.voting.study(identity)

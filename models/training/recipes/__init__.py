@@ -122,7 +122,12 @@ RECIPES: dict[str, RecipeRow] = {
         {
             "tabletop": VideoAutoencoderConfig(),
             "tabletop-sharper": VideoAutoencoderConfig(
-                start=Path("assets/tabletop-autoencoder"), steps=800, sharpen_steps=800, sharpness=0.1, energy=0.15
+                start=Path("assets/tabletop-autoencoder"),
+                steps=2000,
+                sharpen_steps=2000,
+                sharpness=0.1,
+                energy=0.5,
+                rhythm=0.5,
             ),
             "smoke": VideoAutoencoderConfig(steps=4, batch=2, pool=4, pools=_POOLS),
         },

@@ -8,8 +8,9 @@ the small errors of a generator stay small in pixels.
 A mean of squares leaves out what the latents do not tell, and pictures look soft. In the last `sharpen_steps` the
 encoder is frozen, and the decoder learns to draw as much fine detail as there is in real frames: L1 losses are added
 on the logarithms of the amplitudes of local spectra above a tenth of a cycle a pixel, and of their energies in the two
-finest octaves, of frames and of the steps from frame to frame. The last keep detail alike within groups of four and
-across them. With `start` all steps are of this kind, from published weights: latents stay what they are.
+finest octaves, of frames and of the steps from frame to frame, and on what tells the four places of a group apart, so
+that groups do not show as a rhythm. With `start` all steps are of this kind, from published weights: latents stay what
+they are.
 """
 
 import logging
@@ -48,6 +49,7 @@ class VideoAutoencoderConfig:
     difference: float = 1.0
     ema: float = 0.997
     energy: float = 0.0
+    rhythm: float = 0.0
     start: Path | None = None
     pool: int = 3000
     pools: Path = Path("runs/pools")
@@ -127,10 +129,11 @@ class VideoAutoencoderRecipe(Recipe):
             lr = config.lr * cosine(step, first_sharp, warmup=100)
         else:
             detail = detail_loss(output.flatten(0, 2), groups.flatten(0, 2))
-            energy = energy_loss(output, groups)
-            loss = loss + config.sharpness * detail + config.energy * energy
+            energy, rhythm = energy_loss(output, groups), rhythm_loss(output, groups)
+            loss = loss + config.sharpness * detail + config.energy * energy + config.rhythm * rhythm
             lr = config.sharpen_lr * cosine(step - first_sharp, config.sharpen_steps, warmup=50)
             logs = {"detail": float(detail.detach()), "energy": float(energy.detach())}
+            logs["rhythm"] = float(rhythm.detach())
         norm = optimize(loss, self.optimizers["autoencoder"], lr=lr, clip=1.0)
         quality = float(psnr(output.detach().clamp(-1, 1), groups))
         rms = float(latents.detach().float().square().mean().sqrt())
@@ -209,6 +212,23 @@ def energy_loss(output: Tensor, groups: Tensor) -> Tensor:
         for octave in octaves:
             loss = loss + F.l1_loss(*((energy[..., octave].mean(-1) + 1e-3).log() for energy in energies)) / 4
     return loss
+
+
+def rhythm_loss(output: Tensor, groups: Tensor) -> Tensor:
+    """How differently the four places of a group fare in groups (B, 3, 4, 3, h, w): mean size, over places, of what
+    distinguishes them in the log of fine energy and in the log of the change since the frame before, real taken off.
+
+    It is 0 for an error that is the same in every frame.
+    """
+    fine = _frequencies().to(output.device) > 0.125
+    curves = []
+    for part in (output, groups):
+        luma = part.flatten(1, 2)[:, GROUP - 1 :].mean(2)
+        energies = _amplitudes(luma[:, 1:].flatten(0, 1))[..., fine].square().mean((1, 2, 3))
+        changes = luma.diff(dim=1).abs().mean((2, 3))
+        curves.append(torch.stack([(energies + 1e-3).log().view_as(changes), 2 * (changes + 1e-2).log()]))
+    places = (curves[0] - curves[1]).unflatten(2, (-1, GROUP)).mean(2)
+    return (places - places.mean(2, keepdim=True)).abs().mean()
 
 
 SIDE = 16

@@ -1,16 +1,19 @@
 """The Claims page: what the papers say, and what the shapes world says to it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
 from workbench.charts.claims import long_chart
 from workbench.claims_report import MARKS, told_interval
-from workbench.ui.component import script_component
-from workbench.ui.context import PRIVATE, Context
+from workbench.ui.component import SEGMENTS, script_component
+from workbench.ui.context import EXAMPLE_PROMPTS, PRIVATE, Context
 from workbench.ui.pages.header import page_header
+from workbench.words import counted
 
 SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "results" / "claims.json"
 FPS = 12
@@ -20,7 +23,10 @@ CURVES = (
     ("sharpness", "sharpness"),
     ("dynamic_degree_flow", "optical flow, pixels a frame"),
 )
-COLUMNS = ("Verdict", "Claim", "Published", "Here (95 %)", "n", "Command")
+COLUMNS = ("Verdict", "Claim", "Published", "Here (95 %)", "n", "See it", "Command")
+WORDS = {"confirmed": "confirmed", "not confirmed": "undecided", "reversed": "reversed"}  # for people
+EVERY = "all"
+PLAIN = re.compile(r"(\S+) (\d+\*?)")  # a system alone, with nothing said of pictures, switches or length
 NUMBERS = (
     ("right", "All right"),
     ("shape", "Shape"),
@@ -36,6 +42,13 @@ SHARES = ("right", "shape", "direction")
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Claims", "What the papers claim, measured on the shapes world: confirmed, not confirmed or reversed.")
     status = script_component("status", elem_id="status")
+    choice = gr.Radio(
+        [(EVERY, EVERY), *((word, verdict) for verdict, word in WORDS.items())],
+        value=EVERY,
+        label="Show",
+        elem_classes=SEGMENTS,
+        elem_id="verdicts",
+    )
     checklist = script_component("table", elem_id="checklist")
     gr.Markdown(
         "### Thirty seconds\nWhat moves is told to turn round every four chunks and so stays in the picture. "
@@ -59,10 +72,22 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         figures = [
             long_chart(report["long"], name, title, seconds) if report["long"] else None for name, title in CURVES
         ]
-        said = f"Measured {report['date'][:10]} by `{report['command']}`."
+        said = f"{summary(report)} Measured {report['date'][:10]} by {report['command']}."
         return [{"state": "idle", "text": said}, checklist_table(report), *figures, systems_table(report)]
 
+    def filtered(verdict: str) -> dict[str, Any] | None:
+        report = read_report(context.settings.data_dir)
+        return checklist_table(report, verdict) if report else None
+
     blocks.load(load, None, [status, checklist, *charts, systems], show_progress="hidden", **PRIVATE)
+    choice.change(filtered, choice, checklist, show_progress="hidden", **PRIVATE)
+
+
+def summary(report: dict[str, Any]) -> str:
+    """How the claims came out, in one sentence."""
+    counts = {word: sum(row["verdict"] == verdict for row in report["claims"]) for verdict, word in WORDS.items()}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items())
+    return f"Of {counted(len(report['claims']), 'claim')} of the papers: {told}."
 
 
 def read_report(data_dir: Path) -> dict[str, Any] | None:
@@ -73,19 +98,30 @@ def read_report(data_dir: Path) -> dict[str, Any] | None:
     return None
 
 
-def checklist_table(report: dict[str, Any]) -> dict[str, Any]:
+def checklist_table(report: dict[str, Any], verdict: str = EVERY) -> dict[str, Any]:
     rows = [
         [
-            {"text": f"{MARKS[row['verdict']]} {row['verdict']}", "tone": TONES[row["verdict"]]},
+            {"text": f"{MARKS[row['verdict']]} {WORDS[row['verdict']]}", "tone": TONES[row["verdict"]]},
             row["text"],
             f"{row['published']} ({row['source']})",
             f"{told_interval(row)} {row['unit']}",
             row["n"],
+            see_it(row["conditions"]),
             {"text": row["command"], "mono": True},
         ]
         for row in report["claims"]
+        if verdict in (EVERY, row["verdict"])
     ]
     return {"caption": "Checklist of claims", "columns": COLUMNS, "rows": rows, "note": report["note"]}
+
+
+def see_it(conditions: list[str]) -> Any:
+    """A link to Compare with the two systems of a claim, where it is about two and nothing else."""
+    found = [PLAIN.fullmatch(condition) for condition in conditions]
+    if len(found) != 2 or not all(found):
+        return ""
+    query = {"prompt": EXAMPLE_PROMPTS[0], "sides": ";".join(f"{each[1]}:{each[2]}" for each in found)}
+    return {"text": "compare", "href": f"/compare?{urlencode(query)}"}
 
 
 def systems_table(report: dict[str, Any]) -> dict[str, Any]:

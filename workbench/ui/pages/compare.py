@@ -192,6 +192,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         return updates | (show_sides(found["sides"]) if "sides" in found else {})
 
+    def told(parts: dict[str, Any]) -> Update:
+        """What changes; once the clips are there the button is free, though what the eye sees is still computed."""
+        made_all = parts.get("status", {}).get("state") == "done"
+        return {**(ready if made_all else busy), **{outputs[name]: part for name, part in parts.items()}}
+
     def make(
         text: str,
         number: float,
@@ -214,9 +219,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 **busy,
             }
             changes = make_comparison(context, plan, kept=kept)
-            yield from holding(
-                ({**busy, **{outputs[n]: part for n, part in parts.items()}} for parts in changes), ready
-            )
+            yield from holding((told(parts) for parts in changes), ready)
         except Exception as error:
             hidden = [*given[1:3], context.evaluations.library.uploads]
             yield {status: {"state": "error", "text": sentence(error, *hidden)}, **ready}

@@ -12,8 +12,8 @@ HTML = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sign in · ASD Workbench</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/ui/css/workbench.css">
-<link rel="stylesheet" href="/ui/css/vote.css">
+<link rel="stylesheet" href="./ui/css/workbench.css">
+<link rel="stylesheet" href="./ui/css/vote.css">
 </head>
 <body>
 <main class="wb-root vote">
@@ -26,7 +26,7 @@ HTML = """<!doctype html>
 <button class="vote-primary">Sign in</button>
 </form>
 </main>
-<script type="module" src="/ui/js/login.js"></script>
+<script type="module" src="./ui/js/login.js"></script>
 </body>
 </html>
 """

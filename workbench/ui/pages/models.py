@@ -1,17 +1,23 @@
 """The Models page: the registry, and what can run on this machine."""
 
+import json
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
-from models.registry import get_spec, weights_digest
+from models.registry import ASSETS, get_spec, weights_digest
 from workbench.catalogue import model_rows
 from workbench.ui.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
+from workbench.words import readable
 
-COLUMNS = ("Model", "What it is", "Family", "Paper", "Makes", "Steps", "Weights", "Runs here")
+COLUMNS = (
+    *("Model", "Try it", "What it is", "Family", "Paper", "Makes"),
+    *("Steps", "Parameters", "Trained", "Licence", "Weights"),
+)
 TASKS = {"t2v": "video from text", "i2v": "video from a picture", "v2v": "video from a video"}
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
@@ -29,14 +35,34 @@ def models_table() -> dict[str, Any]:
 def _row(row: dict[str, Any]) -> list[Any]:
     return [
         f"{row['title']} ({row['name']})",
+        _try_it(row),
         row["note"],
         row["family"],
         _paper(row["paper"]),
         ", ".join(TASKS.get(task, task) for task in row["tasks"]),
         ", ".join(map(str, row["steps"])),
+        *_card(row["weights"]),
+        row["license"],
         _digest(row["name"], row["available"]),
-        {"text": "yes", "tone": "good"} if row["available"] else {"text": f"no: {row['reason']}", "tone": "bad"},
     ]
+
+
+def _try_it(row: dict[str, Any]) -> dict[str, Any]:
+    """A link to Generate with this model, or why it cannot run here."""
+    if not row["available"]:
+        return {"text": f"cannot run here: {row['reason']}", "tone": "bad"}
+    return {"text": "Generate with it", "href": f"/generate?{urlencode({'model': row['name']})}"}
+
+
+def _card(weights: str) -> tuple[str, str]:
+    """Parameters in millions and what training took, as the model's card says; empty where there is none."""
+    path = ASSETS / weights / "card.json"
+    if not path.is_file():
+        return "", ""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    minutes = card["seconds"] / 60 if "seconds" in card else None
+    count = f"{card['parameters'] / 1e6:.1f} M" if "parameters" in card else ""
+    return count, "" if minutes is None else f"{readable(minutes, 2)} min on {card.get('hardware', 'this machine')}"
 
 
 def _paper(paper: str) -> str | dict[str, str]:

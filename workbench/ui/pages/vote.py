@@ -12,12 +12,12 @@ HTML = """<!doctype html>
 <meta name="referrer" content="no-referrer">
 <title>Vote · ASD Workbench</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/ui/css/workbench.css">
-<link rel="stylesheet" href="/ui/css/vote.css">
+<link rel="stylesheet" href="./ui/css/workbench.css">
+<link rel="stylesheet" href="./ui/css/vote.css">
 </head>
 <body>
 <main id="vote" class="wb-root vote"><noscript>Voting needs JavaScript.</noscript></main>
-<script type="module" src="/ui/js/vote.js"></script>
+<script type="module" src="./ui/js/vote.js"></script>
 </body>
 </html>
 """
