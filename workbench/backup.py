@@ -3,17 +3,15 @@
 import hashlib
 import io
 import json
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 from models.types import RequestError
 from workbench import __version__
 from workbench.media import replacing
-from workbench.store.database import database_url
+from workbench.store.database import copy_sqlite, database_url
 
 CONTENTS = "contents.json"
 DATABASE = "workbench.db"
@@ -37,7 +35,7 @@ def write_backup(data_dir: Path, out: Path, url: str | None = None) -> int:
     digests: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temporary, replacing(out) as whole, tarfile.open(whole, "w") as archive:
         copy = Path(temporary) / DATABASE
-        _copy_database(database, copy)
+        copy_sqlite(database, copy)
         for name, path in [(DATABASE, copy), *_files(data_dir, database)]:
             digest = _add(archive, name, path)
             if digest:
@@ -80,11 +78,6 @@ def restore_backup(file: Path, data_dir: Path) -> int:
             data_dir.rmdir()
         folder.rename(data_dir)
     return len(asked)
-
-
-def _copy_database(database: Path, copy: Path) -> None:
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
 
 
 def _files(data_dir: Path, database: Path) -> Iterator[tuple[str, Path]]:
