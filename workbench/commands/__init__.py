@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "bench-train": Command("bench_train", "measure the speed of training"),
     "bench-vbench": Command("bench_vbench", "time VBench's dimensions against its own code"),
     "bench-evaluate": Command("bench_evaluate", "measure what metrics cost"),
+    "few-steps": Command("few_steps", "distance to real clips by model and steps, with intervals"),
     "texture-reference": Command("texture_reference", "measure the texture of rendered clips"),
     "oracle-check": Command("oracle_check", "check the oracle on rendered clips"),
     "autoencoder-check": Command("autoencoder_check", "check the autoencoder on rendered clips"),
