@@ -13,7 +13,7 @@ from eval.evaluator import ClipScores
 from eval.vbench.results import read_results
 from tests.vbench_weights import save, small_dino
 from workbench.__main__ import main
-from workbench.commands.evaluate import find_clips
+from workbench.clip_search import find_clips
 from workbench.media import encode_mp4
 
 QUICK = "temporal_flickering,sharpness"
@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on(capsys, folder, tmp_path):
     assert len(rows) == 4 and rows[0]["sharpness.from_before"] == "1.0" and rows[1]["sharpness.from_before"] == ""
     assert all(row["contrast"] for row in rows[:3])
     assert len(journal.read_text().splitlines()) == 4
-    run(capsys, folder, "--metrics", QUICK, "--out", out)  # without --resume everything is new
+    run(capsys, folder, "--metrics", QUICK, "--out", out, "--overwrite")  # without --resume everything is new
     assert "from_before" not in out.read_text()
 
 

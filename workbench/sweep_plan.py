@@ -18,8 +18,8 @@ import yaml
 
 from models.registry import get_spec, unavailable, weights_digest
 from models.types import GenerationRequest, RequestError
-from workbench.commands.generate import read_prompts
 from workbench.evaluation import create_metrics, list_metrics
+from workbench.prompt_files import read_prompts
 from workbench.prompt_following import captions
 
 THREADS = 1

@@ -54,7 +54,7 @@ class FolderCheck:
 
 def read_suite(path: Path) -> list[SuitePrompt]:
     """VBench's full-info JSON (`VBench_full_info.json`, or one written by a run); ValueError names a bad entry."""
-    rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    rows = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     if not isinstance(rows, list):
         raise ValueError(f"{path} is no full-info file; it must hold a list of prompts as VBench_full_info.json does")
     return [_suite_prompt(path, number, row) for number, row in enumerate(rows)]
@@ -216,7 +216,7 @@ def clip_paths(clips: Path | Sequence[Path]) -> list[Path]:
 
 def read_prompt_file(path: Path) -> dict[str, str]:
     """VBench's prompt file: a JSON object `{file name: prompt}`; ValueError for anything else."""
-    table = json.loads(Path(path).read_text(encoding="utf-8"))
+    table = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     if not isinstance(table, dict) or not all(isinstance(prompt, str) for prompt in table.values()):
         raise ValueError(f"{path} is not a prompt file; give a JSON object of file name to prompt")
     return table

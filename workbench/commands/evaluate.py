@@ -18,11 +18,12 @@ from eval.evaluator import ClipScores, DoneFile, Progress, Source, evaluate
 from eval.metric import Metric, Resources
 from eval.report import Summary, clip_table, drift_rows, frame_table, json_pieces, summary, write_csv, write_parquet
 from eval.vbench.long import LongMetric
-from eval.video import SUFFIXES
 from models.types import RequestError
+from workbench.clip_search import find_clips, shown_name
 from workbench.console import notice, one_line, say
-from workbench.manifest import image_path, is_manifest, manifest_path, read_manifest
+from workbench.manifest import image_path, is_manifest, manifest_path, read_manifest, video_path
 from workbench.media import read_image, replacing
+from workbench.outputs import check_outputs
 
 FORMATS = (".json", ".csv", ".parquet")
 EXAMPLE = "python -m workbench evaluate clips/ --metrics temporal_flickering,sharpness --out scores.csv"
@@ -38,6 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     what = parser.add_argument_group("what to score")
     what.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a video, a folder, or a clip's manifest")
+    what.add_argument("--recursive", action="store_true", help="also the videos in folders of the folders")
     what.add_argument(
         "--metrics", metavar="A,B", help="names with commas between, or all (default: those without a network)"
     )
@@ -83,6 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     to.add_argument("--vbench-out", type=Path, metavar="DIR", help="VBench's own result files, for its dimensions")
     to.add_argument("--resume", action="store_true", help="go on with --out after an interruption, or add metrics")
+    to.add_argument("--overwrite", action="store_true", help="write over results that exist; never over clips")
     to.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.set_defaults(run=run)
 
@@ -100,8 +103,10 @@ def run(options: argparse.Namespace) -> int:
         say(_listing(metrics))
         return 0
     _check_flags(options)
-    paths = find_clips(options.paths)
+    paths = find_clips(options.paths, recursive=options.recursive, notify=notice)
     prompts = _prompt_file(options.prompt_file)
+    _check_keys(options.prompt_file, prompts, paths)
+    _check_outputs(options, paths)
     sources = Sources(paths, lambda path: _source(path, prompts, options))
     with _journal(options) as journal:
         rows = list(_score(sources, metrics, journal))
@@ -122,33 +127,6 @@ class Sources(Sequence):
 
     def __getitem__(self, index: int) -> Source:
         return self.source(self.paths[index])
-
-
-def find_clips(paths: Sequence[Path]) -> list[Path]:
-    """The video files that `paths` mean, each once: files as given, a folder's videos by name, a manifest's clip.
-
-    Raises RequestError for a path that does not exist, and for a folder without videos.
-    """
-    found = [clip for path in paths for clip in _clips_of(path)]
-    return list(dict.fromkeys(found))
-
-
-def _clips_of(path: Path) -> list[Path]:
-    if path.is_dir():
-        with os.scandir(path) as entries:
-            names = sorted(entry.name for entry in entries if Path(entry.name).suffix.lower() in SUFFIXES)
-        if not names:
-            raise RequestError(f"{str(path)!r} holds no videos ({', '.join(SUFFIXES[:5])}, ...); give another folder")
-        return [path / name for name in names]
-    if not path.exists():
-        raise RequestError(f"{str(path)!r} does not exist; give a video, a folder of videos or a manifest")
-    if path.suffix.lower() == ".json":
-        read_manifest(path)
-        clip = path.with_suffix(".mp4")
-        if not clip.exists():
-            raise RequestError(f"{str(path)!r} is the manifest of {clip.name}, which is not beside it; put it there")
-        return [clip]
-    return [path]
 
 
 def _metrics(options: argparse.Namespace) -> list[Metric]:
@@ -222,6 +200,36 @@ def _prompt_file(path: Path | None) -> dict[str, str]:
         raise RequestError(f"--prompt-file {str(path)!r} is not JSON like {example} ({error}); mend it") from error
 
 
+def _check_keys(file: Path | None, prompts: dict[str, str], paths: Sequence[Path]) -> None:
+    """Name the keys of a prompt file that are no clip's; raises RequestError when none is one's."""
+    names = {path.name for path in paths}
+    strange = [key for key in prompts if key not in names]
+    if not strange:
+        return
+    listed = ", ".join(map(repr, strange[:5])) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
+    if len(strange) == len(prompts):
+        raise RequestError(
+            f"no key of --prompt-file {str(file)!r} is the name of a clip ({listed}); "
+            f"keys are file names such as {shown_name(paths[0].name)!r}"
+        )
+    notice(f"keys of {str(file)!r} that match no clip: {listed}")
+
+
+def _check_outputs(options: argparse.Namespace, paths: Sequence[Path]) -> None:
+    outputs = []
+    if options.out:
+        suffix = options.out.suffix
+        tables = () if suffix.lower() == ".json" else (f".frames{suffix}", f".drift{suffix}")
+        outputs += [options.out, *(options.out.with_suffix(ending) for ending in (".jsonl", *tables))]
+    if options.vbench_out:
+        stem = options.out.stem if options.out else "results"
+        outputs += [options.vbench_out / f"{stem}_{kind}.json" for kind in ("full_info", "eval_results")]
+    beside = (make(path) for path in paths for make in (manifest_path, image_path, video_path))
+    given = [path for path in (options.prompt_file, options.vbench_info) if path]
+    flag = "--out" if options.out else "--vbench-out"
+    check_outputs(outputs, [*paths, *beside, *given], flag, overwrite=options.overwrite or options.resume)
+
+
 def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) -> Source:
     from eval.vbench.suite import prompt_of  # noqa: PLC0415
 
@@ -229,10 +237,10 @@ def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) ->
     made = read_manifest(beside) if beside.is_file() and is_manifest(beside) else None
     prompt = prompts.get(path.name) or (made.prompt if made else "") or options.prompt or ""
     if options.prompt_from_name:
-        prompt = prompt_of(path)
+        prompt = shown_name(prompt_of(path))
     picture = image_path(path)
     image = read_image(picture) if made and made.image and picture.is_file() else None
-    return Source(str(path), path, prompt=prompt, image=image)
+    return Source(shown_name(path), path, prompt=prompt, image=image)
 
 
 @contextmanager
@@ -301,7 +309,7 @@ def _score(sources: "Sources", metrics: Sequence[Metric], journal: Journal) -> I
 
 def _write(rows: Sequence[ClipScores], journal: Journal, options: argparse.Namespace) -> None:
     table = summary(rows)
-    command = f"python -m workbench {shlex.join(sys.argv[1:])}"
+    command = f"python -m workbench {shown_name(shlex.join(sys.argv[1:]))}"
     if options.out:
         WRITERS[options.out.suffix.lower()](options.out, rows, journal, command)
     if options.vbench_out:

@@ -9,6 +9,7 @@ from eval.metric import Resources
 from models.types import RequestError
 from workbench.console import notice, say, say_json
 from workbench.media import write_bytes
+from workbench.outputs import check_outputs
 from workbench.vbench_suite import SuiteScores, find_suite, score_suite
 
 
@@ -17,6 +18,7 @@ def run_suite(options: argparse.Namespace) -> int:
         raise RequestError("--vbench-suite names the clips already; leave the other paths out")
     if options.out and options.out.suffix.lower() != ".json":
         raise RequestError(f"--out {str(options.out)!r} cannot hold a suite; end it in .json")
+    check_outputs([options.out] if options.out else [], [], "--out", overwrite=options.overwrite)
     suite = find_suite(options.vbench_suite, options.vbench_info)
     scores = score_suite(suite, Resources(options.weights, options.device, options.clip, options.precision))
     command = f"python -m workbench {shlex.join(sys.argv[1:])}"

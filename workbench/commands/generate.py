@@ -9,8 +9,18 @@ from tqdm import tqdm
 
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.console import notice, say, say_json
-from workbench.manifest import Manifest, read_input, read_manifest, video_values
+from workbench.manifest import (
+    Manifest,
+    image_path,
+    manifest_path,
+    read_input,
+    read_manifest,
+    video_path,
+    video_values,
+)
 from workbench.media import read_image
+from workbench.outputs import check_outputs
+from workbench.prompt_files import read_prompts
 from workbench.timeline import EXAMPLE as SWITCH
 from workbench.timeline import read_step_plan, read_switch
 
@@ -70,6 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     to = parser.add_argument_group("where to")
     to.add_argument("--out", type=Path, metavar="F.mp4", help="the clip; F.json beside it is its manifest")
     to.add_argument("--out-dir", type=Path, metavar="D", help="with --prompts: 0000.mp4, 0000.json, 0001.mp4, ...")
+    to.add_argument("--overwrite", action="store_true", help="write over clips that exist; never over what is read")
     to.add_argument("--json", action="store_true", help="print paths and manifests as JSON")
     parser.set_defaults(run=run)
 
@@ -83,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
     jobs, said = _jobs(options, origin, service.pipeline(model).spec)
     for job in jobs:
         service.check_output(job.out)
+    _check_outputs(options, jobs)
     for text in dict.fromkeys([*said, *(text for job in jobs for text in service.check(model, job.request))]):
         notice(text)
     progress = tqdm(jobs, unit="clip", disable=len(jobs) == 1)
@@ -166,6 +178,15 @@ def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> tuple[l
     return jobs, said
 
 
+def _check_outputs(options: argparse.Namespace, jobs: list[Job]) -> None:
+    beside = (lambda path: path, manifest_path, image_path, video_path)
+    given = [path for path in (options.image, options.video, options.prompts, options.manifest) if path]
+    read = [*given, *(make(options.manifest) for make in beside[1:] if options.manifest)]
+    flag = "--out-dir" if options.prompts else "--out"
+    outputs = [make(job.out) for job in jobs for make in beside]
+    check_outputs(outputs, read, flag, overwrite=options.overwrite)
+
+
 def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> tuple[GenerationRequest, list[str]]:
     names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale", "step_plan", "switches")
     values = {"prompt": "", "steps": spec.default_steps}
@@ -205,20 +226,6 @@ def _image(options: argparse.Namespace, origin: Manifest | None) -> np.ndarray |
     if options.image:
         return read_image(options.image)
     return read_input(options.manifest, origin.image) if origin and origin.image else None
-
-
-def read_prompts(path: Path) -> list[str]:
-    """The lines of a UTF-8 text file, blank ones left out. Raises RequestError when there is none."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise RequestError(f"--prompts {str(path)!r} cannot be read ({error.strerror}); give a text file") from error
-    except UnicodeDecodeError as error:
-        raise RequestError(f"--prompts {str(path)!r} is not UTF-8 text; give one prompt a line") from error
-    prompts = [line.strip() for line in lines if line.strip()]
-    if not prompts:
-        raise RequestError(f"--prompts {str(path)!r} holds no prompt; give one prompt a line")
-    return prompts
 
 
 def _compare(origin: Manifest, made: Manifest) -> None:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from models.types import RequestError
 from workbench.console import notice, say, say_json
+from workbench.prompt_files import read_prompts
 
 EXAMPLE = "a red circle moving right on a black background"
 
@@ -86,11 +87,7 @@ def _prompts(options: argparse.Namespace) -> list[str]:
     if options.prompt and options.prompts:
         raise RequestError("--prompt and --prompts both say what to watch; give one of them")
     if options.prompts:
-        try:
-            lines = options.prompts.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(f"--prompts {str(options.prompts)!r} cannot be read; give a text file") from error
-        return [line.strip() for line in lines if line.strip()]
+        return read_prompts(options.prompts)
     if not options.prompt:
         raise RequestError(f'--prompt is missing; give one, for example --prompt "{EXAMPLE}"')
     return options.prompt

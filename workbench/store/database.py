@@ -1,8 +1,9 @@
 """Connections: SQLite made safe against crashes and lock errors, PostgreSQL as it comes."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -40,6 +41,12 @@ def database_url(url: str | None, data_dir: Path) -> URL:
     if found.get_backend_name() not in ("sqlite", "postgresql"):
         raise RequestError(f"--database-url names {found.get_backend_name()!r}, which is not supported; {advice}")
     return found
+
+
+def copy_sqlite(database: Path, copy: Path) -> None:
+    """Copy an SQLite database as it is at one moment, its log included; others may write meanwhile."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
 
 
 class Database:

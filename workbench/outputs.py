@@ -1,0 +1,29 @@
+"""What commands may write: never over what they read, and over other files only when that was asked for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from models.types import RequestError
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], flag: str, *, overwrite: bool) -> None:
+    """Raises RequestError, naming the file, for an output that is one of `inputs`, by whatever name, or exists.
+
+    `flag` is the option that named the outputs; `overwrite` allows files that exist and are not read.
+    """
+    there = [path for path in outputs if path.exists()]
+    if not there:
+        return
+    read = {_identity(path): path for path in inputs if path.exists()}
+    for path in there:
+        if _identity(path) in read:
+            source = read[_identity(path)]
+            raise RequestError(f"{flag} would write over {str(source)!r}, which is read here; choose another name")
+    if not overwrite:
+        raise RequestError(f"{str(there[0])!r} exists; choose another {flag}, or write over it with --overwrite")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Links and other spellings of a name are the same file."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
