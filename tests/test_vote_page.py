@@ -179,7 +179,7 @@ def test_reveal_flags_and_several_questions(browser, url, settings, votes):
     page.keyboard.press("1")
     page.keyboard.press("4")
     page.wait_for_selector(".vote-reveal")
-    assert "FFE 4" in page.inner_text(".vote-reveal")
+    assert "ASD 1*" in page.inner_text(".vote-reveal")
     assert page.get_attribute(".vote-reveal a", "href").startswith("/compare?prompt=trial+")
     page.keyboard.press("Enter")
     wait_unlocked(page)
