@@ -214,7 +214,7 @@ def test_the_command_line_makes_the_clip_that_the_app_makes(capsys, here):
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_one_checkpoint_serves_every_number_of_steps(capsys, here, steps):
     for flag in ("--ffe", "--no-ffe"):
-        assert generate(capsys, flag, "--frames", 13, steps=steps)[0] == 0
+        assert generate(capsys, flag, "--frames", 13, "--overwrite", steps=steps)[0] == 0
         manifest = read_manifest(here / "out.json")
         first = 4 if flag == "--ffe" else steps
         assert [len(sigmas) for sigmas in manifest.sigmas] == [first, steps]

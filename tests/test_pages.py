@@ -79,7 +79,10 @@ def test_addresses_people_type_lead_somewhere(url):
         missing = client.get("/nothing-here")
         assert missing.status_code == 404 and "no page at this address" in missing.text
         assert 'href="/compare"' in missing.text
-        assert client.get("/api/v1/nothing", headers={"accept": "*/*"}).json() == {"detail": "Not Found"}
+        assert client.get("/api/v1/nothing", headers={"accept": "*/*"}).json() == {
+            "detail": "there is nothing at this address",
+            "error": "there is nothing at this address",
+        }
 
 
 @pytest.fixture(scope="module")

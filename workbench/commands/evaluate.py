@@ -93,7 +93,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then score clip by clip."""
     if options.vbench_suite:
-        from workbench.commands.evaluate_suite import run_suite  # noqa: PLC0415
+        from workbench.evaluate_suite import run_suite  # noqa: PLC0415
 
         return run_suite(options)
     metrics = _metrics(options)
