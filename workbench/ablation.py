@@ -22,6 +22,7 @@ from eval.over_time import drift_score, motion_collapse
 from eval.vbench.constants import DIMENSIONS, QUALITY_WEIGHT, SEMANTIC_WEIGHT
 from eval.video import open_video
 from models import world
+from models.default_world import DEFAULT
 from models.types import GenerationRequest, RequestError
 from workbench import resumable_jobs
 from workbench.evaluation import create_metrics
@@ -30,7 +31,7 @@ from workbench.store import Store
 from workbench.store.records import ClipFilter, Value
 from workbench.sweep_work import record_of
 
-BASELINE, ASD = "shapes-self-forcing", "shapes-asd"
+BASELINE, ASD = DEFAULT.baseline, DEFAULT.asd
 FIRST_STEPS = 4
 STEPS = (2, 1)
 ANCHOR = 4

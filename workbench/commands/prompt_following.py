@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench import prompt_following as pf
 from workbench.console import say, say_json
 from workbench.media import write_bytes
 from workbench.prompt_following_report import markdown
 
-TEACHER, CAUSAL_TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-causal-teacher", "shapes-self-forcing", "shapes-asd"
+TEACHER, CAUSAL_TEACHER, BASELINE, ASD = DEFAULT.teacher, DEFAULT.causal_teacher, DEFAULT.baseline, DEFAULT.asd
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
