@@ -20,6 +20,7 @@ from models.specs import MODELS
 from models.types import RequestError
 from workbench import __version__
 from workbench.accounts import Account, Accounts
+from workbench.blind_copies import BlindCopies
 from workbench.pair_choice import choose_pair, values_of
 from workbench.questions import ANSWERS, FLAG_KINDS
 from workbench.settings import Settings
@@ -81,7 +82,8 @@ class VotingService:
         self.store, self.settings, self.clips, self.accounts = store, settings, clips, accounts
         self._rng = random.Random(seed) if seed is not None else random.SystemRandom()
         self._sessions: OrderedDict[str, tuple[float, Session]] = OrderedDict()
-        self._files: OrderedDict[str, Path] = OrderedDict()
+        self._shown: OrderedDict[str, Assignment] = OrderedDict()
+        self.copies = BlindCopies(settings.data_dir)
         self._definitions: dict[tuple[str, int], Study] = {}
         self._kept: dict[tuple, tuple[float, Any]] = {}
         self._refusals: dict[str, tuple[int, int]] = {}
@@ -221,6 +223,7 @@ class VotingService:
         pairs = self._fresh(("pairs", record.id, record.version), lambda: self._pairs(record))
         wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
         if open_one:
+            self.copies.begin(open_one)
             return NextPair(study, open_one, done, wanted)
         values = self._fresh(("values", record.id, record.version), lambda: self._values(record, study))
 
@@ -230,6 +233,8 @@ class VotingService:
             return choice and HandOut(choice.pair.id, self._rng.random() < 0.5, choice.propensity)
 
         given = self.store.ballots.hand_out(person, record, choose)
+        if given:
+            self.copies.begin(given)
         waiting = given is None and self._more_to_come(record, pairs)
         return NextPair(study, given, done, wanted, waiting)
 
@@ -271,13 +276,20 @@ class VotingService:
         return vote
 
     def media(self, token: str) -> Path | None:
-        """The file behind a media token of an assignment; None when there is none."""
-        if token not in self._files:
-            file = self.store.ballots.media(token)
-            if file is None:
+        """The copy behind a media token of an assignment; None when there is none. Raises Refused when it cannot be
+        made."""
+        if token not in self._shown:
+            given = self.store.ballots.of_token(token)
+            if given is None:
                 return None
-            _remember(self._files, token, self.settings.data_dir / file, 20_000)
-        return self._files[token]
+            _remember(self._shown, token, given, 20_000)
+        try:
+            return self.copies.path(self._shown[token], token, make=not self.settings.read_only)
+        except RequestError as error:  # it names the clip, which only the log may do
+            raise Refused(404, "no-clip", "a clip of this pair is gone; tell whoever runs this server") from error
+        except OSError as error:
+            reason = f"this clip cannot be prepared ({error.strerror}); tell whoever runs this server"
+            raise Refused(503, "no-copy", reason) from error
 
     def record_refusal(self, person: Person | None, refused: Refused, body: str, assignment: Any = None) -> None:
         """Keep what was refused; a flood of it is cut, and nothing else suffers when it cannot be kept."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse, Response
 
 from workbench.media import png_bytes
+from workbench.voting import Refused
 
 MAX_TOKENS = 20_000
 MAX_BYTES = 256 * 2**20
@@ -69,14 +70,18 @@ class MediaTokens:
 
 
 def media_router(media: MediaTokens, find: Callable[[str], Path | None] = lambda token: None) -> APIRouter:
-    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests. `find` knows tokens kept elsewhere."""
+    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests. `find` knows tokens kept elsewhere,
+    and raises Refused for one whose file cannot be given."""
     router = APIRouter(tags=["media"])
 
     @router.get("/media/{token}")
     @router.get("/api/v1/media/{token}")
     def read(token: str) -> Response:
         """A clip, a manifest or a sheet of frames."""
-        medium = media.get(token) or _found(find(token))
+        try:
+            medium = media.get(token) or _found(find(token))
+        except Refused as refused:
+            raise HTTPException(refused.status, refused.sentence) from refused
         if medium is None or (isinstance(medium.content, Path) and not medium.content.is_file()):
             raise HTTPException(404, "this medium is no longer on the server; make the clip again")
         # a tag of its own and a fixed date: neither tells when the file was made
