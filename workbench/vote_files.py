@@ -11,6 +11,7 @@ import pandas as pd
 
 from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_flags
 from eval.report import harmless
+from eval.text_files import parse_json
 from models.types import RequestError
 from workbench.media import write_bytes
 
@@ -87,7 +88,7 @@ def read_votes(path: Path) -> VoteTables:
 
 
 def _from_json(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT!r}")
     if content.get("version") != VERSION:

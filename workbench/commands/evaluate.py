@@ -18,6 +18,7 @@ from eval.evaluator import ClipScores, DoneFile, Progress, Source, evaluate
 from eval.metric import Metric, Resources
 from eval.report import Summary, clip_table, drift_rows, frame_table, json_pieces, summary, write_csv, write_parquet
 from eval.vbench.long import LongMetric
+from models.prompt_text import check_prompt
 from models.types import RequestError
 from workbench.clip_search import find_clips, shown_name
 from workbench.console import notice, one_line, say
@@ -178,6 +179,8 @@ def _check_flags(options: argparse.Namespace) -> None:
     if len(given) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         raise RequestError(f"{flags} all say what the prompt is; give one of them")
+    if options.prompt:
+        check_prompt(options.prompt, "--prompt")
     if options.out and options.out.suffix.lower() not in FORMATS:
         raise RequestError(f"--out {str(options.out)!r} has no known ending; use {', '.join(FORMATS)}")
     if options.resume and not options.out:
@@ -190,7 +193,7 @@ def _prompt_file(path: Path | None) -> dict[str, str]:
     from eval.vbench.suite import read_prompt_file  # noqa: PLC0415
 
     try:
-        return read_prompt_file(path)
+        prompts = read_prompt_file(path)
     except OSError as error:
         raise RequestError(
             f"--prompt-file {str(path)!r} cannot be read ({error.strerror}); give a JSON file"
@@ -198,6 +201,9 @@ def _prompt_file(path: Path | None) -> dict[str, str]:
     except ValueError as error:
         example = '{"clip.mp4": "its prompt"}'
         raise RequestError(f"--prompt-file {str(path)!r} is not JSON like {example} ({error}); mend it") from error
+    for key, prompt in prompts.items():
+        check_prompt(prompt, f"the prompt of {key!r} in {str(path)!r}")
+    return prompts
 
 
 def _check_keys(file: Path | None, prompts: dict[str, str], paths: Sequence[Path]) -> None:

@@ -349,6 +349,9 @@ async def _read(request: Request) -> str:
 def _object(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
+        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate can be neither stored nor answered
+    except UnicodeEncodeError as error:
+        raise Refused(422, "unreadable", "the request holds half a character; send whole ones") from error
     except (ValueError, RecursionError) as error:
         raise Refused(422, "unreadable", "the request is not JSON; send an object") from error
     if not isinstance(body, dict):
