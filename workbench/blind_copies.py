@@ -45,7 +45,7 @@ class BlindCopies:
             self._start(given)
 
     def path(self, given: Assignment, token: str, make: bool = True) -> Path:
-        """The copy behind a token of an assignment, as soon as both copies are there; without `make` it may be missing.
+        """The copy behind a token of an assignment, as soon as both are there; without `make` it may be missing.
 
         Raises RequestError when a clip of the pair is gone or no video, OSError when the copy cannot be written.
         """
