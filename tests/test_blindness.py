@@ -1,5 +1,6 @@
 """What annotators are sent tells nothing but what it shows: the video's form, the copies, and those who guess."""
 
+import asyncio
 import io
 import os
 import threading
@@ -12,23 +13,19 @@ import pytest
 
 from models.types import RequestError
 from workbench.blind_copies import FOLDER, BlindCopies, write_copies
-from workbench.leak_guessers import guesses, read_sent
+from workbench.leak_guessers import GUESSERS, guesses, read_sent
+from workbench.leak_trial import keep_everything, told_apart
 from workbench.media import encode_mp4
 from workbench.plain_video import Planes, plain_size, write_plain
+from workbench.settings import Settings
+from workbench.store import open_store
 from workbench.store.records import Assignment, Clip
 from workbench.study_clips import leaks_of_copies
-from workbench.trials import SIZE, draw
+from workbench.trials import SIZE, draw, make_trial, trial_study
+from workbench.ui.live import listening
+from workbench.ui.voting_server import build_voting_app
 
-CHANNELS = {
-    "guess by size",
-    "guess by sizes of packets",
-    "guess by sizes of what is coded",
-    "guess by number of packets",
-    "guess by file heads",
-    "guess by response headers",
-    "guess by timing",
-    "guess by recurring bytes",
-}
+CHANNELS = {f"guess by {channel}" for channel in GUESSERS}
 
 
 def planes(count: int, width: int, height: int, low: int = 1, high: int = 254) -> Planes:
@@ -218,7 +215,8 @@ def leaking(folder, pairs, headers=lambda side: {}, seconds=lambda side: 0.0, co
 
 def test_files_sent_as_they_are_are_told_apart(study):
     told = leaking(*study)
-    assert {"size", "sizes of packets", "sizes of what is coded", "file heads", "recurring bytes"} <= told
+    assert told >= {"size", "sizes of packets", "larger packets", "sizes of what is coded", "file heads"}
+    assert "recurring bytes" in told
 
 
 def shape_alone(clip: Clip, side: int) -> bytes:
@@ -230,6 +228,14 @@ def shape_alone(clip: Clip, side: int) -> bytes:
 
 def own_header(side: int) -> dict[str, str]:
     return {"X-Served-By": "ab"[side], "ETag": str(time.perf_counter_ns())}
+
+
+WAITS = np.random.default_rng(0)
+
+
+def slower(side: int) -> float:
+    """No two waits are alike, and the second side's are longer."""
+    return WAITS.exponential(0.02) + 0.1 * side
 
 
 def longer(clip: Clip, side: int) -> bytes:
@@ -249,6 +255,7 @@ def the_same_again(clip: Clip, side: int) -> bytes:
     [
         ("response headers", {"headers": own_header}),
         ("timing", {"seconds": lambda side: 0.010 + 0.004 * side}),
+        ("slower answers", {"seconds": slower}),
         ("size", {"content": longer}),
         ("file heads", {"content": own_brand}),
         ("recurring bytes", {"content": the_same_again}),
@@ -257,7 +264,7 @@ def the_same_again(clip: Clip, side: int) -> bytes:
 def test_every_planted_leak_is_found_by_its_guesser(study, channel, planted):
     told = leaking(*study, **{"content": shape_alone, **planted})
     assert channel in told, told
-    assert told <= {channel, "file heads"}  # a longer file has another tail
+    assert told <= {channel, "file heads", "timing", "slower answers"}  # a longer file has another tail
 
 
 def test_a_filler_does_not_hide_what_is_coded(study):
@@ -276,7 +283,8 @@ def test_a_filler_does_not_hide_what_is_coded(study):
         return out.getvalue()
 
     told = leaking(*study, content=filled)
-    assert "sizes of what is coded" in told and "sizes of packets" not in told
+    assert {"sizes of what is coded", "more that is coded"} <= told
+    assert not {"sizes of packets", "larger packets"} & told
 
 
 def test_nothing_of_what_is_shipped_tells_the_sides_apart(study):
@@ -284,3 +292,30 @@ def test_nothing_of_what_is_shipped_tells_the_sides_apart(study):
     guessed = {finding.channel: finding for finding in found if finding.channel in CHANNELS}
     assert set(guessed) == CHANNELS
     assert {finding.says for finding in guessed.values()} == {f"has nothing to go by in any of {2 * PROMPTS} pairs"}
+
+
+def test_the_attack_by_http_finds_nothing_and_a_header_of_one_side(tmp_path):
+    """The whole way: annotators who keep everything, real answers, labels from the store."""
+    settings = Settings(data_dir=tmp_path, min_watch=0.0)
+    record = make_trial(settings, trial_study(4, identical=1))
+    store = open_store(settings)
+    app = build_voting_app(settings)
+
+    @app.middleware("http")
+    async def planted(request, call_next):
+        answer = await call_next(request)
+        given = leaky and store.ballots.of_token(request.url.path.rpartition("/")[2])
+        if given:
+            mine = given.left if request.url.path.endswith(given.left_token) else given.right
+            answer.headers["X-Worker"] = str(len(mine.system) % 2)
+        return answer
+
+    with listening(app) as url:
+        for leaky in (False, True):
+            kept = asyncio.run(keep_everything(url, record.id, 2))
+            found = {guess.channel: guess for guess in told_apart(kept, store, record)}
+            assert {guess.pairs for guess in found.values()} == {8} and len(kept) == 10
+            assert found["response headers"].finding.leaks is leaky
+            untimed = [guess for channel, guess in found.items() if channel not in ("timing", "slower answers")]
+            assert sum(guess.decided for guess in untimed) == (8 if leaky else 0)
+    store.close()

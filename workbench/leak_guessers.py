@@ -116,10 +116,7 @@ def _by_number(read: Callable[[Sent], np.ndarray | float]) -> Callable[[Sequence
     """Which of the differences seen elsewhere, or their opposites, is nearest to this one?"""
 
     def guesser(pairs: Sequence[tuple[Sent, Sent]]) -> np.ndarray:
-        sides = [[np.atleast_1d(read(sent)) for sent in pair] for pair in pairs]
-        width = max(len(values) for pair in sides for values in pair)
-        first, second = (np.stack([np.pad(pair[k], (0, width - len(pair[k]))) for pair in sides]) for k in (0, 1))
-        difference = first - second
+        difference = _differences(pairs, read)
         margins = np.zeros(len(pairs))
         for k, mine in enumerate(difference):
             others = np.delete(difference, k, axis=0)
@@ -129,6 +126,28 @@ def _by_number(read: Callable[[Sent], np.ndarray | float]) -> Callable[[Sequence
         return margins
 
     return guesser
+
+
+def _by_direction(read: Callable[[Sent], np.ndarray | float]) -> Callable[[Sequence[tuple[Sent, Sent]]], np.ndarray]:
+    """Does this difference go the way in which most others go?"""
+
+    def guesser(pairs: Sequence[tuple[Sent, Sent]]) -> np.ndarray:
+        difference = _differences(pairs, read)
+        margins = np.zeros(len(pairs))
+        for k, mine in enumerate(difference):
+            others = np.sign(np.delete(difference, k, axis=0))
+            margins[k] = others.mean(0) @ np.sign(mine) if len(others) else 0.0
+        return margins
+
+    return guesser
+
+
+def _differences(pairs: Sequence[tuple[Sent, Sent]], read: Callable[[Sent], np.ndarray | float]) -> np.ndarray:
+    """(pairs, numbers): the first side less the second; what is shorter is filled up with zeros."""
+    sides = [[np.atleast_1d(read(sent)) for sent in pair] for pair in pairs]
+    width = max(len(values) for pair in sides for values in pair)
+    first, second = (np.stack([np.pad(pair[k], (0, width - len(pair[k]))) for pair in sides]) for k in (0, 1))
+    return first - second
 
 
 def _by_words(read: Callable[[Sent], frozenset]) -> Callable[[Sequence[tuple[Sent, Sent]]], np.ndarray]:
@@ -175,10 +194,13 @@ def _recurring(sent: Sent, known: Sequence[tuple[Sent, Sent]]) -> int:
 GUESSERS: dict[str, Callable[[Sequence[tuple[Sent, Sent]]], np.ndarray]] = {
     "size": _by_number(lambda sent: sent.size),
     "sizes of packets": _by_number(lambda sent: sent.packets),
+    "larger packets": _by_direction(lambda sent: sent.packets),
     "sizes of what is coded": _by_number(lambda sent: sent.coded),
+    "more that is coded": _by_direction(lambda sent: sent.coded),
     "number of packets": _by_number(lambda sent: len(sent.packets)),
     "file heads": _by_words(lambda sent: sent.around),
     "response headers": _by_words(lambda sent: sent.headers),
     "timing": _by_number(lambda sent: sent.seconds),
+    "slower answers": _by_direction(lambda sent: sent.seconds),
     "recurring bytes": _by_recurrence,
 }
