@@ -32,7 +32,7 @@ MAKES = """POST /gradio_api/upload | POST /gradio_api/cancel | POST /gradio_api/
 POST /gradio_api/run/{api_name} | POST /gradio_api/call/{api_name} | POST /gradio_api/call/v2/{api_name}
 POST /gradio_api/queue/join | GET /gradio_api/upload_progress | GET /gradio_api/file={path_or_url:path}
 GET /gradio_api/call/v2/{api_name}/{event_id} | GET /api/v1/selftest
-GET /gradio_api/mcp"""
+GET /gradio_api/mcp | GET /api/v1/tokens | POST /api/v1/tokens | POST /api/v1/tokens/revoke"""
 RULES = "POST /api/v1/sessions/end"
 SIGNED_IN = "GET /api/v1/media/{token}"
 INTENDED = {
