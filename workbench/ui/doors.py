@@ -67,7 +67,7 @@ LOOKING = frozenset(
         "pages.studies": "opened chosen looked checked",
         "pages.results": "opened metrics_for shown_for",
         "pages.dashboard": "opened moved changed pressed",
-        "pages.claims": "load",
+        "pages.claims": "load filtered",
         "pages.models": "models_table",
         "ui.endpoints": "models",
         "ui.leaderboard_endpoint": "leaderboard",
