@@ -13,6 +13,8 @@ from workbench.ui.live import listening
 from workbench.ui.voting_server import build_voting_app
 from workbench.vote_trials import Voter, audit, load, torture
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def settings(store_settings):
