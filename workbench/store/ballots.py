@@ -83,6 +83,13 @@ class Ballots:
             row = connection.execute(BY_TOKEN, {"token": token}).first()
         return _from_row(row) if row else None
 
+    def handed_out(self, study: str) -> list[tuple[str, str]]:
+        """(pair, person) of every assignment of a study."""
+        table = schema.assignment
+        with self._database.read() as connection:
+            rows = connection.execute(select(table.c.pair, table.c.annotator).where(table.c.study == study)).all()
+        return [(pair, person) for pair, person in rows]
+
     def record(self, ballot: Ballot) -> str:
         """Write a vote and return its id once it is safe. The same key on the same assignment is the same vote.
 
