@@ -245,6 +245,7 @@ def test_guessing_passwords_is_slowed(tmp_path):
     asyncio.run(guess())
 
 
+@pytest.mark.alone
 def test_wrong_passwords_stall_nobody(tmp_path):
     """Ninety at once: few are looked at, one after the other, and everything else is answered meanwhile."""
     add_account(tmp_path / "people", "ann", "annotator", PASSWORD, cost=14)
