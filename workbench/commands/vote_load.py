@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.types import RequestError
+from workbench.arguments import COUNT
 from workbench.console import notice, say, say_json
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -27,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Start the app on a temporary folder, wait until it idles, and let annotators vote. With --url "
         "an app that runs already is used; it needs --min-watch 0. Exit code 1 when a vote failed or was lost.",
     )
-    parser.add_argument("--annotators", type=int, default=50, metavar="N", help="people voting at once (default 50)")
+    parser.add_argument("--annotators", type=COUNT, default=50, metavar="N", help="people voting at once (default 50)")
     parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="how long (default 120)")
     parser.add_argument("--think", type=float, default=1.0, metavar="S", help="mean pause before a vote (default 1)")
     parser.add_argument("--url", help="an app that runs already")
