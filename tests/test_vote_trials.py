@@ -14,6 +14,8 @@ from workbench.ui.live import listening
 from workbench.ui.voting_server import build_voting_app
 from workbench.vote_trials import Load, Voter, audit, check_load, load, torture
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def settings(store_settings):
