@@ -81,19 +81,18 @@ class Ballots:
             connection.execute(COUNT_PAIR, {"handed": chosen.pair})
             return _by_id(connection, identity)
 
-    def media(self, token: str) -> str | None:
-        """The file, below the data folder, that a media token stands for."""
-        table, pair, clip = schema.assignment, schema.pair, schema.clip
+    def of_token(self, token: str) -> Assignment | None:
+        """The assignment of which one side's media token this is."""
         with self._database.read() as connection:
-            for column, plain, swapped in (
-                (table.c.left_token, pair.c.first_clip, pair.c.second_clip),
-                (table.c.right_token, pair.c.second_clip, pair.c.first_clip),
-            ):
-                query = select(table.c.swapped, plain, swapped).join(pair, pair.c.id == table.c.pair)
-                row = connection.execute(query.where(column == token)).first()
-                if row:
-                    return connection.execute(select(clip.c.file).where(clip.c.id == row[1 + row[0]])).scalar()
-        return None
+            row = connection.execute(BY_TOKEN, {"token": token}).first()
+        return _from_row(row) if row else None
+
+    def handed_out(self, study: str) -> list[tuple[str, str]]:
+        """(pair, person) of every assignment of a study."""
+        table = schema.assignment
+        with self._database.read() as connection:
+            rows = connection.execute(select(table.c.pair, table.c.annotator).where(table.c.study == study)).all()
+        return [(pair, person) for pair, person in rows]
 
     def record(self, ballot: Ballot) -> str:
         """Write a vote and return its id once it is safe. The same key on the same assignment is the same vote.
@@ -262,6 +261,8 @@ _ASKED = (
 )
 _QUERY, _LIVE = _assignment_query()
 BY_ID = _QUERY.where(schema.assignment.c.id == bindparam("identity"))
+_TOKENS = schema.assignment.c.left_token, schema.assignment.c.right_token
+BY_TOKEN = _QUERY.where(or_(*(column == bindparam("token") for column in _TOKENS)))
 _SHOWABLE = schema.assignment.c.pair.not_in(bindparam("lost", expanding=True))
 OLDEST_OPEN = _QUERY.where(*_ASKED, _LIVE.is_(None), _SHOWABLE).order_by(schema.assignment.c.issued_at).limit(1)
 VOTES, PROGRESS, RECENT = _votes_query(), _progress_query(), _recent_query()
