@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 7860
 ARGS ?=
+WORKERS ?= logical
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -14,8 +15,13 @@ help: ## list the targets
 app: $(VENV)/installed ## serve the app (PORT=7860, ARGS="--data-dir data")
 	$(RUN) -m workbench app --port $(PORT) $(ARGS)
 
+# exit code 5 says that a selection left no test to one of the two parts; a failure in either part fails the whole
 test: $(VENV)/installed ## run the tests (ARGS="-k media")
-	$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile -m "not alone" $(ARGS); parallel=$$?; \
+	$(RUN) -m pytest -m alone $(ARGS); alone=$$?; \
+	if [ $$parallel -eq 0 ] && [ $$alone -eq 5 ]; then exit 0; fi; \
+	if [ $$parallel -ne 0 ] && [ $$parallel -ne 5 ]; then exit $$parallel; fi; \
+	exit $$alone
 
 lint: $(VENV)/installed ## check the style
 	$(RUN) -m ruff check .

@@ -1,6 +1,7 @@
 """What differs between two clips to the eye: FLIP's difference picture, ColorVideoVDP's verdict whether one sees it.
 
-Both know how large a pixel is to the eye: `pixels_per_degree` of visual angle.
+Both know how large a pixel is to the eye: `pixels_per_degree` of visual angle. PSNR and SSIM, which do not, stand
+beside them for those who compare with other work.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from eval.clip import check_frames
 SCREEN = 37.8  # pixels a degree of a 24-inch full HD screen, looked at from 60 cm
 SHOWN = 384  # pixels of the screen that a clip is wide on a page
 LEAST_SIDE = 16
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SSIM_FLOORS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 NO_DIFFERENCE = 0.1  # JOD
 # up to how many JOD the words hold: 1 JOD is seen by 75 of 100 viewers who must choose, half of whom guess right
 WORDS = (
@@ -98,6 +101,45 @@ def visible_difference(
     words = next(words for most, words in WORDS if lost < most)
     share = f"{min(round(100 * viewers), 99)} of 100 viewers would tell which is which, guessing gives 50"
     return Visibility(jod, viewers, lost >= NO_DIFFERENCE, f"{words}{part} ({share})")
+
+
+def frame_psnr(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(T,) peak signal-to-noise ratio of each frame in dB, infinite where the pixels are the same.
+
+    Clips (T, H, W, 3) uint8 RGB as `flip_maps` takes them, all three channels alike.
+    """
+    reference, other = _together(reference, other)
+    pairs = zip(reference, other, strict=True)
+    squares = np.array([np.square(np.float64(a) - b).mean() for a, b in pairs])
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(255**2 / squares)
+
+
+def frame_ssim(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(T,) structural similarity of each frame's grey picture, at most 1, which is for the same pixels.
+
+    Wang et al., IEEE TIP 2004: a Gaussian window of 11 pixels, and the mean over where it lies wholly inside.
+    """
+    reference, other = _together(reference, other)
+    return np.array([_ssim(*map(_grey, pair)) for pair in zip(reference, other, strict=True)])
+
+
+def _grey(frame: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float64)
+
+
+def _ssim(a: np.ndarray, b: np.ndarray) -> float:
+    def local(picture: np.ndarray) -> np.ndarray:
+        margin = SSIM_WINDOW // 2
+        blurred = cv2.GaussianBlur(picture, (SSIM_WINDOW, SSIM_WINDOW), SSIM_SIGMA)
+        return blurred[margin:-margin, margin:-margin]
+
+    mean_a, mean_b = local(a), local(b)
+    variances = local(a * a) - mean_a**2 + local(b * b) - mean_b**2
+    covariance = local(a * b) - mean_a * mean_b
+    light, structure = SSIM_FLOORS
+    likeness = (2 * mean_a * mean_b + light) * (2 * covariance + structure)
+    return float((likeness / ((mean_a**2 + mean_b**2 + light) * (variances + structure))).mean())
 
 
 def _together(reference: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What one video may take at most, checked before it is decoded; `WORKBENCH_LIMITS` in the environment changes it."""
+"""What one file may take at most, checked before it is decoded or parsed; $WORKBENCH_LIMITS changes it."""
 
 import os
 from dataclasses import dataclass, fields, replace
@@ -8,12 +8,20 @@ VARIABLE = "WORKBENCH_LIMITS"
 
 @dataclass(frozen=True)
 class Limits:
-    """`pixels` of one picture, `frames` and `seconds` of a video, `streams` (sound and others, too) of a file."""
+    """`pixels` of one picture, `frames` and `seconds` of a video, `streams` (sound and others, too) of a file.
+
+    `text_bytes` of a prompt list, manifest or other JSON file, `yaml_bytes` of a YAML file, `levels` of tables and
+    lists inside each other, `yaml_values` after YAML's aliases are put in full.
+    """
 
     pixels: int = 8192 * 4320
     frames: int = 200_000
     seconds: int = 4 * 3600
     streams: int = 64
+    text_bytes: int = 64_000_000
+    yaml_bytes: int = 4_000_000
+    yaml_values: int = 200_000
+    levels: int = 64
 
 
 def limits() -> Limits:
@@ -34,4 +42,5 @@ def limits() -> Limits:
 
 def over(what: str, found: float, most: int) -> str:
     """Why something is not read: the number, the rule and the way out."""
-    return f"it has {found:,.0f} {what}, and at most {most:,} are read; {VARIABLE}={what}=N allows more"
+    named = what.replace("_", " ")
+    return f"it has {found:,.0f} {named}, and at most {most:,} are read; {VARIABLE}={what}=N allows more"

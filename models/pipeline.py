@@ -13,6 +13,7 @@ from models.attention_masks import chunk_layout
 from models.autoencoder import ShapesAutoencoder
 from models.codec import Codec, latent_frames, pixel_frames
 from models.kv_cache import KVCache
+from models.prompt_text import character_fault
 from models.sampling import ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
 from models.schedulers import StepPlan
 from models.specs import ModelSpec
@@ -56,7 +57,7 @@ class VideoPipeline:
         self.check(request)
         request = self.fit(request)
         began = time.perf_counter()
-        noise = ClipNoise(generator or torch.Generator().manual_seed(request.seed))
+        noise = ClipNoise(generator) if generator else ClipNoise.of_seed(request.seed)
         latents = self.causal_latents(request, noise) if self.spec.causal else self._whole(request, noise)
         newest: ChunkLatents | None = None
 
@@ -117,7 +118,7 @@ class VideoPipeline:
         """The chunks of a causal model's clip before they are decoded. `network` stands in for the transformer, which
         it wraps; `observe` is as in `rollout`."""
         plan = self.plan(request)
-        noise = noise or ClipNoise(torch.Generator().manual_seed(request.seed))
+        noise = noise or ClipNoise.of_seed(request.seed)
         channels, height, width = self._frame_shape(request)
 
         def new_cache() -> KVCache:
@@ -189,6 +190,8 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     limit = spec.prompt_limit
     if len(prompt) > limit:
         raise RequestError(f"the prompt has {len(prompt)} characters; at most {limit} are read, so shorten it")
+    if fault := character_fault(prompt):
+        raise RequestError(f"the prompt {fault}; take it out")
     _whole_number("steps", request.steps, 1, MAX_STEPS)
     _whole_number("frames", request.frames, 1, MAX_FRAMES)
     _whole_number("seed", request.seed, 0, 2**63 - 1)
@@ -253,6 +256,8 @@ def _check_timeline(spec: ModelSpec, request: GenerationRequest) -> None:
             raise RequestError(
                 f"the prompt from chunk {chunk} on has {length} characters; give 1 to {spec.prompt_limit}"
             )
+        if fault := character_fault(switch.prompt):
+            raise RequestError(f"the prompt from chunk {_counted(switch.chunk)} on {fault}; take it out")
 
 
 def _counted(chunk: object) -> str:

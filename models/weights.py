@@ -4,16 +4,23 @@ A matrix is kept as int8 with one float32 scale for each of its rows (the larges
 one dimension in float16.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from diffusers import ModelMixin
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from models.types import RequestError
+
 FILE = "weights-int8.safetensors"
 SCALE = ".scale"
+CARD, DIGESTS = "card.json", "sha256"
 Model = TypeVar("Model", bound=ModelMixin)
 
 
@@ -30,7 +37,54 @@ def save_int8(model: ModelMixin, folder: Path) -> None:
 
 
 def load_model(kind: type[Model], folder: Path) -> Model:
-    """A model in float32 from a folder that `save_int8` or diffusers' `save_pretrained` wrote."""
+    """A model in float32 from a folder that `save_int8` or diffusers' `save_pretrained` wrote.
+
+    Raises RequestError for files that are not those of the folder's card, are cut off, or hold numbers that are none.
+    """
+    check_digests(folder)
+    try:
+        model = _load(kind, folder)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"the weights in {str(folder)!r} cannot be read ({reason}); put the folder back") from error
+    check_finite(model.state_dict(), str(folder))
+    return model
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each weight file of a folder, for its card."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.safetensors"))}
+
+
+def check_digests(folder: Path) -> None:
+    """Raise RequestError when a weight file is not the one whose digest the folder's card has, if it has any."""
+    card = folder / CARD
+    try:
+        told = json.loads(card.read_text(encoding="utf-8")).get(DIGESTS, {}) if card.is_file() else {}
+        changed = [name for name, digest in told.items() if digests(folder).get(name) != digest]
+    except (OSError, ValueError, AttributeError) as error:
+        raise RequestError(f"{str(card)!r} cannot be read; put the folder back as it was published") from error
+    if changed:
+        file = str(folder / changed[0])
+        raise RequestError(
+            f"{file!r} is not the file of its card (another SHA-256, or gone); put the published one back"
+        )
+
+
+def check_finite(state: Mapping[str, Tensor], source: str) -> None:
+    """Raise RequestError naming the first tensor of `source` that holds NaN or infinity: frames would be black."""
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or tensor.is_meta or not tensor.numel():
+            continue
+        ends = torch.stack(tensor.float().aminmax() if tensor.element_size() == 1 else tensor.aminmax())
+        if not ends.isfinite().all():
+            raise RequestError(
+                f"{source!r} holds numbers that are none in {name!r} (NaN or infinity); the training that wrote it "
+                "has failed, or the file is damaged, so give another"
+            )
+
+
+def _load(kind: type[Model], folder: Path) -> Model:
     if not (folder / FILE).exists():
         return kind.from_pretrained(folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
     packed = load_file(folder / FILE)

@@ -6,8 +6,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-# before torch loads; inherited by the processes tests start, so that all of them split sums alike
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# before torch loads; inherited by the processes tests start, so that all of them split sums alike; one thread, because
+# several workers of pytest share the cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -26,6 +27,13 @@ from workbench.store import Store, open_store
 
 PATIENCE = 180_000  # milliseconds for anything in a browser: slow machines take a minute for a page of charts
 PROMPT = "a red circle moving right on a black background"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what drives a browser."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 @pytest.fixture(scope="session", autouse=True)

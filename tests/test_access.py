@@ -13,6 +13,8 @@ from fastapi.testclient import TestClient
 
 from models.pipeline import tiny_pipeline
 from models.types import RequestError
+from tests.conftest import PATIENCE
+from workbench.__main__ import main
 from workbench.accounts import Accounts, TooManyTries, add_account, read_accounts, remove_account
 from workbench.generation import GenerationService
 from workbench.settings import Settings
@@ -21,6 +23,7 @@ from workbench.store.people import SESSION_DAYS
 from workbench.store.records import Session
 from workbench.trials import TRIAL, make_trial, trial_study
 from workbench.ui.app import build_app, page_handler
+from workbench.ui.live import listening
 
 PEOPLE = {"rita": "researcher", "rev": "reviewer", "anna": "annotator", "ada": "admin"}
 PASSWORD = "correct horse"
@@ -244,6 +247,7 @@ def test_guessing_passwords_is_slowed(tmp_path):
     asyncio.run(guess())
 
 
+@pytest.mark.alone
 def test_wrong_passwords_stall_nobody(tmp_path):
     """Ninety at once: few are looked at, one after the other, and everything else is answered meanwhile."""
     add_account(tmp_path / "people", "ann", "annotator", PASSWORD, cost=14)
@@ -295,3 +299,61 @@ def test_short_passwords_and_odd_names_are_refused(tmp_path):
 
 def test_the_login_page_names_no_models(app):
     assert "shapes" not in visitor(app).get("/login").text + json.dumps(dict(visitor(app).get("/login").headers))
+
+
+def test_tokens_by_the_command_line(app, settings, capsys):
+    """Made once, listed without its secret, used, revoked."""
+    data = ["--data-dir", str(settings.data_dir)]
+    assert main(["accounts", "token", str(settings.auth), "ada", *data]) == 0
+    token = capsys.readouterr().out.strip()
+    client = TestClient(app, base_url="http://localhost", headers={"Authorization": f"Bearer {token}"})
+    assert client.get("/config").status_code == 200
+    assert client.post("/api/v1/next-pair", json={}).status_code == 401  # a program does not vote
+    assert main(["accounts", "tokens", "ada", *data]) == 0
+    listed = capsys.readouterr().out
+    assert token not in listed
+    assert main(["accounts", "revoke", "ada", listed.split()[0], *data]) == 0
+    app.state.voting.end_sessions("nobody")  # another process hears of it within seconds; this one now
+    assert client.get("/config").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["token", "AUTH", "anna"], "access tokens are for a researcher or admin"),
+        (["token", "AUTH", "nobody"], "is not in"),
+        (["token", "AUTH", "ada", "--days", "0"], "is over already"),
+        (["revoke", "ada", "x"], "has no access token 'x'"),
+    ],
+)
+def test_tokens_that_cannot_be_are_refused(settings, capsys, words, said):
+    words = [str(settings.auth) if word == "AUTH" else word for word in words]
+    assert main(["accounts", *words, "--data-dir", str(settings.data_dir)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def address(app):
+    with listening(app) as url:
+        yield url
+
+
+@pytest.mark.parametrize("name, width", [("rita", 1280), ("rita", 390), ("anna", 390)])
+def test_people_sign_out_by_a_button(browser, address, name, width):
+    """In the frame of every page, and on the Vote page; what was open is closed afterwards."""
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.set_default_timeout(PATIENCE)
+    votes = PEOPLE[name] == "annotator"
+    page.goto(f"{address}/{f'vote?study={TRIAL}' if votes else 'login?next=/models'}")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    button = page.get_by_role("button", name="Sign out")
+    button.wait_for()
+    box = button.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    button.click()
+    page.wait_for_url("**/login")
+    page.goto(f"{address}/models")
+    page.wait_for_url("**/login?next=/models")
+    page.close()

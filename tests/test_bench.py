@@ -13,6 +13,8 @@ from workbench.browser_latency import first_picture_seconds
 from workbench.generation import GenerationService
 from workbench.manifest import read_manifest
 
+pytestmark = pytest.mark.alone
+
 
 def test_operations_grow_with_the_steps_by_the_calls_they_add(tiny):
     """Every step of every chunk adds one network call, and calls of the same chunk cost the same."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.pair_difference import flip_maps, flip_pictures
 from models.pipeline import tiny_pipeline
 from workbench.claims import CLAIMS
 from workbench.generation import GenerationService
@@ -393,6 +394,16 @@ def test_compare_shows_facts_curves_and_what_differs(open_page):
     )
     assert page.locator(".wb-plot .scatterlayer .trace").count() == 6
     assert "steps" in page.inner_text("#recipes") and "ffe" in page.inner_text("#recipes")
+    page.keyboard.press("Home")
+    first, second, _ = [np.array(p.split(","), np.uint8).reshape(64, 64, 4)[..., :3] for p in page.evaluate(PIXELS)]
+    page.keyboard.press("5")
+    page.wait_for_selector(f"{PLAYER} .wb-flip-legend")
+    page.wait_for_function(f"() => document.querySelector('{PLAYER} .wb-waiting').hidden")
+    (shown,) = [np.array(p.split(","), np.uint8).reshape(64, 64, 4)[..., :3] for p in page.evaluate(PIXELS)]
+    assert np.array_equal(shown, flip_pictures(flip_maps(first[None], second[None]))[0]) and shown.any()
+    page.click("#numbers-panel button")
+    page.wait_for_selector("#numbers table")
+    assert page.locator("#numbers thead th").all_inner_texts() == ["Measure", "B against A", "C against A"]
     page.click("[data-mode=blink]")
     page.select_option("[aria-label='First of the pair']", "2")
     page.keyboard.press("x")

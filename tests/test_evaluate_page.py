@@ -182,6 +182,7 @@ def test_a_run_is_found_again_after_a_restart_and_goes_on(data):
     assert [json.loads(line)["id"] for line in run.lines.read_text().splitlines()] == [row.id for row in run.rows]
 
 
+@pytest.mark.alone
 def test_cancel_stops_within_a_clip_and_the_next_run_starts(data, tmp_path):
     long = tmp_path / "long.mp4"
     encode_mp4(np.tile(coded_clip(), (40, 1, 1, 1)), 12, long)

@@ -102,7 +102,7 @@ def test_what_is_not_a_manifest_is_refused_with_its_reason(tmp_path, text, reaso
 
 def test_a_video_in_place_of_a_manifest_is_refused(tmp_path):
     (tmp_path / "x.mp4").write_bytes(bytes(range(256)))
-    with pytest.raises(RequestError, match="not JSON"):
+    with pytest.raises(RequestError, match="not UTF-8 text"):
         read_manifest(tmp_path / "x.mp4")
 
 

@@ -15,7 +15,7 @@ from workbench.ui.doors import ALL_ROLES, LOOKING
 from workbench.ui.front_door import FrontDoor
 
 PASSED = 299
-# what is intended, by the least that must be true of a visitor; whatever is in none of these is open to nobody
+# what is intended, by the least that must be true of a visitor; every route of the app stands in one of these
 ANYBODY = """GET /api/v1/health | GET /api/v1/voting | GET /login | GET /vote | GET /ui | GET /favicon.ico
 POST /api/v1/session | POST /api/v1/logout"""
 VOTES = "POST /api/v1/next-pair | POST /api/v1/votes | POST /api/v1/votes/undo | POST /api/v1/consent"
@@ -32,8 +32,21 @@ MAKES = """POST /gradio_api/upload | POST /gradio_api/cancel | POST /gradio_api/
 POST /gradio_api/run/{api_name} | POST /gradio_api/call/{api_name} | POST /gradio_api/call/v2/{api_name}
 POST /gradio_api/queue/join | GET /gradio_api/upload_progress | GET /gradio_api/file={path_or_url:path}
 GET /gradio_api/call/v2/{api_name}/{event_id} | GET /api/v1/selftest
-GET /gradio_api/mcp"""
+GET /gradio_api/mcp | GET /api/v1/tokens | POST /api/v1/tokens | POST /api/v1/tokens/revoke"""
 RULES = "POST /api/v1/sessions/end"
+# what Gradio brings along, and nobody needs
+NEVER = """GET /gradio_api/custom_component/{id}/{environment}/{type}/{file_name} | GET /gradio_api/deep_link
+GET /gradio_api/dev/reload | GET /gradio_api/file/{path:path} | GET /gradio_api/login_check
+GET /gradio_api/openapi.json | GET /gradio_api/proxy={url_path:path} | GET /gradio_api/queue/status
+GET /gradio_api/runs | GET /gradio_api/stream/{session_hash}/{run}/{component_id}/playlist-file
+GET /gradio_api/stream/{session_hash}/{run}/{component_id}/playlist.m3u8
+GET /gradio_api/stream/{session_hash}/{run}/{component_id}/{segment_id}.{ext} | GET /gradio_api/token
+GET /gradio_api/user | GET /gradio_api/vibe-code | GET /logout | GET /monitoring | GET /monitoring/summary
+GET /monitoring/{key} | GET /openapi.json | POST /gradio_api/component_server | POST /gradio_api/process_recording
+POST /gradio_api/stream/{event_id} | POST /gradio_api/stream/{event_id}/close | POST /gradio_api/undo-vibe-edit
+POST /gradio_api/vibe-code | POST /gradio_api/vibe-edit | POST /gradio_api/vibe-starter-queries | POST /login"""
+# public endpoints, which are the tools of MCP as well: what shows, which reviewers may call, and what makes
+SHOWING, MAKING = {"models", "leaderboard"}, {"generate", "compare", "evaluate"}
 SIGNED_IN = "GET /api/v1/media/{token}"
 INTENDED = {
     "nobody": (ANYBODY,),
@@ -134,13 +147,36 @@ def concrete(path: str) -> str:
     return f"{filled}/x" if filled in ("/ui", "/vendor") else filled
 
 
-def test_every_route_opens_to_whom_it_is_meant_for(app, door, cookies):
+def rows(*groups: str) -> set[str]:
+    return {line.strip() for group in groups for line in group.replace("\n", "|").split("|")}
+
+
+def all_routes(app) -> set[str]:
     found = {route.removesuffix("/") for route in routes_of(app.routes) if not route.startswith("HEAD")}
-    routes = sorted(f"{route}/" if route.endswith(" ") else route for route in found)
-    assert len(routes) > 70
+    return {f"{route}/" if route.endswith(" ") else route for route in found}
+
+
+def test_every_route_has_a_row(app):
+    """A route that is new belongs into one of the groups above, and a row whose route is gone out of it."""
+    listed = rows(ANYBODY, SIGNED_IN, VOTES, LOOKS, MAKES, RULES, NEVER)
+    assert all_routes(app) == listed, all_routes(app) ^ listed
+
+
+def test_every_public_endpoint_and_tool_has_a_row(app, blocks, door, cookies):
+    public = {function.api_name for function in blocks.fns.values() if function.api_visibility == "public"}
+    assert public == set(blocks.mcp_server_obj.tool_to_endpoint) == SHOWING | MAKING
+    passing = {"nobody": set(), "annotator": set(), "reviewer": SHOWING}
+    for role in ALL_ROLES:
+        for method, path in (("POST", "/gradio_api/call/{}"), ("POST", "/gradio_api/run/{}")):
+            called = {name for name in public if ask(door, method, path.format(name), cookies[role]) == PASSED}
+            intended = passing.get(role, public) if "call" in path or role in ("researcher", "admin") else set()
+            assert called == intended, (role, path)
+
+
+def test_every_route_opens_to_whom_it_is_meant_for(app, door, cookies):
+    routes = sorted(all_routes(app))
     for role, groups in INTENDED.items():
-        intended = {line.strip() for group in groups for line in group.replace("\n", "|").split("|")}
-        assert intended <= set(routes), intended - set(routes)
+        intended = rows(*groups)
         body = b'{"fn_index": 0}'
         passed = {
             route

@@ -199,11 +199,11 @@ def test_many_voters_at_once_lose_nothing(store, study):
     assert {pair.issued for pair in store.studies.pairs("trial", 1)} == {16}
 
 
-def test_media_tokens_lead_to_the_side_that_was_shown(store, study, ann):
+def test_media_tokens_lead_to_the_assignment(store, study, ann):
     given = assign(store, ann, study, swapped=True)
-    assert store.ballots.media(given.left_token) == given.left.file == "studies/trial-0-1.mp4"
-    assert store.ballots.media(given.right_token) == given.right.file == "studies/trial-0-0.mp4"
-    assert store.ballots.media("unknown") is None
+    assert store.ballots.of_token(given.left_token) == store.ballots.of_token(given.right_token) == given
+    assert (given.left.file, given.right.file) == ("studies/trial-0-1.mp4", "studies/trial-0-0.mp4")
+    assert store.ballots.of_token("unknown") is None
 
 
 def test_tallies_count_by_side_and_leave_undone_votes_out(store, study):

@@ -22,6 +22,7 @@ class TwoProducts(Recipe):
         return {"norm": float((self.a @ self.a @ self.a).norm())}
 
 
+@pytest.mark.alone
 def test_operations_and_share_of_a_step_that_only_multiplies():
     recipe = TwoProducts()
     found = speed(recipe, "two-products", "none", first=7, steps=5, precision="fp32")

@@ -5,13 +5,16 @@ import threading
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from tests.voting_data import ballot
-from workbench.store import open_store
+from workbench.store import open_store, schema
 from workbench.trials import TRIAL, make_trial, trial_study
 from workbench.ui.live import listening
 from workbench.ui.voting_server import build_voting_app
-from workbench.vote_trials import Voter, audit, load, torture
+from workbench.vote_trials import Load, Voter, audit, check_load, load, torture
+
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
@@ -45,5 +48,24 @@ def test_a_small_load_has_no_errors(settings):
         found, saved = asyncio.run(load(url, annotators=10, seconds=2, think=0.2, study=TRIAL))
     assert found.errors == 0 and found.votes == len(saved) >= 10 and found.p50 <= found.p95 <= found.longest
     store = open_store(settings)
-    assert set(saved) <= set(store.votes(TRIAL).vote_id)
+    assert found.clips_p95 > 0
+    checked = check_load(store, found, saved, TRIAL)
+    assert (checked.lost, checked.twice, checked.repeated) == (0, 0, 0) and checked.good
+    store.close()
+
+
+def test_the_check_of_a_load_notices_what_is_wrong(settings):
+    """A vote that is not there, one of another pair, and a hand-out that was not counted; the database itself gives no
+    pair twice to one person."""
+    store = open_store(settings)
+    ann, record = store.people.named("Ann"), store.studies.get(TRIAL)
+    first = store.studies.pairs(TRIAL, record.version)[0].id
+    given = store.ballots.assign(ann, record, first, swapped=False, propensity=1)
+    vote = store.ballots.record(ballot(given.id, "key"))
+    with store.ballots._database.write() as connection:
+        connection.execute(update(schema.pair).where(schema.pair.c.id == first).values(issued=0))
+    found = Load(1, 1.0, 2, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0)
+    checked = check_load(store, found, {"gone": given.id, vote: "another"}, TRIAL)
+    assert (checked.lost, checked.twice, checked.repeated) == (2, 0, 1) and not checked.good
+    assert check_load(store, found, {vote: given.id}, TRIAL).lost == 0
     store.close()

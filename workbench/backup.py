@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from models.types import RequestError
 from workbench import __version__
+from workbench.blind_copies import FOLDER as COPIES
 from workbench.media import replacing
 from workbench.store.database import copy_sqlite, database_url
 
@@ -84,6 +85,7 @@ def _files(data_dir: Path, database: Path) -> Iterator[tuple[str, Path]]:
     own = {database.with_name(database.name + ending).resolve() for ending in ("", "-wal", "-shm", "-journal")}
     for path in sorted(data_dir.rglob("*")):
         temporary = path.name.startswith(".") and path.name.endswith(".tmp")
+        temporary |= path.parent == data_dir / COPIES  # they can be made again
         if path.is_file() and not path.is_symlink() and not temporary and path.resolve() not in own:
             yield path.relative_to(data_dir).as_posix(), path
 

@@ -30,6 +30,7 @@ from workbench.manifest import (
     write_manifest,
 )
 from workbench.media import encode_mp4, replacing, write_lossless, write_png
+from workbench.picture_check import picture_notices
 
 if TYPE_CHECKING:  # torch is imported when the first clip is made: pages and commands should not wait for it
     from models.pipeline import VideoPipeline
@@ -103,7 +104,7 @@ class GenerationService:
         Cancelled when `cancelled()` turns true between chunks.
         """
         pipeline = self.pipeline(model)
-        notices = [*notices, *pipeline.check(request)]
+        notices = [*notices, *pipeline.check(request), *picture_notices(pipeline.spec, request)]
         request = pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         try:

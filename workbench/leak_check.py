@@ -95,7 +95,11 @@ def leak_check(first: Sequence[Path], second: Sequence[Path]) -> list[Finding]:
 
     Raises RequestError for a file that cannot be read.
     """
-    sides = [[read_header(path) for path in paths] for paths in (first, second)]
+    return check_headers([[read_header(path) for path in paths] for paths in (first, second)])
+
+
+def check_headers(sides: list[list[ClipHeader]]) -> list[Finding]:
+    """`leak_check` of files that were read before."""
     return [check(channel, sides) for channel, check in CHANNELS.items()]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.video import SUFFIXES
+from models.prompt_text import check_prompt
 from models.types import RequestError
 from workbench.manifest import Manifest, manifest_path, read_input, read_manifest
 from workbench.media import replacing
@@ -182,6 +183,8 @@ def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[Clip
 
     Raises RequestError when there are neither as many as such clips, nor one, nor none.
     """
+    for number, prompt in enumerate(prompts, start=1):
+        check_prompt(prompt, f"prompt {number}")
     bare = [i for i, clip in enumerate(clips) if not clip.prompt]
     if len(prompts) not in (0, 1, len(bare)):
         needed = f"{len(bare)} clip{'s' * (len(bare) != 1)} without a prompt"

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from eval.text_files import parse_json, read_text
+from models.prompt_text import character_fault
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.media import read_image, read_lossless, write_bytes
 
 FORMAT = "asd-workbench clip"
 VERSION = 1
+MOST_THREADS = 4096
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
         """Raises ValueError naming what is missing or wrong."""
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise ValueError(f"no {FORMAT!r} format mark")
         if values.get("version") != VERSION:
@@ -94,8 +97,10 @@ class Manifest:
         wrong = [name for name, kind in known.items() if not _fits(values[name], kind)]
         if wrong:
             raise ValueError(f"with a wrong type in {', '.join(wrong)}")
-        if values["threads"] < 1:
+        if not 1 <= values["threads"] <= MOST_THREADS:
             raise ValueError("with a wrong value in threads")
+        if fault := character_fault(values["prompt"]):
+            raise ValueError(f"its prompt {fault}")
         return cls(**{name: _revive(name, values[name]) for name in known})
 
 
@@ -143,12 +148,11 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 def read_manifest(path: Path) -> Manifest:
     """Raises RequestError for a missing file and for what is not a manifest of this program."""
     try:
-        return Manifest.from_json(path.read_text(encoding="utf-8"))
+        return Manifest.from_json(read_text(path))
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give the .json beside a clip") from error
     except (ValueError, TypeError) as error:
-        reason = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
-        raise RequestError(f"{str(path)!r} is not a manifest ({reason}); give the .json beside a clip") from error
+        raise RequestError(f"{str(path)!r} is not a manifest ({error}); give the .json beside a clip") from error
 
 
 def is_manifest(path: Path) -> bool:

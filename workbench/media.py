@@ -28,13 +28,17 @@ X264 = {"crf": "10", "preset": "medium", "g": "8", "bf": "0"}
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; it becomes `path` when the block succeeds and vanishes when it fails."""
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; it becomes `path` when the block succeeds and vanishes when it fails.
+
+    A file that is not `durable`, since it can be made again, may be lost with the power.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

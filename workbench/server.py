@@ -13,6 +13,8 @@ from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.ui.app import build_app
 
+KEEP_ALIVE_SECONDS = 75  # longer than browsers and proxies reuse a connection, lest a vote goes into one that closes
+
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
@@ -38,7 +40,9 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
 def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     service = GenerationService(settings.data_dir, settings.device)
     app = build_app(service, settings)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=3, timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
 
     def ready() -> None:
         on_ready()

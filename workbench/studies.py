@@ -14,7 +14,9 @@ from typing import Any
 
 import yaml
 
+from eval.text_files import read_yaml
 from models.default_world import DEFAULT
+from models.prompt_text import character_fault
 from models.specs import MODELS
 from models.types import RequestError
 from workbench.questions import QUESTIONS
@@ -139,10 +141,10 @@ def study_from_json(text: str) -> Study:
 def read_study(path: Path) -> Study:
     """A study from a YAML file; clips' paths count from the file's folder. Raises RequestError."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        values, _ = read_yaml(path)
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a study in YAML") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"{str(path)!r} is not YAML ({reason}); mend it there") from error
     study = study_from(values)
@@ -244,6 +246,8 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         shown = f"{len(value)} characters long" if isinstance(value, str) else repr(value)[:40]
         raise RequestError(f"{name} is {shown}; give text of at most {LONGEST_TEXT} characters")
+    if fault := character_fault(value):
+        raise RequestError(f"{name} {fault}; take it out")
     return value.strip()
 
 

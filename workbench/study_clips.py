@@ -1,23 +1,29 @@
-"""The clips of a study as annotators get them: made ahead, encoded alike, of one size, named by chance."""
+"""The clips of a study, made ahead, encoded alike and named by chance; annotators get copies (`blind_copies`)."""
 
 import logging
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from models.types import RequestError
-from workbench.leak_check import Finding, leak_check
-from workbench.media import decode_mp4, encode_mp4, replacing
+from workbench.blind_copies import write_copies
+from workbench.leak_check import ClipHeader, Finding, check_headers, read_header
+from workbench.leak_guessers import guesses, read_sent
+from workbench.media import decode_mp4, encode_mp4
 from workbench.store import Store, StoreUnavailable
+from workbench.store.ballots import new_token
 from workbench.store.records import Clip, Pair, StudyRecord, new_id
 from workbench.studies import Study, System, parse_system, study_from_json
 
 FOLDER = "studies"
 DEGRADED = "/degraded"  # ends the system's name of a copy that was spoilt on purpose
 HELD, COARSE = 6, 8  # frames that a spoilt copy stands still, pixels that it merges
+TIMES_SEEN = 2  # that the leak check has of each pair, as somebody who compares notes has
 CHECK_EVERY = 4  # of so many prompts one has a check of each kind
 
 
@@ -65,7 +71,8 @@ class StudyClips:
         """Prepare in the background; what is under way or done is left alone."""
         name = record.id, record.version
         with self._lock:
-            if name in self._running:
+            before = self._running.get(name)
+            if before and (before.is_alive() or not self.missing(record)):
                 return
             thread = threading.Thread(target=self._work, args=(record,), name=f"study {record.id}", daemon=True)
             self._running[name] = thread
@@ -107,14 +114,10 @@ class StudyClips:
             labels = [*study.labels(), *_degraded_labels(study, index)]
             there = {label: kept[label, prompt, seed] for label in labels if (label, prompt, seed) in kept}
             new = self._group(study, prompt, seed, [label for label in labels if label not in there], made_by)
-            same = (prompt, seed)
-            shown = [clip for clip in self.store.studies.clips(record.id) if (clip.prompt, clip.seed) == same]
-            equalise([self.data_dir / clip.file for clip in [*shown, *new.values()]])
-            new = {label: self._measured(clip) for label, clip in new.items()}
             self.store.studies.add(list(new.values()), _pairs(study, record, index, there | new))
 
     def leaks(self, record: StudyRecord) -> dict[tuple[str, str], list[Finding]]:
-        """For every two systems that meet, every channel by which their files could or could not be told apart.
+        """For every two systems that meet, every channel by which what is sent could or could not be told apart.
 
         Raises RequestError while clips are missing.
         """
@@ -123,23 +126,42 @@ class StudyClips:
         missing = [label for label in study.labels() for item in study.items() if (label, *item) not in kept]
         if missing:
             raise RequestError(f"study {record.id!r} lacks {len(missing)} clips; wait until all are made")
-        files = {
-            label: [self.data_dir / kept[label, *item].file for item in study.items()] for label in study.labels()
+        return {
+            (first, second): leaks_of_copies(
+                self.data_dir, [(kept[first, *item], kept[second, *item]) for item in study.items()]
+            )
+            for first, second in study.opponents()
         }
-        return {pair: leak_check(files[pair[0]], files[pair[1]]) for pair in study.opponents()}
 
     def weights(self, record: StudyRecord) -> dict[str, str]:
         """The SHA-256 of the weights behind the clips there are, by model."""
         kept = self._kept(record, study_from_json(record.definition)).values()
         return {_model(clip.system): clip.weights for clip in kept if clip.weights}
 
+    def lost(self, record: StudyRecord) -> dict[str, Clip]:
+        """The clips, by id, that the database has and whose files are gone."""
+        folder = self.data_dir / FOLDER
+        there = {f"{FOLDER}/{name}" for name in os.listdir(folder)} if folder.is_dir() else set()
+        return {
+            clip.id: clip
+            for clip in self.store.studies.clips(record.id)
+            if clip.file not in there and not (self.data_dir / clip.file).is_file()
+        }
+
+    def missing(self, record: StudyRecord) -> list[Clip]:
+        """Clips that are gone and that none made later stands for."""
+        study = study_from_json(record.definition)
+        kept, wanted = self._kept(record, study), set(study.items())
+        lost = {(clip.system, clip.prompt, clip.seed): clip for clip in self.lost(record).values()}
+        return [clip for name, clip in lost.items() if name not in kept and name[1:] in wanted]
+
     def _kept(self, record: StudyRecord, study: Study) -> dict[tuple[str, str, int], Clip]:
-        """The newest clip of each system, prompt and seed by the weights that the study asks for."""
-        pinned = study.pinned()
+        """The newest clip there is of each system, prompt and seed by the weights that the study asks for."""
+        pinned, lost = study.pinned(), self.lost(record)
         return {
             (clip.system, clip.prompt, clip.seed): clip
             for clip in self.store.studies.clips(record.id)
-            if clip.weights == pinned.get(_model(clip.system), clip.weights)
+            if clip.id not in lost and clip.weights == pinned.get(_model(clip.system), clip.weights)
         }
 
     def _work(self, record: StudyRecord) -> None:
@@ -197,11 +219,27 @@ class StudyClips:
         path.parent.mkdir(parents=True, exist_ok=True)
         encode_mp4(made.frames, made.fps, path)
         count, height, width, _ = made.frames.shape
-        shape = count, made.fps, width, height
-        return Clip(identity, study, label, prompt, seed, file, *shape, 0, made.origin, made.weights)
+        shape = count, made.fps, width, height, path.stat().st_size
+        return Clip(identity, study, label, prompt, seed, file, *shape, made.origin, made.weights)
 
-    def _measured(self, clip: Clip) -> Clip:
-        return replace(clip, bytes=(self.data_dir / clip.file).stat().st_size)
+
+def leaks_of_copies(data_dir: Path, pairs: Sequence[tuple[Clip, Clip]]) -> list[Finding]:
+    """Every channel by which copies of each pair's first clip and of its second, as annotators get them, could be told
+    apart: by their heads, and by guessers who have seen each pair twice. Raises RequestError for a clip that is gone.
+    """
+    headers: list[list[ClipHeader]] = [[], []]
+    sent = []
+    with TemporaryDirectory() as folder:
+        for clips in pairs:
+            for _ in range(TIMES_SEEN):
+                tokens = new_token(), new_token()
+                paths = tuple(Path(folder) / f"{token}.mp4" for token in tokens)
+                write_copies(data_dir, clips, tokens, paths)
+                sent.append(tuple(read_sent(path.read_bytes(), clips[0].prompt) for path in paths))
+                for side, path in zip(headers, paths, strict=True):
+                    side.append(read_header(path))
+                    path.unlink()
+    return check_headers(headers) + [guess.finding for guess in guesses(sent)]
 
 
 def check_ready_clips(study: Study) -> None:
@@ -223,18 +261,6 @@ def degrade(frames: np.ndarray) -> np.ndarray:
     held = frames[np.arange(count) // HELD * HELD]
     rows, columns = np.arange(height) // COARSE * COARSE, np.arange(width) // COARSE * COARSE
     return np.ascontiguousarray(held[:, rows][:, :, columns])
-
-
-def equalise(paths: list[Path]) -> None:
-    """Give mp4 files one size by an empty box at the end of each, so that the length of an answer tells nothing."""
-    sizes = {path: path.stat().st_size for path in paths}
-    if len(set(sizes.values())) <= 1:
-        return
-    target = max(sizes.values()) + 8  # a box has a head of eight bytes, and every file shall have one
-    for path, size in sizes.items():
-        content = path.read_bytes()
-        with replacing(path) as temporary:
-            temporary.write_bytes(content + (target - size).to_bytes(4) + b"free" + bytes(target - size - 8))
 
 
 def _degraded_labels(study: Study, index: int) -> list[str]:

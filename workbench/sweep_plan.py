@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from eval.text_files import read_yaml
 from models.default_world import DEFAULT
 from models.registry import get_spec, unavailable, weights_digest
 from models.types import GenerationRequest, RequestError
@@ -320,12 +321,10 @@ def read_plan_file(path: Path) -> PlanFile:
     """Raises RequestError for a file that cannot be read or is not a YAML table; a prompt file's name counts from
     the folder of the plan."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, _Strict)
-        values = yaml.load(text, _Strict)
+        values, node = read_yaml(path, _Strict)
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise RequestError(f"{_yaml_fault(path, error)}; mend it") from error
     if not isinstance(values, dict):
         raise RequestError(f"{str(path)!r} is not a table of keys; begin with a line as `models: [{DEFAULT.asd}]`")

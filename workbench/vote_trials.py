@@ -12,21 +12,23 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import httpx
 import numpy as np
 
 from workbench.settings import Settings
-from workbench.store import open_store
+from workbench.store import Store, open_store
 from workbench.trials import TRIAL
 
 ANSWERS = ("a", "b", "tie", "bad")
 UNDO_SHARE = 0.1
 WAIT = 60.0
 AFTER_A_VOTE = 0.7  # of the servers live until they have taken a vote, however slow the machine is
+GENERATED_BY, GENERATED = "shapes-asd", "a red circle moving right on a black background"
 START_SECONDS = 300.0  # for the whole app to load on a busy machine
 
 
@@ -206,7 +208,12 @@ def audit(settings: Settings, people: list[Voter], kills: int) -> Torture:
 
 @dataclass(frozen=True)
 class Load:
-    """Milliseconds from sending to acknowledgement at three shares of all votes, and what went wrong."""
+    """Milliseconds from sending to acknowledgement at shares of all votes, and what went wrong. `next_p95` is for the
+    next pair, `clips_p95` until both its clips are there. `generated` clips were made meanwhile where that was asked.
+
+    What the database says afterwards is None where it could not be asked: votes `lost`, votes there `twice`, pairs
+    handed out beyond the plan (`repeated`, to one person twice or not counted).
+    """
 
     annotators: int
     seconds: float
@@ -217,14 +224,25 @@ class Load:
     p99: float
     longest: float
     next_p95: float
+    clips_p95: float
     errors: int
+    first_error: str = ""
+    generated: int = 0
     lost: int | None = None
+    twice: int | None = None
+    repeated: int | None = None
+
+    @property
+    def good(self) -> bool:
+        return not (self.errors or self.lost or self.twice or self.repeated)
 
 
 async def load(url: str, annotators: int, seconds: float, think: float, study: str) -> tuple[Load, dict[str, str]]:
-    """Let `annotators` vote at once, each with a pause of about `think` seconds; returns what was acknowledged too."""
+    """Let `annotators` vote at once, each with a pause of about `think` seconds, and fetch all clips as their pages
+    do; returns what was acknowledged too, assignment by vote."""
     times: list[float] = []
     waits: list[float] = []
+    fetches: list[float] = []
     errors: Counter = Counter()
     saved: dict[str, str] = {}
     plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, and dear to make for each client
@@ -237,42 +255,44 @@ async def load(url: str, annotators: int, seconds: float, think: float, study: s
         while not round_ or time.perf_counter() < end:  # everybody votes once, however slow the machine is
             async with httpx.AsyncClient(base_url=url, timeout=WAIT, verify=plain) as client:
                 name = f"load {k} {round_} {secrets.token_hex(4)}"
-                await post(client, "session", {"name": name})
+                await ask(client, "session", {"name": name})
                 while await one_vote(client, rng) and time.perf_counter() < end:
                     pass
             round_ += 1
 
     async def one_vote(client: httpx.AsyncClient, rng: random.Random) -> bool:
-        pair, wait = await post(client, "next-pair", {"study": study})
+        answer, wait = await ask(client, "next-pair", {"study": study})
         waits.append(wait)
-        if not pair or not pair["assignment"]:
+        pair = answer.json() if answer else {}
+        if not pair.get("assignment"):
             return False
+        clips = await asyncio.gather(*(ask(client, pair[side]) for side in "ab"))
+        fetches.append(max(wait for _, wait in clips))
         await asyncio.sleep(rng.uniform(0.5, 1.5) * think)
         answers = {question["id"]: rng.choice(ANSWERS) for question in pair["questions"]}
         body = {"assignment": pair["assignment"], "key": secrets.token_hex(12), "answers": answers}
-        answer, wait = await post(client, "votes", body | {"watched": 1.0, "seconds": 2.0})
+        answer, wait = await ask(client, "votes", body | {"watched": 1.0, "seconds": 2.0})
         times.append(wait)
         if answer:
-            saved[answer["vote"]] = pair["assignment"]
+            saved[answer.json()["vote"]] = pair["assignment"]
         return True
 
-    async def post(client: httpx.AsyncClient, path: str, body: dict) -> tuple[dict | None, float]:
+    async def ask(client: httpx.AsyncClient, path: str, body: dict | None = None) -> tuple[Any, float]:
+        """The answer, None for an error, and how long it took; without a body it is a clip that is asked for."""
         sent = time.perf_counter()
         try:
-            answer = await client.post(f"/api/v1/{path}", json=body)
-            wait = 1000 * (time.perf_counter() - sent)
-            if answer.is_error:
-                errors[answer.text[:120]] += 1
-                return None, wait
-            return answer.json(), wait
+            answer = await (client.get(path) if body is None else client.post(f"/api/v1/{path}", json=body))
+            trouble = answer.text[:120] if answer.is_error else ""
         except httpx.TransportError as error:
-            errors[repr(error)] += 1
-            return None, 1000 * (time.perf_counter() - sent)
+            answer, trouble = None, repr(error)
+        wait = 1000 * (time.perf_counter() - sent)
+        if trouble:
+            errors[trouble] += 1
+        return None if trouble else answer, wait
 
     await asyncio.gather(*(person(k) for k in range(annotators)))
     wall = time.perf_counter() - begin
-    p50, p95, p99, longest = (round(float(value), 1) for value in np.percentile(times or [0], (50, 95, 99, 100)))
-    next_p95 = round(float(np.percentile(waits or [0], 95)), 1)
+    p50, p95, p99, longest = (_percentile(times, share) for share in (50, 95, 99, 100))
     found = Load(
         annotators,
         round(wall, 1),
@@ -282,10 +302,58 @@ async def load(url: str, annotators: int, seconds: float, think: float, study: s
         p95,
         p99,
         longest,
-        next_p95,
+        _percentile(waits, 95),
+        _percentile(fetches, 95),
         errors.total(),
+        next(iter(errors), ""),
     )
     return found, saved
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return round(float(np.percentile(values or [0], share)), 1)
+
+
+@contextmanager
+def generating(url: str) -> Iterator[list[str]]:
+    """Let the app at `url` make one clip after the other until the block ends; yields the list of its answers."""
+    from gradio_client import Client  # noqa: PLC0415  (seconds to load, which a load without it does not need)
+
+    stop, made = threading.Event(), []
+
+    def work() -> None:
+        client = Client(url, verbose=False, download_files=False)
+        while not stop.is_set():
+            job = client.submit(model=GENERATED_BY, prompt=GENERATED, seed=len(made), api_name="/generate")
+            while not job.done():
+                if stop.wait(0.2):
+                    job.cancel()
+                    return
+            made.append(str(job.result()))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        stop.set()
+        thread.join(WAIT)
+
+
+def check_load(store: Store, found: Load, saved: Mapping[str, str], study: str) -> Load:
+    """What the database says of a load: every acknowledged vote there once, no pair given to one person twice, every
+    hand-out counted."""
+    votes = store.votes(study)
+    once = votes.drop_duplicates(["vote_id", "assignment"]).set_index("vote_id").assignment.to_dict()
+    handed = store.ballots.handed_out(study)
+    issued = Counter(pair for pair, _ in handed)
+    counted = {pair.id: pair.issued for pair in store.studies.pairs(study, store.studies.get(study).version)}
+    return replace(
+        found,
+        lost=sum(once.get(vote) != assignment for vote, assignment in saved.items()),
+        twice=int(votes[~votes.undone].duplicated(["assignment", "question"]).sum()),
+        repeated=len(handed) - len(set(handed)) + sum(issued[pair] != n for pair, n in counted.items()),
+    )
 
 
 def row(found: Torture | Load) -> dict:

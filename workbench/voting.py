@@ -20,6 +20,7 @@ from models.specs import MODELS
 from models.types import RequestError
 from workbench import __version__
 from workbench.accounts import Account, Accounts
+from workbench.blind_copies import BlindCopies
 from workbench.pair_choice import choose_pair, values_of
 from workbench.questions import ANSWERS, FLAG_KINDS
 from workbench.settings import Settings
@@ -81,7 +82,8 @@ class VotingService:
         self.store, self.settings, self.clips, self.accounts = store, settings, clips, accounts
         self._rng = random.Random(seed) if seed is not None else random.SystemRandom()
         self._sessions: OrderedDict[str, tuple[float, Session]] = OrderedDict()
-        self._files: OrderedDict[str, Path] = OrderedDict()
+        self._shown: OrderedDict[str, Assignment] = OrderedDict()
+        self.copies = BlindCopies(settings.data_dir)
         self._definitions: dict[tuple[str, int], Study] = {}
         self._kept: dict[tuple, tuple[float, Any]] = {}
         self._refusals: dict[str, tuple[int, int]] = {}
@@ -95,23 +97,24 @@ class VotingService:
             raise Refused(422, "name", f"a name has 1 to {NAME_LENGTH} letters; give yours")
         return self.store.people.named(" ".join(name.split()))
 
-    def person(self, secret: str | None) -> Person:
-        """Whose cookie this is, with the role they have at this moment. Raises Refused when it is nobody's."""
-        known = self.remembered(secret)
+    def person(self, secret: str | None, token: bool = False) -> Person:
+        """Whose cookie this is, or access `token`, with the role they have at this moment. Raises Refused when it is
+        nobody's, and for one in place of the other."""
+        known = self.remembered(secret, token)
         if known is None and secret:
             session = self.store.people.of_session(secret)
             if session:
                 _remember(self._sessions, secret, (time.monotonic(), session), 10_000)
-                known = self._at_present(session)
+                known = self.remembered(secret, token)
         if known is None:
             raise Refused(401, "no-session", "you have no session here; give your name on the Vote page first")
         return known
 
-    def remembered(self, secret: str | None) -> Person | None:
-        """Whose cookie this is, if that is known without asking the database."""
+    def remembered(self, secret: str | None, token: bool = False) -> Person | None:
+        """Whose cookie this is, or access `token`, if that is known without asking the database."""
         moment, session = self._sessions.get(secret or "", (0.0, None))
         fresh = session is not None and time.monotonic() - moment < SESSION_FRESH_SECONDS
-        return self._at_present(session) if fresh else None
+        return self._at_present(session) if fresh and (session.door == "token") is token else None
 
     def _at_present(self, session: Session) -> Person | None:
         """The person of a session; None when it no longer counts, as an account's that was removed since."""
@@ -119,18 +122,35 @@ class VotingService:
             return session.person
         if session.door == "invitation":
             return replace(session.person, role="annotator")
-        account = self.accounts.find(session.account) if session.door == "account" else None
+        account = self.accounts.find(session.account) if session.door in ("account", "token") else None
         known = account is not None and account.mark == session.mark
         return replace(session.person, role=account.role) if known else None
 
-    def open_session(self, person: Person, door: str, account: Account | None = None) -> str:
-        """A new secret for somebody who came in by a name, an invitation or an account."""
+    def open_session(
+        self, person: Person, door: str, account: Account | None = None, days: int | None = None
+    ) -> str:
+        """A new secret for somebody who came in by a name, an invitation or an account, or for a program of theirs."""
         name, mark = (account.name, account.mark) if account else ("", "")
-        return self.store.people.open_session(Session(person, door, name, mark))
+        return self.store.people.open_session(Session(person, door, name, mark), days)
 
     def end_session(self, secret: str) -> None:
         self.store.people.close_session(secret)
         self._sessions.pop(secret, None)
+
+    def account_of(self, secret: str | None) -> Account:
+        """The account that a cookie was opened by. Raises Refused for anybody else."""
+        self.person(secret)
+        _, session = self._sessions.get(secret or "", (0.0, None))
+        account = self.accounts.find(session.account) if self.accounts and session else None
+        if account is None:
+            raise Refused(403, "no-account", "only accounts have access tokens; sign in with a password")
+        return account
+
+    def revoke_token(self, account: str, name: str) -> bool:
+        """End an access token, at once here and within seconds in other processes."""
+        ended = self.store.people.revoke_token(account, name)
+        self._sessions.clear()
+        return ended
 
     def end_sessions(self, name: str) -> int:
         """End what the person of this name has open, at once here and within seconds in other processes."""
@@ -177,12 +197,17 @@ class VotingService:
         return {model: now for model, now in _weights_now(made_by).items() if now != made_by[model]}
 
     def remake(self, identity: str) -> StudyRecord:
-        """A new version whose clips come from today's weights; votes so far keep theirs. Raises RequestError when the
-        weights are the same."""
+        """A new version whose clips come from today's weights; votes so far keep theirs. With the same weights, only
+        clips that are gone are made again. Raises RequestError when there are none."""
         record = self.study(identity)
         study = study_from_json(record.definition)
+        if self.clips.missing(record) and not self.changed_weights(record):
+            self.clips.start(record)
+            return record
         if not self.changed_weights(record):
-            raise RequestError(f"the weights behind study {identity!r} have not changed; there is nothing to remake")
+            raise RequestError(
+                f"the weights of study {identity!r} have not changed and no clip is gone; there is nothing to remake"
+            )
         pins = tuple(f"{model} {digest}" for model, digest in _weights_now(study.models()).items())
         return self.add_study(replace(study, weights=pins))
 
@@ -217,19 +242,30 @@ class VotingService:
         if record.state != "open":
             raise Refused(403, "closed", f"study {record.title!r} is closed; thank you for your votes")
         study = self.definition(record.id, record.version)
-        open_one, done, _ = self.store.ballots.standing(person, record)
+        lost = self._lost(record)
+        open_one, done, _ = self.store.ballots.standing(person, record, lost)
+        if open_one and not all(
+            (self.settings.data_dir / clip.file).is_file() for clip in (open_one.left, open_one.right)
+        ):
+            self._forget(("lost", record.id, record.version))  # a clip was deleted just now
+            lost = self._lost(record)
+            open_one, done, _ = self.store.ballots.standing(person, record, lost)
         pairs = self._fresh(("pairs", record.id, record.version), lambda: self._pairs(record))
         wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
         if open_one:
+            self.copies.begin(open_one)
             return NextPair(study, open_one, done, wanted)
         values = self._fresh(("values", record.id, record.version), lambda: self._values(record, study))
 
         def choose(issued: Mapping[str, int], seen: Set[str]) -> HandOut | None:
-            fresh = [replace(pair, issued=issued.get(pair.id, pair.issued)) for pair in pairs]
+            there = (pair for pair in pairs if pair.id not in lost)
+            fresh = [replace(pair, issued=issued.get(pair.id, pair.issued)) for pair in there]
             choice = choose_pair(study, fresh, seen, person.id, values, self._rng)
             return choice and HandOut(choice.pair.id, self._rng.random() < 0.5, choice.propensity)
 
-        given = self.store.ballots.hand_out(person, record, choose)
+        given = self.store.ballots.hand_out(person, record, choose, lost)
+        if given:
+            self.copies.begin(given)
         waiting = given is None and self._more_to_come(record, pairs)
         return NextPair(study, given, done, wanted, waiting)
 
@@ -271,13 +307,20 @@ class VotingService:
         return vote
 
     def media(self, token: str) -> Path | None:
-        """The file behind a media token of an assignment; None when there is none."""
-        if token not in self._files:
-            file = self.store.ballots.media(token)
-            if file is None:
+        """The copy behind a media token of an assignment; None when there is none. Raises Refused when it cannot be
+        made."""
+        if token not in self._shown:
+            given = self.store.ballots.of_token(token)
+            if given is None:
                 return None
-            _remember(self._files, token, self.settings.data_dir / file, 20_000)
-        return self._files[token]
+            _remember(self._shown, token, given, 20_000)
+        try:
+            return self.copies.path(self._shown[token], token, make=not self.settings.read_only)
+        except RequestError as error:  # it names the clip, which only the log may do
+            raise Refused(404, "no-clip", "a clip of this pair is gone; tell whoever runs this server") from error
+        except OSError as error:
+            reason = f"this clip cannot be prepared ({error.strerror}); tell whoever runs this server"
+            raise Refused(503, "no-copy", reason) from error
 
     def record_refusal(self, person: Person | None, refused: Refused, body: str, assignment: Any = None) -> None:
         """Keep what was refused; a flood of it is cut, and nothing else suffers when it cannot be kept."""
@@ -334,6 +377,18 @@ class VotingService:
 
     def _pairs(self, record: StudyRecord):
         return self.store.studies.pairs(record.id, record.version)
+
+    def _lost(self, record: StudyRecord) -> frozenset[str]:
+        """Pairs of which a clip is gone; people are given others."""
+
+        def find() -> frozenset[str]:
+            gone = self.clips.lost(record)
+            if not gone:
+                return frozenset()
+            pairs = self.store.studies.pair_clips(record.id, record.version)
+            return frozenset(pair for pair, clips in pairs.items() if not gone.keys().isdisjoint(clips))
+
+        return self._fresh(("lost", record.id, record.version), find)
 
     def _values(self, record: StudyRecord, study: Study):
         told = study.sampling == "uncertainty"

@@ -4,12 +4,12 @@ Standard mode: `<folder>/<prompt>-<0..4>.mp4`, all in one folder or one folder a
 each with the prompt of its name or of a prompt file. The suite itself (`VBench_full_info.json`) comes from the user.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from eval.text_files import read_json
 from eval.vbench.constants import DIMENSIONS, folder_of
 
 SAMPLES = 5  # clips per prompt that VBench looks up
@@ -54,7 +54,7 @@ class FolderCheck:
 
 def read_suite(path: Path) -> list[SuitePrompt]:
     """VBench's full-info JSON (`VBench_full_info.json`, or one written by a run); ValueError names a bad entry."""
-    rows = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    rows = read_json(Path(path))
     if not isinstance(rows, list):
         raise ValueError(f"{path} is no full-info file; it must hold a list of prompts as VBench_full_info.json does")
     return [_suite_prompt(path, number, row) for number, row in enumerate(rows)]
@@ -216,7 +216,7 @@ def clip_paths(clips: Path | Sequence[Path]) -> list[Path]:
 
 def read_prompt_file(path: Path) -> dict[str, str]:
     """VBench's prompt file: a JSON object `{file name: prompt}`; ValueError for anything else."""
-    table = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    table = read_json(Path(path))
     if not isinstance(table, dict) or not all(isinstance(prompt, str) for prompt in table.values()):
         raise ValueError(f"{path} is not a prompt file; give a JSON object of file name to prompt")
     return table

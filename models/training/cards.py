@@ -13,7 +13,7 @@ from models.shapes_clip import ShapesClip
 from models.text_encoder import ShapesTextEncoder
 from models.transformer import CausalVideoTransformer
 from models.video_autoencoder import VideoAutoencoder
-from models.weights import save_int8
+from models.weights import CARD, DIGESTS, digests, save_int8
 
 CLASSES: dict[str, type[ModelMixin]] = {
     cls.__name__: cls
@@ -35,7 +35,8 @@ def publish(run: Path, part: str, target: Path, remarks: str = "", *, bits: int 
         save_int8(model, target)
     else:
         model.half().save_pretrained(target)
-    (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    card[DIGESTS] = digests(target)
+    (target / CARD).write_text(json.dumps(card, indent=1) + "\n")
     return card
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.types import RequestError
 from models.wan.names import NameTable, bare_name, recognise
+from models.weights import check_finite
 
 ENTRIES = ("generator_ema", "generator", "model", "state_dict", "generator_lora", "critic")
 LAYOUT_FILE = "layout.json"
@@ -109,6 +110,7 @@ def to_network(
 ) -> Network:
     """Rename weights to this repository's names. Every one is used once; RequestError names the first three that are
     not."""
+    check_finite(state, source)
     bare = {name: bare_name(name) for name in state}
     found = recognise(bare.values())
     if found is None:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "vote-torture": Command("vote_torture", "kill the app while people vote; no vote may be lost"),
     "sweep-torture": Command("sweep_torture", "kill a sweep at random; every cell must be there once"),
     "store-load": Command("store_load", "a large store, timed"),
+    "leak-check": Command("leak_check", "try to tell the sides of pairs apart without looking"),
     "vote-load": Command("vote_load", "many annotators voting at once, timed"),
     "publish": Command("publish", "turn a training run into an asset"),
     "prompt-following": Command("prompt_following", "score models on held-out captions"),

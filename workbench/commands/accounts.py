@@ -7,11 +7,14 @@ from pathlib import Path
 
 from models.types import RequestError
 from workbench.accounts import add_account, read_accounts, remove_account
+from workbench.arguments import check_data_dir
 from workbench.console import say, say_json
 from workbench.settings import Settings
 from workbench.store import open_store
-from workbench.store.people import INVITATION_DAYS
-from workbench.store.records import ROLES
+from workbench.store.people import INVITATION_DAYS, SESSION_DAYS
+from workbench.store.records import ROLES, Session
+
+TOKEN_ROLES = ("researcher", "admin")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -37,9 +40,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     invite.add_argument("--study", metavar="ID", help="the study it leads to (default: the default study)")
     invite.add_argument("--days", type=int, default=INVITATION_DAYS, help=f"how long (default {INVITATION_DAYS})")
     invite.add_argument("--url", default=f"http://127.0.0.1:{Settings.port}", help="address of the app")
-    end = actions.add_parser("end", help="end all sessions and invitations of a person")
+    end = actions.add_parser("end", help="end all sessions, access tokens and invitations of a person")
     end.add_argument("name", metavar="NAME")
-    for action in (invite, end):
+    token = actions.add_parser("token", help="make an access token, by which programs act for an account")
+    token.add_argument("file", type=Path, metavar="FILE", help="the auth file")
+    token.add_argument("name", metavar="NAME")
+    token.add_argument("--days", type=int, default=SESSION_DAYS["token"], help="how long (default %(default)s)")
+    tokens = actions.add_parser("tokens", help="list the access tokens of an account, without their secrets")
+    tokens.add_argument("name", metavar="NAME")
+    tokens.add_argument("--json", action="store_true", help="print JSON")
+    revoke = actions.add_parser("revoke", help="end one access token")
+    revoke.add_argument("name", metavar="NAME")
+    revoke.add_argument("id", metavar="ID", help="as `tokens` lists it")
+    for action in (invite, end, token, tokens, revoke):
         action.add_argument(
             "--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="folder of the app's data"
         )
@@ -66,9 +79,46 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _end(options: argparse.Namespace) -> None:
+    check_data_dir(options)
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
     say(f"ended {store.people.end_sessions(options.name)} sessions and invitations of {options.name}")
     store.close()
+
+
+def _token(options: argparse.Namespace) -> None:
+    """The token is all that is printed, once; the database keeps its digest."""
+    if options.days < 1:
+        raise RequestError(f"--days {options.days} is over already; give 1 or more")
+    account = next((each for each in read_accounts(options.file) if each.name == options.name), None)
+    if account is None:
+        raise RequestError(f"{options.name!r} is not in {str(options.file)!r}; `accounts list` shows who is")
+    if account.role not in TOKEN_ROLES:
+        raise RequestError(
+            f"{options.name!r} is a {account.role}; access tokens are for a {' or '.join(TOKEN_ROLES)}"
+        )
+    store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
+    session = Session(store.people.of_account(account.name), "token", account.name, account.mark)
+    say(store.people.open_session(session, options.days))
+    store.close()
+
+
+def _tokens(options: argparse.Namespace) -> None:
+    store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
+    rows = [vars(token) for token in store.people.tokens(options.name)]
+    store.close()
+    if options.json:
+        say_json(rows)
+    for row in [] if options.json else rows:
+        say(f"{row['id']}  made {row['created_at'][:10]}, holds until {row['expires_at'][:10]}")
+
+
+def _revoke(options: argparse.Namespace) -> None:
+    store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
+    ended = store.people.revoke_token(options.name, options.id)
+    store.close()
+    if not ended:
+        raise RequestError(f"{options.name!r} has no access token {options.id!r}; `accounts tokens` lists them")
+    say(f"token {options.id} of {options.name} opens nothing any more")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -88,3 +138,4 @@ def _invite(options: argparse.Namespace) -> None:
 
 
 ACTIONS = {"add": _add, "remove": _remove, "end": _end, "list": _list, "invite": _invite}
+ACTIONS |= {"token": _token, "tokens": _tokens, "revoke": _revoke}

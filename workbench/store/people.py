@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Row, or_, select
@@ -12,8 +13,18 @@ from workbench.store import schema
 from workbench.store.database import Database
 from workbench.store.records import Person, Session, new_id, now
 
-SESSION_DAYS = {"name": 90, "invitation": 30, "account": 7}
+SESSION_DAYS = {"name": 90, "invitation": 30, "account": 7, "token": 90}
+TOKEN_NAME = 12  # digits of a token's digest by which people name it
 INVITATION_DAYS = 30
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """What may be told of a token once it was shown: the beginning of its digest, and when it begins and ends."""
+
+    id: str
+    created_at: str
+    expires_at: str
 
 
 class People:
@@ -52,11 +63,11 @@ class People:
         connection.execute(insert.values(**values).on_conflict_do_nothing(index_elements=["name"]))
         return _person(connection.execute(select(table).where(table.c.name == name)).one())
 
-    def open_session(self, session: Session) -> str:
-        """A new secret that stands for a session, until it is ended or over."""
+    def open_session(self, session: Session, days: int | None = None) -> str:
+        """A new secret that stands for a session, until it is ended or over; `days` None is what its door has."""
         secret = secrets.token_urlsafe(32)
         values = {"digest": digest(secret), "annotator": session.person.id, "created_at": now()}
-        values |= {"expires_at": _in_days(SESSION_DAYS[session.door])}
+        values |= {"expires_at": _in_days(SESSION_DAYS[session.door] if days is None else days)}
         values |= {"door": session.door, "account": session.account, "mark": session.mark}
         with self._database.write() as connection:
             connection.execute(schema.session.delete().where(schema.session.c.expires_at <= now()))
@@ -85,6 +96,23 @@ class People:
                 connection.execute(table.delete().where(table.c.annotator.in_(theirs))).rowcount
                 for table in (schema.session, schema.invitation)
             )
+
+    def tokens(self, account: str) -> list[AccessToken]:
+        """The access tokens of an account that are not over, oldest first."""
+        table = schema.session
+        query = select(table.c.digest, table.c.created_at, table.c.expires_at).where(
+            table.c.account == account, table.c.door == "token", table.c.expires_at > now()
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(table.c.created_at)).all()
+        return [AccessToken(token_name(row.digest), row.created_at, row.expires_at) for row in rows]
+
+    def revoke_token(self, account: str, name: str) -> bool:
+        """End an access token of an account; False when there is none of this name."""
+        table = schema.session
+        theirs = table.c.account == account, table.c.door == "token", table.c.digest.startswith(name, autoescape=True)
+        with self._database.write() as connection:
+            return len(name) == TOKEN_NAME and connection.execute(table.delete().where(*theirs)).rowcount > 0
 
     def close_session(self, secret: str) -> None:
         with self._database.write() as connection:
@@ -128,6 +156,10 @@ class People:
         with self._database.read() as connection:
             row = connection.execute(query).first()
         return (Person(*row[:3]), row[3]) if row else None
+
+
+def token_name(digested: str) -> str:
+    return digested[:TOKEN_NAME]
 
 
 def digest(secret: str) -> str:

@@ -82,8 +82,8 @@ class Person:
 class Session:
     """Who a cookie stands for, and how they came in.
 
-    `door` is name, invitation or account; for an account `account` is its name in the auth file and `mark` tells
-    which password it was opened with.
+    `door` is name, invitation, account or token; for the last two `account` is its name in the auth file and `mark`
+    tells which password it was opened with.
     """
 
     person: Person

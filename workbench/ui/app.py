@@ -29,6 +29,7 @@ from workbench.ui.export_api import export_router
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
 from workbench.ui.front_door import FrontDoor
 from workbench.ui.library import library_router
+from workbench.ui.mcp_clients import CallersClients
 from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
@@ -36,6 +37,7 @@ from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.results_api import results_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
+from workbench.ui.tokens_api import tokens_router
 from workbench.ui.voting_api import voting_router
 from workbench.voting import VotingService
 
@@ -68,6 +70,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
 
     app.state.voting, app.state.first_run = voting, first_run
     app.include_router(voting_router(voting, accounts))
+    app.include_router(tokens_router(voting))
     app.include_router(vote_page_router())
     app.include_router(media_router(context.media, voting.media))
     app.include_router(library_router(evaluations))
@@ -109,6 +112,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         )
     # only a launched app checks which files its components are given, and a mounted one never counts as launched
     blocks.has_launched = True
+    blocks.mcp_server_obj._get_or_create_client = CallersClients(blocks.mcp_server_obj).client
     return mounted
 
 
@@ -126,12 +130,13 @@ def build_blocks(context: Context) -> gr.Blocks:
     main, *others = PAGES
     with _no_servers():
         with gr.Blocks(title=PRODUCT, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
-            page_frame(main, PAGES, [VOTE])
+            accounts = context.settings.auth is not None
+            page_frame(main, PAGES, [VOTE], accounts)
             main.build(blocks, context)
             build_endpoints(context)
         for page in others:
             with blocks.route(page.title, page.path):
-                page_frame(page, PAGES, [VOTE])
+                page_frame(page, PAGES, [VOTE], accounts)
                 page.build(blocks, context)
     blocks.state_session_capacity = MOST_VISITORS
     return blocks.queue(max_size=QUEUE_SIZE)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from workbench.ui.inputs import (
     with_input,
 )
 from workbench.ui.links import compare_query, evaluate_link, generate_link
-from workbench.words import counted, readable
+from workbench.ui.pair_view import NumbersFile, effort, flip_sheets, flip_value
 
 RECIPE_FIELDS = (
     "model",
@@ -70,11 +71,12 @@ def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iter
     """Yield what changes on the page, by component name, as the sides are made one after the other; with `kept`,
     clips that were made before are shown as they are stored."""
     requests = check_sides(context, plan)
-    identity, clips = uuid4().hex, []
+    identity, clips, stored = uuid4().hex, [], []
     for i, side in enumerate(plan.sides):
         library = context.evaluations.library
         if kept and (found := kept_clip(context.service, library, side.model, requests[i][0])):
             clips.append(found)
+            stored.append(i)
             continue
         with closing(context.service.stream(side.model, *requests[i])) as events:
             for event in events:
@@ -84,10 +86,15 @@ def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iter
                     yield {"status": _progress(plan, i, event.index + 1, event.chunks)}
         if len(clips) < len(plan.sides):
             yield {"player": player_value(context, plan, clips, identity)}
-    results = _results(plan, clips)
-    yield {"player": player_value(context, plan, clips, identity)} | results
+    made = [clip.result for clip in clips]
+    seen = cache(lambda: visible_difference(made[0].frames, made[1].frames, made[0].fps) if len(made) == 2 else None)
+    results, sheets = _results(plan, clips), flip_sheets(made)
+    player = player_value(context, plan, clips, identity) | {"flip": flip_value(sheets, context.media)}
+    numbers = context.media.later(NumbersFile(made, sheets, seen, stored), "application/json")
+    yield {"player": player, "numbers": {"source": numbers}} | results
     if len(clips) == 2:
-        yield {"status": results["status"] | {"facts": _to_the_eye(clips)}}
+        fact = ("difference to the eye (ColorVideoVDP)", seen().verdict)
+        yield {"status": results["status"] | {"facts": [fact]}}
 
 
 def check_sides(context: Context, plan: Plan) -> list[tuple[GenerationRequest, list[str]]]:
@@ -139,38 +146,18 @@ def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
     notices = list(dict.fromkeys(notice for clip in clips for notice in clip.notices))
     ids = [clip.path.stem for clip in clips]
     seconds = sum(clip.result.seconds for clip in clips)
+    done = f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}."
     ticks = chunk_starts(max((clip.result.chunk_frames for clip in clips), key=len))
     return {
         "status": {
             "state": "done",
-            "text": f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}.{_effort(clips)}",
+            "text": " ".join([done, *effort([clip.result for clip in clips])]),
             "notices": notices,
             "links": [{"label": "Evaluate these clips", "url": evaluate_link(ids)}, *export_links(ids, len(ids))],
         },
         "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
         "recipes": recipe_table(clips),
     }
-
-
-def _to_the_eye(clips: Sequence[SavedClip]) -> list[tuple[str, str]]:
-    """What a person would see of the difference between two clips, in words."""
-    first, second = (clip.result for clip in clips)
-    seen = visible_difference(first.frames, second.frames, first.fps)
-    facts = [("difference to the eye (ColorVideoVDP)", seen.verdict)]
-    if seen.jod is not None:
-        facts.append(("quality of B as a copy of A", f"{seen.jod:.2f} of 10 JOD"))
-    return facts
-
-
-def _effort(clips: Sequence[SavedClip]) -> str:
-    """Cost and speed of two sides as ratios: B against A."""
-    if len(clips) != 2:
-        return ""
-    first, second = (clip.result for clip in clips)
-    calls, seconds = second.forwards / first.forwards, second.seconds / max(first.seconds, 1e-9)
-    if calls == 1:
-        return f" Both take {counted(first.forwards, 'network call')}."
-    return f" B takes {readable(calls, 3)} times the network calls of A and {readable(seconds, 3)} times the time."
 
 
 def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:

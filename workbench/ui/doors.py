@@ -50,6 +50,8 @@ DOORS: tuple[Door, ...] = (
     *_doors(MAKERS, "GET", "/gradio_api/upload_progress", "/gradio_api/file=/*", "/gradio_api/call/v2/{}/{}"),
     *_doors(MAKERS, "GET", "/api/v1/selftest"),
     *(Door(method, path, MAKERS) for method in ("GET", "POST", "DELETE") for path in MCP),
+    *_doors(MAKERS, "GET", "/api/v1/tokens"),
+    *_doors(MAKERS, "POST", "/api/v1/tokens", "/api/v1/tokens/revoke"),
     *_doors((ADMIN,), "POST", "/api/v1/sessions/end"),
 )
 # handlers that only show what is there, as MODULE.FUNCTION; all others are for those who make things
@@ -65,7 +67,7 @@ LOOKING = frozenset(
         "pages.studies": "opened chosen looked checked",
         "pages.results": "opened metrics_for shown_for",
         "pages.dashboard": "opened moved changed pressed",
-        "pages.claims": "load",
+        "pages.claims": "load filtered",
         "pages.models": "models_table",
         "ui.endpoints": "models",
         "ui.leaderboard_endpoint": "leaderboard",

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workbench.ui.component import FORM
+from workbench.ui.component import FORM, ROOT
 
 if TYPE_CHECKING:
     from workbench.ui.pages import Page
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 PRODUCT = "ASD Workbench"
 FIRST = "/compare"  # what opens at "/"
 INNER = "/generate"  # Gradio keeps its first page at "/"; this is where people find it
+SIGN_OUT = '<button type="button" class="wb-sign-out" hidden>Sign out</button>'
+SIGN_OUT_SCRIPT = (
+    f"import({ROOT} + '/ui/js/account.js')"
+    ".then((account) => account.mountSignOut(element.querySelector('.wb-sign-out')));"
+)
 GENERATE_KEYS = {"model", "prompt", "steps", "ffe", "plan", "switches"}
 
 
@@ -26,8 +31,13 @@ def tab_title(title: str) -> str:
     return f"{title} · {PRODUCT}"
 
 
-def page_frame(current: "Page", pages: Sequence["Page"], links: Sequence[tuple[str, str, str]]) -> None:
-    """The head of a page. `links` are further (group, title, path) of pages that Gradio does not serve."""
+def page_frame(
+    current: "Page", pages: Sequence["Page"], links: Sequence[tuple[str, str, str]], accounts: bool
+) -> None:
+    """The head of a page. `links` are further (group, title, path) of pages that Gradio does not serve.
+
+    With `accounts` people can sign out.
+    """
     gr.Navbar(visible=False)  # Gradio's own bar has no groups
     entries = [(page.group, page.title, page.path) for page in pages] + list(links)
     groups = "".join(
@@ -38,9 +48,11 @@ def page_frame(current: "Page", pages: Sequence["Page"], links: Sequence[tuple[s
     )
     gr.HTML(
         f'<header class="wb-frame"><a class="wb-skip" href="#content">Skip to the page</a>'
-        f'<a class="wb-product" href=".{FIRST}">{PRODUCT}</a><nav aria-label="Pages">{groups}</nav></header>',
+        f'<a class="wb-product" href=".{FIRST}">{PRODUCT}</a><nav aria-label="Pages">{groups}</nav>'
+        f"{SIGN_OUT if accounts else ''}</header>",
         js_on_load=f"document.title = {tab_title(current.title)!r};"
-        f"{FORM}.then((form) => form.submitOnEnter('#prompt textarea', '#generate, #compare, #make'));",
+        f"{FORM}.then((form) => form.submitOnEnter('#prompt textarea', '#generate, #compare, #make'));"
+        f"{SIGN_OUT_SCRIPT if accounts else ''}",
         elem_id="frame",
         padding=False,
         apply_default_css=False,

@@ -123,9 +123,11 @@ class FrontDoor:
         """The role of whoever sends this now, and a name for what they upload."""
         if self.voting is None:
             return ADMIN, ""
-        secret = _secret(request)
+        given = _token(request)
+        secret, by_token = (given, True) if given else (_secret(request), False)
         try:
-            known = self.voting.remembered(secret) or await run_in_threadpool(self.voting.person, secret)
+            known = self.voting.remembered(secret, by_token)
+            known = known or await run_in_threadpool(self.voting.person, secret, by_token)
         except Refused:
             return NOBODY, ""
         return known.role, known.id
@@ -186,6 +188,12 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
 
 def _without_port(host: str) -> str:
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+
+
+def _token(request: Request) -> str | None:
+    """An access token, which a program sends where a browser sends its cookie."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
 
 
 def _secret(request: Request) -> str | None:

@@ -47,7 +47,10 @@ class Uploads:
             content = json.loads(body or b"{}")
             for file in _files(content):
                 self._check(owner, file)
+            json.dumps(content, ensure_ascii=False).encode()
             return json.dumps(content, ensure_ascii=True).encode()
+        except UnicodeEncodeError as error:  # no answer and no file can hold a lone surrogate
+            raise BadCall("the request holds half a character (a lone surrogate); send whole ones") from error
         except (ValueError, RecursionError) as error:
             raise BadCall("the request is not JSON; send an object") from error
 

@@ -149,7 +149,9 @@ def voting_router(voting: VotingService, accounts: Accounts | None = None) -> AP
         ("/votes/undo", routes.undo, UndoBody, UndoOut),
         ("/consent", routes.consent, NextPairBody, VotingOut),
     ):
-        router.add_api_route(path, _endpoint(routes, run), methods=["POST"], **_described(run, body, answer))
+        lost = NOT_SAVED if run == routes.vote else GONE
+        endpoint = guarded(voting, run, lost)
+        router.add_api_route(path, endpoint, methods=["POST"], **described(run, body, answer))
     answers = {"response_model": VotingOut, "responses": ERRORS}
     router.add_api_route("/voting", routes.about, methods=["GET"], name="voting", **answers)
     return router
@@ -158,7 +160,7 @@ def voting_router(voting: VotingService, accounts: Accounts | None = None) -> AP
 ERRORS = {status: {"model": ErrorOut} for status in (401, 403, 404, 409, 413, 415, 422, 429, 503)}
 
 
-def _described(run: Callable, body: type[BaseModel], answer: type[BaseModel]) -> dict[str, Any]:
+def described(run: Callable, body: type[BaseModel], answer: type[BaseModel]) -> dict[str, Any]:
     """How OpenAPI describes a route that reads its body itself, so as to record what it refuses."""
     schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
     parts = schema.pop("$defs", {})
@@ -244,18 +246,12 @@ class _Routes:
     async def about(self, request: Request, study: str | None = None) -> Response:
         """What annotators are told before the first pair. Tells nothing of what made the clips."""
         try:
-            person = await run_in_threadpool(self.person, request)
+            person = await run_in_threadpool(_person, self.voting, request)
             return JSONResponse(await run_in_threadpool(self._about, study, person))
         except Refused as refused:
             return JSONResponse({"error": refused.sentence}, refused.status)
         except StoreUnavailable:
             return JSONResponse({"error": GONE}, 503)
-
-    def person(self, request: Request) -> Person | None:
-        try:
-            return self.voting.person(request.cookies.get(COOKIE))
-        except Refused:
-            return None
 
     async def _identify(self, body: Mapping, address: str) -> tuple[Person, str | None, str, Account | None]:
         """Who this is, the study they were invited to, how they came in, and their account."""
@@ -300,8 +296,16 @@ class _Routes:
         }
 
 
-def _endpoint(routes: _Routes, run: Callable) -> Callable:
-    """Wraps a route: reads the body, finds the person, tells and records refusals."""
+def _person(voting: VotingService, request: Request) -> Person | None:
+    try:
+        return voting.person(request.cookies.get(COOKIE))
+    except Refused:
+        return None
+
+
+def guarded(voting: VotingService, run: Callable, lost: str = GONE) -> Callable:
+    """Wraps a route: reads the body, finds the person, tells and records refusals. `lost` is said when the database is
+    gone."""
 
     async def endpoint(request: Request) -> Response:
         person, body, text = None, {}, ""
@@ -309,16 +313,16 @@ def _endpoint(routes: _Routes, run: Callable) -> Callable:
             _check_origin(request)
             text = await _read(request)
             body = _object(text)
-            person = routes.voting.remembered(request.cookies.get(COOKIE))  # no thread where none is needed
-            person = person or await run_in_threadpool(routes.person, request)
+            person = voting.remembered(request.cookies.get(COOKIE))  # no thread where none is needed
+            person = person or await run_in_threadpool(_person, voting, request)
             return await run(request, body, person)
         except Refused as refused:
             assignment = body.get("assignment")
-            await run_in_threadpool(routes.voting.record_refusal, person, refused, _without_secrets(text), assignment)
+            await run_in_threadpool(voting.record_refusal, person, refused, _without_secrets(text), assignment)
             return JSONResponse({"error": refused.sentence}, refused.status)
         except StoreUnavailable as error:
             logging.getLogger(__name__).error("%s failed: %s", run.__name__, error)
-            return JSONResponse({"error": NOT_SAVED if run == routes.vote else GONE, "saved": False}, 503)
+            return JSONResponse({"error": lost, "saved": False}, 503)
 
     endpoint.__name__ = run.__name__
     return endpoint
@@ -349,6 +353,9 @@ async def _read(request: Request) -> str:
 def _object(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
+        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate can be neither stored nor answered
+    except UnicodeEncodeError as error:
+        raise Refused(422, "unreadable", "the request holds half a character; send whole ones") from error
     except (ValueError, RecursionError) as error:
         raise Refused(422, "unreadable", "the request is not JSON; send an object") from error
     if not isinstance(body, dict):

@@ -154,6 +154,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Example prompts", **PRIVATE)
     chart = script_component("chart", options={"bus": "compare"}, elem_id="chart")
     recipes = script_component("table", elem_id="recipes")
+    with gr.Accordion("Numbers: PSNR, SSIM, FLIP", open=False, elem_id="numbers-panel"):
+        numbers = script_component("table", {"note": NO_NUMBERS}, elem_id="numbers")
     with gr.Accordion("Player self-test", open=False, elem_id="selftest-panel"):
         script_component("selftest", elem_id="selftest")
 
@@ -217,6 +219,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 status: {"state": "running", "text": "Loading the models", "progress": 0},
                 chart: {},
                 recipes: {},
+                numbers: {"note": NO_NUMBERS},
                 **busy,
             }
             changes = make_comparison(context, plan, kept=kept)
@@ -234,7 +237,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     def stopped() -> Update:
         return {status: {"state": "idle", "text": "Cancelled. Sides that were finished are saved."}} | ready
 
-    outputs = {"player": player, "status": status, "chart": chart, "recipes": recipes}
+    outputs = {"player": player, "status": status, "chart": chart, "recipes": recipes, "numbers": numbers}
     made = [*outputs.values(), run, stop]
     opened = blocks.load(
         reopen,
@@ -282,6 +285,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         )
 
 
+NO_NUMBERS = "How far the sides are from one another, once they are made."
 EMPTY = "Choose what to compare and press “Generate all”. The clips play here in step, with their curves below."
 
 

@@ -1,15 +1,14 @@
 /** The control bar of a player: transport, scrubber with chunk ticks, view modes. */
 import { el, icon } from "./dom.js";
-import { MODES } from "./stage.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
 const GAINS = [1, 2, 4, 8, 16];
-const MODE_NAMES = { side: "Side by side", wipe: "Wipe", difference: "Difference", blink: "Blink" };
+const MODE_NAMES = { side: "Side by side", wipe: "Wipe", difference: "Difference", blink: "Blink", flip: "FLIP map" };
 const KEYS = [
   ["Space", "play or pause"], ["← →", "one frame"], ["Shift ← →", "one chunk"], ["Home End", "first, last frame"],
   ["L", "loop"], ["[ ]", "loop from here, to here"], ["\\", "loop the whole clip"], ["R", "start over"],
 ];
-const COMPARE_KEYS = [["1 – 4", "view"], ["X", "swap what blink shows"], ["G", "more gain"]];
+const COMPARE_KEYS = [["1 – 5", "view"], ["X", "swap what blink shows"], ["G", "more gain"]];
 
 export class Controls {
   constructor(player) {
@@ -43,7 +42,7 @@ export class Controls {
     this.views.hidden = labels.length < 2;
     if (labels.length < 2) return;
     const { player } = this;
-    const modes = MODES.map((mode) => el("button", { type: "button", class: "wb-mode", "data-mode": mode, text: MODE_NAMES[mode],
+    const modes = player.stage.modes().map((mode) => el("button", { type: "button", class: "wb-mode", "data-mode": mode, text: MODE_NAMES[mode],
       onclick: () => player.setMode(mode) }));
     const pick = (i) => {
       const choose = (event) => player.setPair(i, Number(event.target.value));

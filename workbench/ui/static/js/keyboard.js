@@ -1,5 +1,4 @@
 /** Keyboard control of a player, from anywhere on its page except inside a field. */
-import { MODES } from "./stage.js";
 
 const FIELD = /^(INPUT|TEXTAREA|SELECT)$/;
 
@@ -31,7 +30,7 @@ function press(player, event) {
     "]": () => player.setRange(clock.range?.[0] ?? 0, clock.frame), "\\": () => player.setRange(null),
   };
   if (stage.clips.length > 1) {
-    MODES.forEach((mode, i) => (actions[i + 1] = () => player.setMode(mode)));
+    stage.modes().forEach((mode, i) => (actions[i + 1] = () => player.setMode(mode)));
     Object.assign(actions, { x: () => stage.flip(), g: () => controls.nextGain() });
   }
   const action = actions[event.key.toLowerCase()];

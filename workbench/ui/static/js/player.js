@@ -1,7 +1,7 @@
 /**
  * A player for one or more clips in step to the frame.
  *
- * Its value: {id, fps, total, ticks, clips: [clip], error, autoplay, link}, a clip is
+ * Its value: {id, fps, total, ticks, clips: [clip], flip, error, autoplay, link}; `flip` is as flip.js takes it, a clip is
  * {label, sheets: [{url, frames}] or video and count, fps, done, note, facts: [[name, value]], downloads, links}.
  * A value with the id of the last one adds what is new (chunks as they are made); another id starts afresh.
  * Clips with an `fps` of their own are in step by time; `fps` and `total` of the value are then the fastest clip's.
@@ -14,7 +14,7 @@ import { el } from "./dom.js";
 import { LiveVideo, framesFromSheet, framesFromVideo, openVideo, tooLong } from "./frames.js";
 import { listen } from "./keyboard.js";
 import { readQuery, writeQuery } from "./link.js";
-import { MODES, Stage } from "./stage.js";
+import { Stage } from "./stage.js";
 
 export class Player {
   constructor(root, { bus = "main", compare = false, empty = "Nothing to play yet", keyboard = true } = {}) {
@@ -52,6 +52,7 @@ export class Player {
     if (value.error) throw new Error(value.error);
     for (let side = 0; side < value.clips.length; side += 1) await this.load(side, value.clips[side]);
     if (this.clock.available) this.root.dataset.state = "ready";
+    if (this.stage.flips.offer(value.flip)) this.controls.setClips(value.clips.map((clip) => clip.label));
     this.stage.setClips(this.stage.clips); // captions may have changed with this value
     this.open(value);
     this.controls.update();
@@ -63,6 +64,7 @@ export class Player {
     Object.assign(this.stage, { frame: 0, fps: value.fps });
     const old = this.stage.clips.flatMap((clip) => clip.frames);
     for (const clip of this.stage.clips) clip.live?.close();
+    this.stage.flips.offer([]);
     this.stage.setClips(value.clips.map((clip) => ({ ...clip, frames: [], loaded: 0 })));
     for (const bitmap of old) bitmap.close(); // a browser frees them late by itself
     this.controls.setClips(value.clips.map((clip) => clip.label));
@@ -113,7 +115,7 @@ export class Player {
     this.opened = true;
     const { frame, mode } = this.linked;
     this.linked = {}; // the address the page was opened with counts once
-    if (MODES.includes(mode) && value.clips.length > 1) this.setMode(mode);
+    if (mode) this.setMode(mode);
     if (frame) this.seek(Number(frame) || 0);
     else if (value.autoplay) this.autoplay();
     this.writeLink();

@@ -1,13 +1,15 @@
-/** Draws clips: side by side, or a pair of them as wipe, difference or blink. */
+/** Draws clips: side by side, or a pair of them as wipe, difference, blink or FLIP's picture of what looks different. */
 import { el, safeLink } from "./dom.js";
+import { FlipLayer, flipLegend } from "./flip.js";
 
-export const MODES = ["side", "wipe", "difference", "blink"];
+export const MODES = ["side", "wipe", "difference", "blink", "flip"];
 const BLINK_MS = 500; // two changes a second: below the three flashes a second that accessibility rules allow
 
 export class Stage {
   constructor(root) {
     this.root = root;
     this.clips = []; // {label, frames: [ImageBitmap], live: LiveVideo, fps, facts, downloads}
+    this.flips = new FlipLayer(() => this.draw(this.frame));
     Object.assign(this, { mode: "side", pair: [0, 1], gain: 4, wipe: 0.5, blinkFirst: true, frame: 0, fps: 12 });
     this.root.addEventListener("pointerdown", (event) => this.drag(event));
     this.root.addEventListener("pointermove", (event) => event.buttons & 1 && this.drag(event));
@@ -20,8 +22,13 @@ export class Stage {
     this.layout();
   }
 
+  /** The views that these clips have. */
+  modes() {
+    return MODES.filter((mode) => mode === "side" || (this.clips.length > 1 && (mode !== "flip" || this.flips.offered)));
+  }
+
   setMode(mode) {
-    this.mode = this.clips.length > 1 ? mode : "side";
+    this.mode = this.modes().includes(mode) ? mode : "side";
     this.layout();
     clearInterval(this.blinking);
     if (this.mode === "blink") {
@@ -53,7 +60,7 @@ export class Stage {
     const waiting = el("span", { class: "wb-waiting", text: "waiting" });
     const picture = el("div", { class: "wb-picture" }, canvas, tag, right, waiting);
     const clip = this.clips[side];
-    const facts = this.mode === "side" ? factList(clip) : null;
+    const facts = this.mode === "side" ? factList(clip) : this.mode === "flip" ? flipLegend() : null;
     return { side, canvas, tag, right, waiting, picture, node: el("figure", { class: "wb-figure" }, picture, facts) };
   }
 
@@ -63,6 +70,7 @@ export class Stage {
       if (this.mode === "side") this.drawOne(figure, figure.side);
       else if (this.mode === "wipe") this.drawWipe(figure);
       else if (this.mode === "difference") this.drawDifference(figure);
+      else if (this.mode === "flip") this.drawFlip(figure);
       else this.drawOne(figure, this.pair[this.blinkFirst ? 0 : 1]);
     }
   }
@@ -80,10 +88,9 @@ export class Stage {
   }
 
   /** Size the canvas for `side` and name what it shows; null while there is no picture. */
-  prepare(figure, side, label) {
-    const picture = this.picture(side);
+  prepare(figure, side, label, picture = this.picture(side), note = this.clips[side]?.note) {
     figure.waiting.hidden = Boolean(picture);
-    figure.waiting.textContent = this.clips[side]?.note ?? "waiting";
+    figure.waiting.textContent = note ?? "waiting";
     figure.tag.textContent = label;
     figure.picture.dataset.side = side;
     if (!picture) return null;
@@ -135,6 +142,14 @@ export class Stage {
     target.context.drawImage(other, 0, 0, target.width, target.height);
     target.context.globalCompositeOperation = "lighter";
     for (let times = 1; times < this.gain; times *= 2) target.context.drawImage(figure.canvas, 0, 0);
+  }
+
+  drawFlip(figure) {
+    const [a, b] = this.pair;
+    const { bitmaps, note } = this.flips.of(a, b);
+    const picture = bitmaps?.[Math.min(this.index(a), bitmaps.length - 1)] ?? null;
+    const target = this.prepare(figure, a, `FLIP · ${this.clips[a].label} and ${this.clips[b].label}`, picture, note);
+    if (target) target.context.drawImage(picture, 0, 0);
   }
 
   drag(event) {

@@ -1,15 +1,35 @@
 /**
  * A plain table. Its value: {caption, columns: [str], rows: [[cell]], note, dense}; a cell is text or
- * {text, href, tone: "good"|"bad"|"mute", mono, title}. A dense table has many narrow columns.
+ * {text, href, tone: "good"|"bad"|"mute", mono, title}. A dense table has many narrow columns. Instead of rows there can be
+ * `source`, the address of such a value, which is read once the table comes into view.
  */
-import { el, safeLink } from "./dom.js";
+import { el, here, safeLink } from "./dom.js";
 
 export function mount(element, { props, watch }) {
   const box = el("div", { class: "wb-table" });
   element.replaceChildren(box);
-  const render = () => box.replaceChildren(...(props.value?.rows ? table(props.value) : []));
+  const render = () => show(box, props.value);
   watch("value", render);
   render();
+}
+
+function show(box, value) {
+  box.watcher?.disconnect();
+  if (value?.rows) return box.replaceChildren(...table(value));
+  box.replaceChildren(el("p", { class: "wb-line", text: value?.source ? "Working it out …" : value?.note }));
+  if (!value?.source) return null;
+  box.watcher = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    box.watcher.disconnect();
+    read(value.source).then((found) => show(box, found), (error) => show(box, { note: error.message }));
+  });
+  return box.watcher.observe(box);
+}
+
+async function read(source) {
+  const answer = await fetch(here(source));
+  if (!answer.ok) throw new Error("These numbers are no longer on the server; make the clips again.");
+  return answer.json();
 }
 
 function table({ caption, columns, rows, note, dense }) {

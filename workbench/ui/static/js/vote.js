@@ -2,6 +2,7 @@
  * The Vote page: two clips in step, one answer a question, all by keyboard.
  * It knows nothing of what made the clips; the server tells that after a vote, if the study wants it told.
  */
+import { signOut } from "./account.js";
 import { el, safeLink } from "./dom.js";
 import { ApiError, call, newKey, pendingVote, sendVote } from "./vote_api.js";
 import { FlagDialog } from "./vote_flag.js";
@@ -88,7 +89,15 @@ class VotePage {
     this.pair = pair;
     Object.assign(this, { answers: {}, flags: [], key: newKey(), unlocked: false });
     this.showPair();
-    await this.player.load(pair);
+    try {
+      await this.player.load(pair);
+    } catch (error) {
+      if (!error.gone || (this.lost = (this.lost ?? 0) + 1) > 5) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await this.next(more);
+      return this.warn("A clip of the last pair is gone from the server, so here is another pair.");
+    }
+    this.lost = 0;
     this.startedAt = performance.now();
     this.state = "voting";
     this.stage.dataset.state = "ready";
@@ -127,7 +136,7 @@ class VotePage {
       el("div", { class: "vote-head" }, el("span", { class: "vote-count", text: `${pair.done} of ${pair.wanted} done` }), bar),
       el("p", { class: "vote-prompt" }, el("span", { text: "Made for the text: " }), el("q", { text: pair.prompt })),
       this.stage, el("div", { class: "vote-watch", "aria-hidden": "true" }, this.watch), ...this.questions.map((question) => question.node),
-      el("div", { class: "vote-row vote-tools" }, tool("Replay", "Space", () => this.player.replay()), tool("Undo last vote", "U", () => this.undo()), tool("Flag a moment", "F", () => this.openFlag()), this.flagCount),
+      el("div", { class: "vote-row vote-tools" }, tool("Replay", "Space", () => this.player.replay()), tool("Undo last vote", "U", () => this.undo()), tool("Flag a moment", "F", () => this.openFlag()), this.flagCount, ...this.signOut()),
       this.dialog.node);
   }
 
@@ -239,7 +248,18 @@ class VotePage {
     this.player?.reset();
     const more = pair.assignment ? [el("button", { type: "button", class: "wb-link", text: "Vote on more pairs", onclick: () => this.guarded(() => this.next(true)) })] : [];
     const undo = this.last ? [el("button", { type: "button", class: "wb-link", onclick: () => this.undo() }, "Undo last vote ", el("kbd", { text: "U" }))] : [];
-    this.body.replaceChildren(el("div", { class: "vote-done" }, el("h1", { text: "Thank you!" }), el("p", { text: `${pair.done} of ${pair.wanted} done. Every vote is saved; you can close this page.` }), el("div", { class: "vote-row" }, ...more, ...undo)));
+    this.body.replaceChildren(el("div", { class: "vote-done" }, el("h1", { text: "Thank you!" }), el("p", { text: `${pair.done} of ${pair.wanted} done. Every vote is saved; you can close this page.` }), el("div", { class: "vote-row" }, ...more, ...undo, ...this.signOut())));
+  }
+
+  async leave() {
+    await signOut();
+    this.last = null; // whoever comes next has votes of their own
+  }
+
+  /** Where there are accounts, somebody who leaves can end the session that others would find open. */
+  signOut() {
+    if (!this.about.passwords) return [];
+    return [el("button", { type: "button", class: "wb-link", onclick: () => this.guarded(() => this.leave()), text: "Sign out" })];
   }
 
   // keys and words
