@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("doctor", "check data, clips, weights, encoders"),
     "backup": Command("backup", "save the data folder as one file"),
     "restore": Command("restore", "make a data folder from a backup"),
+    "audit": Command("audit", "look installed packages up in a list of known faults"),
     "vote-torture": Command("vote_torture", "kill the app while people vote; no vote may be lost"),
     "sweep-torture": Command("sweep_torture", "kill a sweep at random; every cell must be there once"),
     "store-load": Command("store_load", "a large store, timed"),
