@@ -5,7 +5,7 @@ end, each moving the right way before it turns at a border, on the right ground,
 are forgiven, a bad third of a second is not.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -110,6 +110,25 @@ def judge(frames: np.ndarray, prompt: str) -> Verdict:
     reason = _reason(asked, sight, things, count_ok, ground_ok, sharp_ok)
     curves = {"things": [float(c) for c in sight.counts], "right": _right(asked, sight, looks)}
     return Verdict(not reason, reason, ground_ok, count_ok, sharp_ok, things, _most(sight.grounds), curves)
+
+
+def judge_windows(frames: np.ndarray, prompt: str, width: int = 48) -> list[Verdict]:
+    """Verdicts on a long clip (T, H, W, 3) uint8 RGB, `width` frames after `width` frames; a rest too short to see a
+    motion is left out.
+
+    Directions count in the first window alone, since later things may have turned at a border: behind it, `all_right`
+    and `reason` are about number, ground, colours, kinds and sharpness.
+    """
+    starts = [start for start in range(0, len(frames), width) if not start or len(frames) - start >= SHORTEST]
+    verdicts = [judge(frames[start : start + width], prompt) for start in starts]
+    return verdicts[:1] + [_without_direction(verdict) for verdict in verdicts[1:]]
+
+
+def _without_direction(verdict: Verdict) -> Verdict:
+    if verdict.all_right is None:
+        return verdict
+    reasons = [why for why in verdict.reason.split("; ") if why and not why.startswith("direction:")]
+    return replace(verdict, all_right=not reasons, reason="; ".join(reasons))
 
 
 def _look(track: Track) -> Look:

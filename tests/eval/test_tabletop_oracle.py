@@ -1,5 +1,6 @@
 """The tabletop oracle against rendered truth: right about clips as they are, and not fooled by what is wrong."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from eval.metric import ClipFacts
-from eval.tabletop.oracle import judge, look_at, parse
+from eval.tabletop.oracle import judge, judge_windows, look_at, parse
 from eval.video.windows import Window
 from models.worlds.tabletop.grammar import DIRECTIONS, GROUNDS, SOLIDS, parse_prompt, sample_caption
 from models.worlds.tabletop.render import render
@@ -113,6 +114,14 @@ def test_the_metric_says_what_is_right_and_over_time(ball):
 def test_a_longer_clip_with_turns_is_judged():
     scene = sample_scene(parse_prompt(RED_BALL), np.random.default_rng(3))
     assert judge(render(scene, 121), RED_BALL).all_right
+
+
+def test_windows_of_thirty_seconds_are_right_and_the_one_that_breaks_is_not():
+    scene = sample_scene(parse_prompt(RED_BALL), np.random.default_rng(3))
+    parts = [render(scene, 24), render(scene, 24, start=336), render(replace(scene, objects=()), 24)]
+    verdicts = judge_windows(np.concatenate(parts), RED_BALL, 24)
+    assert [verdict.all_right for verdict in verdicts] == [True, True, False]
+    assert "number of solids" in verdicts[2].reason and "direction" not in verdicts[2].reason
 
 
 def test_the_words_read_are_words_of_the_world(ball):

@@ -200,11 +200,20 @@ def _frames(job: Job) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class FrameRow(Row):
+    """A row of the table at one frame."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
 class Table:
-    """`rows` by system and metric; `differences` of every two systems, first minus second, paired by caption."""
+    """`rows` by system and metric; `differences` of every two systems, first minus second, paired by caption; `drift`:
+    each metric at each measured frame, against real clips at the same frame."""
 
     rows: list[Row]
     differences: list[Row]
+    drift: list[FrameRow]
 
 
 def build_table(measured: Sequence[Measured], *, resamples: int = 200) -> Table:
@@ -217,7 +226,16 @@ def build_table(measured: Sequence[Measured], *, resamples: int = 200) -> Table:
     compared = compare_to_real(reference, clips, resamples=resamples)
     rows = [row for found in compared for row in [*found.rows(), *_oracle_rows(found, groups[found.system])]]
     pairs = combinations(compared, 2)
-    return Table(rows, [row for first, second in pairs for row in difference_rows(first, second)])
+    differences = [row for first, second in pairs for row in difference_rows(first, second)]
+    return Table(rows, differences, [row for found in compared for row in _drift_rows(found)])
+
+
+def _drift_rows(found: Comparison) -> list[FrameRow]:
+    return [
+        FrameRow(found.system, metric, at.value, at.low, at.high, at.n, frame)
+        for metric, curve in found.curves.items()
+        for frame, at in zip(found.positions, curve, strict=True)
+    ]
 
 
 def _oracle_rows(found: Comparison, group: Sequence[Measured]) -> list[Row]:

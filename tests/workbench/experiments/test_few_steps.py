@@ -62,6 +62,7 @@ def test_a_second_call_only_adds(capsys, tmp_path):
     assert all(row["low"] <= row["mean"] <= row["high"] and row["n"] == 18 for row in first)
     assert rows() == first and (tmp_path / "few-steps" / "clips.jsonl").read_bytes() == lines
     report = json.loads((tmp_path / "few-steps" / "few-steps.json").read_text())
+    assert {(row["system"], row["frame"]) for row in report["drift"]} == {("real clips", 0), ("reconstructions", 0)}
     names = {row["system"] for row in report["differences"]}
     assert names == {"real clips - reconstructions"} and FRECHET in {row["metric"] for row in report["differences"]}
 
