@@ -30,7 +30,7 @@ audit: $(VENV)/installed ## look the installed packages up in a list of known fa
 	$(RUN) -m workbench audit $(ARGS)
 
 screenshots: $(VENV)/installed ## take the pictures of the README from the running app
-	$(RUN) -m workbench screenshots
+	$(RUN) -m workbench lab screenshots
 
 $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

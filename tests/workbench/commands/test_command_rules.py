@@ -9,6 +9,7 @@ import pytest
 
 from workbench.__main__ import build_parser, main
 from workbench.commands import COMMANDS
+from workbench.commands import words as words_of
 from workbench.requests.arguments import READERS
 
 # what is read, kept up to date in place, or a place for data: every other option with a path names an output
@@ -48,7 +49,7 @@ NEEDED = {
 
 def parsers(command: str) -> list[tuple[list[str], argparse.ArgumentParser]]:
     """The parsers of a command's actions, or its own, each with the words that lead to it."""
-    parser = build_parser(command).commands.choices[command]
+    parser = build_parser(command, lab=COMMANDS[command].lab).commands.choices[command]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return [([command, name], inner) for name, inner in action.choices.items()]
@@ -77,7 +78,8 @@ def needed(
 
 
 def refused(capsys, argv: list[str]) -> str:
-    code, told = main([str(word) for word in argv]), capsys.readouterr()
+    argv = [*words_of(argv[0]), *map(str, argv[1:])]
+    code, told = main(argv), capsys.readouterr()
     assert code == 2, (argv, code, told.err)
     assert told.err.count("\n") == 1 and told.err.startswith("error: ") and "Traceback" not in told.err, told.err
     return told.err
@@ -109,7 +111,7 @@ def test_no_output_replaces_what_is_there_unless_asked(capsys, tmp_path, monkeyp
     target = tmp_path / ("out" if output.folder else "out.json")
     given = [action.option_strings[0], str(target)] if action.option_strings else [str(target)]
     argv = [*words, *needed(parser, words, action), *given]
-    options = build_parser(words[0]).parse_args(argv)
+    options = build_parser(words[0], lab=COMMANDS[words[0]].lab).parse_args(argv)
     files = list(output.files(target, options))
     for file in files:
         file.parent.mkdir(exist_ok=True)
@@ -166,7 +168,7 @@ def kind_of(action: argparse.Action) -> object:
 
 @pytest.mark.parametrize("words, parser", ALL, ids=[" ".join(words) for words, _ in ALL])
 def test_no_option_takes_what_is_none_of_its_kind(capsys, words, parser):
-    whole = build_parser(words[0])
+    whole = build_parser(words[0], lab=COMMANDS[words[0]].lab)
     for action in parser._actions:
         if action.nargs == 0:
             continue
