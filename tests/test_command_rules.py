@@ -27,6 +27,7 @@ NO_OUTPUTS = {
     "ablation": {"data_dir"},
     "generate": {"image", "video", "prompts", "manifest"},
     "insight": {"prompts"},
+    "jobs": {"data_dir"},
     "publish": {"source"},
     "readme": {"file"},
     "restore": {"file", "data_dir"},
@@ -241,7 +242,7 @@ def test_a_file_that_is_none_is_told_in_one_sentence(capsys, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "line", ["votes stats", "votes export --out o.csv", "studies list", "doctor", "backup --out o.tar"]
+    "line", ["votes stats", "votes export --out o.csv", "studies list", "doctor", "jobs", "backup --out o.tar"]
 )
 def test_looking_makes_no_data_folder(capsys, tmp_path, monkeypatch, line):
     monkeypatch.chdir(tmp_path)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, Command] = {
     "votes": Command("votes", "export, import and statistics of votes"),
     "studies": Command("studies", "preference studies: add, check, freeze"),
     "accounts": Command("accounts", "people, roles and invitations"),
+    "jobs": Command("jobs", "work under way, and what was interrupted"),
     "doctor": Command("doctor", "check data, clips, weights, encoders"),
     "backup": Command("backup", "save the data folder as one file"),
     "restore": Command("restore", "make a data folder from a backup"),

@@ -8,8 +8,10 @@ from typing import Any
 
 from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
+from workbench.faults import fault_sentence
 from workbench.first_run import FirstRun
 from workbench.generation import GenerationService
+from workbench.jobs import Jobs
 from workbench.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.ui.media import MediaTokens
@@ -39,6 +41,7 @@ class Context:
     settings: Settings
     voting: VotingService
     first_run: FirstRun
+    jobs: Jobs | None = None
     media: MediaTokens = field(default_factory=MediaTokens)
 
     def check_writable(self) -> None:
@@ -92,10 +95,15 @@ def sentence(error: Exception, *hidden: str | Path | None) -> str:
     """An error as it may be shown: no server paths, and no details of what was not the user's doing."""
     if not isinstance(error, RequestError):
         logging.getLogger(__name__).error("a handler failed", exc_info=error)
+        if fault := fault_sentence(error):
+            return _hiding(f"{fault[:1].upper()}{fault[1:]}. Your settings are unchanged.", hidden)
         return (
             f"This failed on the server ({type(error).__name__}); the log there says why. Your settings are unchanged."
         )
-    text = str(error)
+    return _hiding(str(error), hidden)
+
+
+def _hiding(text: str, hidden: Sequence[str | Path | None]) -> str:
     for path in filter(None, hidden):
         text = text.replace(str(path), Path(path).name)
     return text

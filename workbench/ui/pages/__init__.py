@@ -6,7 +6,19 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import claims, compare, dashboard, evaluate, generate, grid, insight, models, results, studies
+from workbench.ui.pages import (
+    claims,
+    compare,
+    dashboard,
+    evaluate,
+    generate,
+    grid,
+    insight,
+    jobs,
+    models,
+    results,
+    studies,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ PAGES = (
     Page("Insight", "/insight", "Make", insight.build),
     Page("Evaluate", "/evaluate", "Measure", evaluate.build),
     Page("Dashboard", "/dashboard", "Measure", dashboard.build),
+    Page("Jobs", "/jobs", "Measure", jobs.build),
     Page("Studies", "/studies", "People", studies.build),
     Page("Results", "/results", "People", results.build),
     Page("Claims", "/claims", "Evidence", claims.build),
