@@ -30,6 +30,8 @@ COMMANDS: dict[str, Command] = {
     "restore": Command("restore", "make a data folder from a backup"),
     "vote-torture": Command("vote_torture", "kill the app while people vote; no vote may be lost"),
     "sweep-torture": Command("sweep_torture", "kill a sweep at random; every cell must be there once"),
+    "chaos": Command("chaos", "kill, cut off and starve everything; nothing may be lost"),
+    "bad-inputs": Command("bad_inputs", "wrong input to every command and endpoint"),
     "store-load": Command("store_load", "a large store, timed"),
     "leak-check": Command("leak_check", "try to tell the sides of pairs apart without looking"),
     "vote-load": Command("vote_load", "many annotators voting at once, timed"),
