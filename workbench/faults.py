@@ -17,10 +17,12 @@ def wants_memory(error: BaseException) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or any(word in str(error) for word in MEMORY_WORDS)
 
 
-def fault_sentence(error: BaseException) -> str | None:
-    """The fault of the machine behind an error, with the way out; None for any other error."""
+def fault_sentence(error: BaseException, *, place: bool = True) -> str | None:
+    """The fault of the machine behind an error, with the way out; None for any other error. `place` names the file,
+    which visitors of a page should not read.
+    """
     code = getattr(error, "errno", None)
-    where = f" at {str(error.filename)!r}" if getattr(error, "filename", None) else ""
+    where = f" at {str(error.filename)!r}" if place and getattr(error, "filename", None) else ""
     if code in NO_ROOM:
         return f"the disk is full{where}; what was done before is kept, so make room and do the same again"
     if code == errno.EROFS:

@@ -188,7 +188,7 @@ class EvaluationService:
             self._compute(run)
             run.state = DONE if run.complete else STOPPED
         except Exception as error:  # told to whoever looks at the run; the server goes on
-            run.error = fault_sentence(error) or f"{type(error).__name__}: {error}"
+            run.error = fault_sentence(error, place=False) or f"{type(error).__name__}: {error}"
             run.state = FAILED
         finally:
             self._turn.release()

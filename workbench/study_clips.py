@@ -186,7 +186,7 @@ class StudyClips:
             self._errors[name] = str(error)
         except Exception as error:  # told to whoever looks at the study; the server goes on
             logging.getLogger(__name__).error("the clips of study %s failed", record.id, exc_info=error)
-            self._errors[name] = fault_sentence(error) or f"{type(error).__name__}: {error}"
+            self._errors[name] = fault_sentence(error, place=False) or f"{type(error).__name__}: {error}"
         finally:
             if self._errors.get(name):
                 with self._lock:

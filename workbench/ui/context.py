@@ -95,7 +95,7 @@ def sentence(error: Exception, *hidden: str | Path | None) -> str:
     """An error as it may be shown: no server paths, and no details of what was not the user's doing."""
     if not isinstance(error, RequestError):
         logging.getLogger(__name__).error("a handler failed", exc_info=error)
-        if fault := fault_sentence(error):
+        if fault := fault_sentence(error, place=False):
             return _hiding(f"{fault[:1].upper()}{fault[1:]}. Your settings are unchanged.", hidden)
         return (
             f"This failed on the server ({type(error).__name__}); the log there says why. Your settings are unchanged."
