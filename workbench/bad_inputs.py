@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from workbench.__main__ import build_parser, main
-from workbench.arguments import READERS
 from workbench.commands import COMMANDS
+from workbench.requests.arguments import READERS
 
 PATIENCE = 60.0  # seconds until something counts as hung
 LOOK_EVERY = 25  # requests between two looks at page, memory and open files

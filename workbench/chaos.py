@@ -18,20 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from eval.video import Unreadable, open_video
+from eval.video.reader import Unreadable, open_video
 from models.types import GenerationRequest, RequestError
-from workbench import sweep_trials, vote_trials
-from workbench.commands.sweep_torture import plan
-from workbench.data_check import check_store
-from workbench.generation import GenerationService
+from workbench.clips.generation import GenerationService
+from workbench.clips.manifest import manifest_path, read_manifest
+from workbench.commands.lab.sweep_torture import plan
 from workbench.jobs import Jobs
-from workbench.manifest import manifest_path, read_manifest
-from workbench.runs import EvaluationService
-from workbench.runs import Plan as Measuring
+from workbench.lab import sweep_trials, vote_trials
+from workbench.lab.drawn_study import make_trial, trial_study
+from workbench.scoring.runs import EvaluationService
+from workbench.scoring.runs import Plan as Measuring
 from workbench.settings import Settings
 from workbench.store import open_store
-from workbench.sweep_pool import CONTEXT
-from workbench.trials import make_trial, trial_study
+from workbench.sweeps.pool import CONTEXT
+from workbench.upkeep.data_check import check_store
 
 ACKNOWLEDGED = "acknowledged.jsonl"
 PROMPT = "a red circle moving right on a black background"
@@ -229,7 +229,7 @@ def full_disk(folder: Path) -> Iterator[Part]:
 def _full_while_voting(data: Path, disk: Path) -> Part:
     from fastapi.testclient import TestClient  # noqa: PLC0415
 
-    from workbench.ui.voting_server import build_voting_app  # noqa: PLC0415
+    from workbench.lab.voting_server import build_voting_app  # noqa: PLC0415
 
     part, settings = Part("votes on a full disk"), Settings(data_dir=data, min_watch=0.0)
     make_trial(settings, trial_study(30))

@@ -16,13 +16,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.text_files import read_json
+from eval.video.text_files import read_json
 from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.media import write_bytes
+from workbench.clips.media import write_bytes
 
 if TYPE_CHECKING:
-    from workbench.generation import GenerationService
-    from workbench.runs import EvaluationService
+    from workbench.clips.generation import GenerationService
+    from workbench.scoring.runs import EvaluationService
     from workbench.store import Store
 
 FOLDER = "jobs"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from workbench.arguments import SEED, whole
 from workbench.console import say, say_json
+from workbench.requests.arguments import SEED, whole
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from workbench.bad_inputs import Report, try_commands, try_requests  # noqa: PLC0415  (--help should be quick)
-    from workbench.generation import GenerationService  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService  # noqa: PLC0415
     from workbench.settings import Settings  # noqa: PLC0415
     from workbench.ui.live import live_app  # noqa: PLC0415
 

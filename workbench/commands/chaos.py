@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from tqdm import tqdm
 
-from workbench.arguments import SEED, whole
 from workbench.console import say, say_json
+from workbench.requests.arguments import SEED, whole
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -4,8 +4,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from workbench.arguments import check_data_dir
 from workbench.console import say, say_json
+from workbench.requests.arguments import check_data_dir
 from workbench.settings import Settings
 
 
@@ -23,9 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.generation import GenerationService  # noqa: PLC0415  (--help should be quick)
+    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (--help should be quick)
     from workbench.jobs import Jobs  # noqa: PLC0415
-    from workbench.runs import EvaluationService  # noqa: PLC0415
+    from workbench.scoring.runs import EvaluationService  # noqa: PLC0415
     from workbench.store import open_store  # noqa: PLC0415
 
     check_data_dir(options)

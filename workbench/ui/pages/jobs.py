@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.component import script_component
+from workbench.ui.components.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 
