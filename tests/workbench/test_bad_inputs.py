@@ -1,8 +1,8 @@
 """A small part of what `bad-inputs` and `chaos` do at length."""
 
-from workbench.bad_inputs import Report, try_commands, try_requests, wrong_words
-from workbench.chaos import clips_and_evaluations, connections
 from workbench.clips.generation import GenerationService
+from workbench.lab.bad_inputs import Report, try_commands, try_requests, wrong_words
+from workbench.lab.chaos import clips_and_evaluations, connections
 from workbench.settings import Settings
 from workbench.ui.live import live_app
 

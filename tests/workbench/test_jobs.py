@@ -12,12 +12,13 @@ from models.types import GenerationRequest
 from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 from workbench.clips.media import encode_mp4
-from workbench.jobs import Jobs, is_left, mark
+from workbench.clips.under_way import is_left, mark
 from workbench.lab.drawn_study import draw
 from workbench.scoring.evaluation import list_metrics
 from workbench.scoring.runs import AT_WORK, DONE, STOPPED, EvaluationService, Plan
 from workbench.settings import Settings
 from workbench.store import open_store
+from workbench.upkeep.jobs import Jobs
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "a red circle moving right on a black background"
@@ -25,7 +26,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from models.types import GenerationRequest, PromptSwitch
-from workbench.jobs import mark, written_down
+from workbench.clips.under_way import mark, written_down
 data = Path(sys.argv[1])
 request = GenerationRequest({prompt!r}, steps=1, frames=13, seed=5, switches=())
 for folder in (data / "evaluations").glob("*"):

@@ -31,8 +31,8 @@ from workbench.clips.manifest import (
 )
 from workbench.clips.media import encode_mp4, replacing, write_lossless, write_png
 from workbench.clips.picture_check import picture_notices
+from workbench.clips.under_way import written_down
 from workbench.faults import wants_memory
-from workbench.jobs import written_down
 
 if TYPE_CHECKING:  # torch is imported when the first clip is made: pages and commands should not wait for it
     from models.pipeline import VideoPipeline

@@ -19,8 +19,8 @@ from eval.metric import Facts, Resources
 from models.types import RequestError
 from workbench.clips.library import ClipFile, Library, conditioning_picture
 from workbench.clips.media import write_bytes
+from workbench.clips.under_way import is_left, mark
 from workbench.faults import fault_sentence
-from workbench.jobs import is_left, mark
 from workbench.scoring.evaluation import create_metrics
 
 QUEUED, RUNNING, DONE, STOPPED, FAILED = "queued", "running", "done", "stopped", "failed"

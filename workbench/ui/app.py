@@ -14,7 +14,6 @@ from gradio.routes import App
 from workbench import __version__
 from workbench.charts import plotly_folder
 from workbench.clips.generation import GenerationService
-from workbench.jobs import Jobs
 from workbench.people.accounts import Accounts
 from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
@@ -39,6 +38,7 @@ from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
+from workbench.upkeep.jobs import Jobs
 from workbench.votes.study_clips import StudyClips
 from workbench.votes.study_maker import registry_maker
 from workbench.votes.voting import VotingService

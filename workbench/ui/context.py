@@ -10,11 +10,11 @@ from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
 from workbench.clips.generation import GenerationService
 from workbench.faults import fault_sentence
-from workbench.jobs import Jobs
 from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.sweeps.first_run import FirstRun
 from workbench.ui.api.media import MediaTokens
+from workbench.upkeep.jobs import Jobs
 from workbench.votes.voting import VotingService
 
 # every handler that touches a network shares this queue, so two never run at once

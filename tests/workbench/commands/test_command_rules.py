@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from workbench.__main__ import build_parser, main
-from workbench.bad_inputs import NEEDED, WRONG, kind_of, needed, parsers
 from workbench.commands import COMMANDS
+from workbench.lab.bad_inputs import NEEDED, WRONG, kind_of, needed, parsers
 from workbench.requests.arguments import READERS
 
 # what is read, kept up to date in place, or a place for data: every other option with a path names an output

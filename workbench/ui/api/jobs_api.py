@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from workbench.jobs import Jobs
+from workbench.upkeep.jobs import Jobs
 
 
 def jobs_router(jobs: Jobs) -> APIRouter:

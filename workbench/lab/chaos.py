@@ -23,7 +23,6 @@ from models.types import GenerationRequest, RequestError
 from workbench.clips.generation import GenerationService
 from workbench.clips.manifest import manifest_path, read_manifest
 from workbench.commands.lab.sweep_torture import plan
-from workbench.jobs import Jobs
 from workbench.lab import sweep_trials, vote_trials
 from workbench.lab.drawn_study import make_trial, trial_study
 from workbench.scoring.runs import EvaluationService
@@ -32,6 +31,7 @@ from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.sweeps.pool import CONTEXT
 from workbench.upkeep.data_check import check_store
+from workbench.upkeep.jobs import Jobs
 
 ACKNOWLEDGED = "acknowledged.jsonl"
 PROMPT = "a red circle moving right on a black background"

@@ -26,8 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.bad_inputs import Report, try_commands, try_requests  # noqa: PLC0415  (--help should be quick)
     from workbench.clips.generation import GenerationService  # noqa: PLC0415
+    from workbench.lab.bad_inputs import Report, try_commands, try_requests  # noqa: PLC0415  (--help should be quick)
     from workbench.settings import Settings  # noqa: PLC0415
     from workbench.ui.live import live_app  # noqa: PLC0415
 

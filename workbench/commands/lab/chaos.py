@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.chaos import run_chaos  # noqa: PLC0415  (seconds to load; --help should not wait)
+    from workbench.lab.chaos import run_chaos  # noqa: PLC0415  (seconds to load; --help should not wait)
 
     with tqdm(total=options.kills, unit="kill", disable=None) as bar:
         parts = []

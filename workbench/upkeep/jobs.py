@@ -1,32 +1,26 @@
 """Work that outlives the server that began it: what a killed server leaves behind is listed, and goes on.
 
-A clip that is asked for in the app is written down before it is made, as `data_dir`/jobs/<id>.json, and an evaluation
-marks its folder while it runs. Whoever ends in good order removes the mark; marks of processes that are gone are those
-of interrupted work. Sweeps are in the database and go on with the same command.
+Clips and evaluations are told by their marks (`workbench.clips.under_way`); sweeps are in the database and go on with
+the same command.
 """
 
-import json
 import logging
-import os
-import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eval.video.text_files import read_json
 from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.clips.media import write_bytes
+from workbench.clips.under_way import FOLDER, is_left
 
 if TYPE_CHECKING:
     from workbench.clips.generation import GenerationService
     from workbench.scoring.runs import EvaluationService
     from workbench.store import Store
 
-FOLDER = "jobs"
-PIXELS = ("image", "video")
 log = logging.getLogger(__name__)
 
 
@@ -39,53 +33,6 @@ class Job:
     kind: str
     state: str
     says: str
-
-
-@contextmanager
-def written_down(data_dir: Path, model: str, request: GenerationRequest) -> Iterator[None]:
-    """Inside, a clip of this request is in the list of jobs; a killed process leaves it there."""
-    path = data_dir / FOLDER / f"{secrets.token_hex(8)}.json"
-    values = {name: value for name, value in vars(request).items() if name not in PIXELS}
-    values["switches"] = [asdict(switch) for switch in request.switches]
-    told = {**_owner(), "model": model, "request": values, "pixels": any(_pixels(request))}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, json.dumps(told).encode())
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _pixels(request: GenerationRequest) -> list[bool]:
-    return [getattr(request, name) is not None for name in PIXELS]
-
-
-def _owner() -> dict[str, Any]:
-    return {"process": os.getpid(), "began": _began(os.getpid())}
-
-
-def _began(process: int) -> str:
-    """When a process began, in ticks since the machine did; "" when it is gone. A number alone may be given again."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def mark(path: Path) -> None:
-    """Say in a file that this process works on what lies beside it."""
-    write_bytes(path, json.dumps(_owner()).encode())
-
-
-def is_left(path: Path) -> bool:
-    """Whether a mark is there whose process is gone."""
-    try:
-        owner = read_json(path)
-        return owner["began"] != _began(owner["process"])
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError, TypeError, KeyError):
-        return True
 
 
 class Jobs:

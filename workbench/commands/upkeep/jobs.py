@@ -24,9 +24,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from workbench.clips.generation import GenerationService  # noqa: PLC0415  (--help should be quick)
-    from workbench.jobs import Jobs  # noqa: PLC0415
     from workbench.scoring.runs import EvaluationService  # noqa: PLC0415
     from workbench.store import open_store  # noqa: PLC0415
+    from workbench.upkeep.jobs import Jobs  # noqa: PLC0415
 
     check_data_dir(options)
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
