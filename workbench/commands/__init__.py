@@ -49,6 +49,7 @@ COMMANDS: dict[str, Command] = {
     "few-steps": Command("experiments.few_steps", "distance to real clips by model and steps, with intervals"),
     "texture-reference": Command("lab.texture_reference", "measure the texture of rendered clips"),
     "oracle-check": Command("lab.oracle_check", "check the oracle on rendered clips"),
+    "tabletop-oracle": Command("tabletop_oracle", "check the tabletop oracle on rendered clips"),
     "autoencoder-check": Command("lab.autoencoder_check", "check the autoencoder on rendered clips"),
     "clip-check": Command("lab.clip_check", "check the shapes CLIP on rendered clips"),
     "screenshots": Command("lab.screenshots", "picture the pages in a real browser"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.default_world import DEFAULT
 from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
 from workbench.clips.generation import GenerationService
@@ -22,13 +23,7 @@ MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
 # evaluations wait for one another by themselves; the name tells handlers that start one from those that only read
 EVALUATION_QUEUE = {"concurrency_id": "evaluation", "concurrency_limit": None}
 PRIVATE = {"api_visibility": "private"}
-EXAMPLE_PROMPTS = (
-    "a red circle moving right on a black background",
-    "a yellow star moving up on a navy background",
-    "a cyan triangle moving left on a gray background",
-    "a purple square moving down on a brown background",
-    "a white square moving right on a gray background",
-)
+EXAMPLE_PROMPTS = DEFAULT.prompts
 MAX_SEED = 2**31 - 1
 
 
