@@ -16,6 +16,7 @@ from models.types import RequestError
 from workbench import __version__
 from workbench.commands import COMMANDS
 from workbench.console import about_given, fail, notice, told
+from workbench.faults import fault_sentence
 from workbench.requests.arguments import READERS, check_given
 
 LAB = "trials and benchmarks for developers"
@@ -49,6 +50,7 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser(command: str | None, *, lab: bool = False) -> Parser:
     """The parser with `command`'s own flags; the other commands of its group are only listed."""
+    lab = lab or (command in COMMANDS and COMMANDS[command].lab)
     prog = "python -m workbench lab" if lab else "python -m workbench"
     parser = Parser(prog=prog, description=LAB if lab else "Few-step causal video generation.")
     parser.add_argument("--version", action="version", version=f"ASD Workbench {__version__}")
@@ -95,16 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         fail(told(error))
         return 2 if about_given(error, options) else 1
-    except MemoryError:
-        fail("the memory of this machine is not enough; ask for less at once, or close what else uses it")
-        return 1
     except KeyboardInterrupt:
         fail("stopped")
         return 130
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        fail(f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
+        fail(fault_sentence(error) or f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
         return 1
 
 
