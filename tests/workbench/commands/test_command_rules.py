@@ -35,6 +35,7 @@ NO_OUTPUTS = {
     "restore": {"file", "data_dir"},
     "screenshots": {"measured"},
     "store-load": {"data_dir"},
+    "tabletop-oracle": {"weights"},
     "studies": {"file", "data_dir"},
     "sweep": {"plan", "weights", "data_dir"},
     "votes": {"data_dir", "file"},
