@@ -5,6 +5,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from models.pipeline import tiny_pipeline
+from workbench.accounts import add_account
 from workbench.generation import GenerationService
 from workbench.settings import Settings
 from workbench.ui.app import build_app
@@ -87,11 +88,11 @@ def test_addresses_people_type_lead_somewhere(url):
 
 @pytest.fixture(scope="module")
 def prefixed(tmp_path_factory):
-    """The app behind a proxy that serves it under /lab and takes the prefix off."""
+    """The app for people of an auth file, behind a proxy that serves it under /lab and takes the prefix off."""
     data = tmp_path_factory.mktemp("data")
-    app = build_app(
-        GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), Settings(data_dir=data, root_path="/lab")
-    )
+    add_account(data / "people", "rita", "researcher", "a password", cost=10)
+    settings = Settings(data_dir=data, root_path="/lab", auth=data / "people")
+    app = build_app(GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), settings)
 
     async def proxy(scope, receive, send):
         if scope["type"] == "http":
@@ -109,12 +110,17 @@ def test_behind_a_proxy_with_a_prefix_pages_make_and_show_clips(browser, prefixe
     page.set_default_timeout(180_000)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("response", lambda answer: problems.append(answer.url) if answer.status >= 400 else None)
-    page.goto(f"{prefixed}/lab/")
-    page.wait_for_url("**/lab/compare*")
+    page.goto(f"{prefixed}/lab/compare?frames=13&seed=5")
+    page.wait_for_url("**/lab/login?next=*")
+    page.fill("#name", "rita")
+    page.fill("#password", "a password")
+    page.click("#login button")
+    page.wait_for_url("**/lab/compare?*seed=5*frames=13*")  # where the visitor was going, to the last setting
     page.wait_for_selector(".wb-frame")
     page.click(".wb-frame a:has-text('Generate')")
     page.wait_for_url("**/lab/generate*")
     page.wait_for_selector("#generate")
+    page.fill("#frames input", "13")
     page.click("#generate")
     page.wait_for_selector("#status [data-state=done]")
     page.wait_for_selector("#player .wb-player[data-state=ready]")
