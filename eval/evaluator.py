@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from eval.clip import check_frames
+from eval.frame_folder import NO_RATE
 from eval.metric import ClipFacts, Metric, MetricResult, Scorer, unscored
 from eval.video import ALONE, BESIDE_OTHERS, Reading, Unreadable, Video, VideoFacts, file_digest, open_video
 from eval.windows import Window, windows
@@ -237,7 +238,9 @@ def _score_open(
     done: Done,
     step: Callable,
 ) -> ClipScores:
-    facts = video.facts if source.fps is None else replace(video.facts, fps=source.fps)
+    facts = video.facts
+    if source.fps is not None:
+        facts = replace(facts, fps=source.fps, notices=tuple(text for text in facts.notices if NO_RATE not in text))
     earlier = done.get((digest, source.prompt))
     reused = _reusable(earlier, metrics) if earlier else {}
     absent = {name: unscored(reason) for name, reason in missing.items() if reason and name not in reused}

@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from eval.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
 from eval.picture import Picture
 from eval.video_limits import VARIABLE, Limits, limits, over
 from eval.windows import Window
@@ -68,7 +69,10 @@ class VideoFacts:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes. Raises Unreadable."""
+    """SHA-256 of a file's bytes, or of all pictures of a folder. Raises Unreadable."""
+    if path.is_dir():
+        with _told(path):
+            return frames_digest(frame_files(path))
     with _told(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -86,15 +90,43 @@ def stream_windows(path: Path, facts: VideoFacts | None = None) -> Iterator[Wind
 
 
 @contextmanager
-def open_video(path: Path, reading: Reading = ALONE, *, square: bool = False) -> Iterator["Video"]:
-    """`square` makes pixels square, for showing. Raises Unreadable for what is missing, empty, not a video, over a
-    limit, or without a frame that can be decoded."""
+def open_video(path: Path, reading: Reading = ALONE, *, square: bool = False) -> Iterator["Video | FrameFolder"]:
+    """A file, or a folder of numbered PNG frames. `square` makes pixels square, for showing.
+
+    Raises Unreadable for what is missing, empty, not a video, over a limit, or without a frame that can be decoded.
+    """
     with _told(path):
-        video = Video(path, reading, square=square)
+        video = FrameFolder(path, reading) if path.is_dir() else Video(path, reading, square=square)
         try:
             yield video
         finally:
             video.close()
+
+
+class FrameFolder:
+    """A folder of numbered PNG frames, seen as `Video` is. Pictures have no rate: it is `USUAL_FPS`, and said."""
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self.path, self.reading, self.reader = path, reading, FrameReader(path)
+        self.sizes = {(self.reader.width, self.reader.height)}
+        told = f"{NO_RATE}; {USUAL_FPS:g} frames a second are taken"
+        width, height, count = self.reader.width, self.reader.height, len(self.reader.files)
+        self.facts = VideoFacts(width, height, USUAL_FPS, count, (told,), color="sRGB, as the pictures have it")
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        return ()
+
+    def windows(
+        self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
+    ) -> Iterator[Window]:
+        """As `Video.windows`."""
+        made = self.reader.windows(frames or self.reading.frames, Window)
+        with closing(_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
+            yield from windows
+
+    def close(self) -> None:
+        """Nothing stays open between two pictures."""
 
 
 class Video:

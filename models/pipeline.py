@@ -57,7 +57,7 @@ class VideoPipeline:
         self.check(request)
         request = self.fit(request)
         began = time.perf_counter()
-        noise = ClipNoise(generator or torch.Generator().manual_seed(request.seed))
+        noise = ClipNoise(generator) if generator else ClipNoise.of_seed(request.seed)
         latents = self.causal_latents(request, noise) if self.spec.causal else self._whole(request, noise)
         newest: ChunkLatents | None = None
 
@@ -118,7 +118,7 @@ class VideoPipeline:
         """The chunks of a causal model's clip before they are decoded. `network` stands in for the transformer, which
         it wraps; `observe` is as in `rollout`."""
         plan = self.plan(request)
-        noise = noise or ClipNoise(torch.Generator().manual_seed(request.seed))
+        noise = noise or ClipNoise.of_seed(request.seed)
         channels, height, width = self._frame_shape(request)
 
         def new_cache() -> KVCache:

@@ -30,6 +30,14 @@ class ClipNoise:
     def __init__(self, generator: torch.Generator) -> None:
         self.key = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
+    @classmethod
+    def of_seed(cls, seed: int) -> "ClipNoise":
+        """The noise of a seed, 0 to 2^63 - 1. torch's generator reads 32 bits of it; those above go into the key."""
+        noise, above = cls(torch.Generator().manual_seed(seed)), seed >> 32
+        if above:  # lower seeds keep the noise that they have always had
+            noise.key = int(np.random.SeedSequence([noise.key, above]).generate_state(1, np.uint64)[0] >> 2)
+        return noise
+
     def __call__(self, chunk: int, step: int, shape: tuple[int, ...]) -> Tensor:
         seed = np.random.SeedSequence([self.key, chunk, step]).generate_state(1, np.uint64)[0] >> 1
         return torch.randn(shape, generator=torch.Generator().manual_seed(int(seed)), device="cpu")

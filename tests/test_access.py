@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from models.pipeline import tiny_pipeline
 from models.types import RequestError
+from tests.conftest import PATIENCE
 from workbench.__main__ import main
 from workbench.accounts import Accounts, TooManyTries, add_account, read_accounts, remove_account
 from workbench.generation import GenerationService
@@ -22,6 +23,7 @@ from workbench.store.people import SESSION_DAYS
 from workbench.store.records import Session
 from workbench.trials import TRIAL, make_trial, trial_study
 from workbench.ui.app import build_app, page_handler
+from workbench.ui.live import listening
 
 PEOPLE = {"rita": "researcher", "rev": "reviewer", "anna": "annotator", "ada": "admin"}
 PASSWORD = "correct horse"
@@ -328,3 +330,30 @@ def test_tokens_that_cannot_be_are_refused(settings, capsys, words, said):
     words = [str(settings.auth) if word == "AUTH" else word for word in words]
     assert main(["accounts", *words, "--data-dir", str(settings.data_dir)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def address(app):
+    with listening(app) as url:
+        yield url
+
+
+@pytest.mark.parametrize("name, width", [("rita", 1280), ("rita", 390), ("anna", 390)])
+def test_people_sign_out_by_a_button(browser, address, name, width):
+    """In the frame of every page, and on the Vote page; what was open is closed afterwards."""
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.set_default_timeout(PATIENCE)
+    votes = PEOPLE[name] == "annotator"
+    page.goto(f"{address}/{f'vote?study={TRIAL}' if votes else 'login?next=/models'}")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.keyboard.press("Enter")
+    button = page.get_by_role("button", name="Sign out")
+    button.wait_for()
+    box = button.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    button.click()
+    page.wait_for_url("**/login")
+    page.goto(f"{address}/models")
+    page.wait_for_url("**/login?next=/models")
+    page.close()

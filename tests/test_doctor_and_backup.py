@@ -59,7 +59,6 @@ def test_nothing_is_wrong_with_good_data(capsys, data):
         (lambda data: (data / CLIP.path).write_bytes(b"no video"), "cannot be read as a video"),
         (lambda data: (data / CLIP.path).with_suffix(".json").write_text("{"), "is not a manifest"),
         (lambda data: (data / "workbench.db").write_bytes(b"no database" * 1000), "put a backup back with `restore`"),
-        (shutil.rmtree, "is not there"),
     ],
 )
 def test_what_a_person_has_to_decide_is_told_and_left_alone(capsys, data, spoil, said):
@@ -67,6 +66,11 @@ def test_what_a_person_has_to_decide_is_told_and_left_alone(capsys, data, spoil,
     for repair in ([], ["--repair"]):
         code, text = run(capsys, "doctor", "--data-dir", data, *repair)
         assert code == 1 and said in text and "1 things are wrong" in text
+
+
+def test_a_folder_that_is_not_there_is_wrong_input(capsys, tmp_path):
+    code, text = run(capsys, "doctor", "--data-dir", tmp_path / "gone")
+    assert code == 2 and "is not there" in text
 
 
 def test_what_is_safe_is_mended(capsys, data):

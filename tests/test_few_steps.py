@@ -53,7 +53,7 @@ def test_a_second_call_only_adds(capsys, tmp_path):
     argv = ["few-steps", "--systems", "--captions", "18", "--frames", "1", "--workers", "1", "--data-dir", tmp_path]
 
     def rows(*more):
-        assert main([str(word) for word in [*argv, *more, "--json"]]) == 0
+        assert main([str(word) for word in [*argv, *more, "--overwrite", "--json"]]) == 0
         return json.loads(capsys.readouterr().out)
 
     first = rows()

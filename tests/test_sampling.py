@@ -199,3 +199,11 @@ def test_every_prediction_is_observed_and_the_last_is_the_chunk(tiny):
         )
     assert list(seen) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
     assert all(torch.equal(seen[i, len(plan.sigmas[i]) - 1], chunk.latents) for i, chunk in enumerate(chunks))
+
+
+def test_every_seed_has_noise_of_its_own_beyond_32_bits_too():
+    seeds = [7, 7 + 2**32, 7 + 2**33, 7 + 2**62, 2**32, 0]
+    drawn = [ClipNoise.of_seed(seed)(0, 0, (4,)).tolist() for seed in seeds]
+    assert all(one != other for i, one in enumerate(drawn) for other in drawn[:i])
+    for seed in (0, 7, 2**32 - 1):  # clips of such seeds were made before, and are made again from their manifests
+        assert ClipNoise.of_seed(seed).key == ClipNoise(torch.Generator().manual_seed(seed)).key

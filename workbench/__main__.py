@@ -11,8 +11,9 @@ from typing import NoReturn
 
 from models.types import RequestError
 from workbench import __version__
+from workbench.arguments import READERS, check_given
 from workbench.commands import COMMANDS
-from workbench.console import fail
+from workbench.console import about_given, fail, told
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,6 +21,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
+        for kind, read in READERS.items():
+            self.register("type", kind, read)
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message.rstrip('.')}; see {self.prog} --help")
@@ -62,16 +65,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse ends --help and bad input this way
         return int(stop.code or 0)
     try:
+        check_given(options)
         return options.run(options)
     except RequestError as error:
         fail(str(error))
         return 2
-    except KeyboardInterrupt:
-        fail("stopped")
-        return 130
     except BrokenPipeError:  # the reader of our output, `head` say, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if options.debug:
+            traceback.print_exc()
+        fail(told(error))
+        return 2 if about_given(error, options) else 1
+    except MemoryError:
+        fail("the memory of this machine is not enough; ask for less at once, or close what else uses it")
+        return 1
+    except KeyboardInterrupt:
+        fail("stopped")
+        return 130
     except Exception as error:
         if options.debug:
             traceback.print_exc()

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from eval.frame_folder import frame_files
 from eval.video import SUFFIXES
 from models.types import RequestError
 from workbench.manifest import read_manifest
@@ -16,7 +17,8 @@ ENDINGS_TOLD = 5
 def find_clips(
     paths: Sequence[Path], *, recursive: bool = False, notify: Callable[[str], None] = lambda text: None
 ) -> list[Path]:
-    """The video files that `paths` mean, each once: files as given, a folder's videos by name, a manifest's clip.
+    """The clips that `paths` mean, each once: files as given, a folder's videos by name, a manifest's clip, and
+    folders whose pictures are the numbered frames of one clip.
 
     `recursive` takes sub-folders too, links to folders left out. `notify` is told how many files were passed over,
     by their endings, and how many videos lie in sub-folders. Raises RequestError for a path that does not exist, and
@@ -48,6 +50,12 @@ def _clips_of(path: Path, recursive: bool, notify: Callable[[str], None]) -> lis
 def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> list[Path]:
     clips, passed, deeper = [], Counter(), 0
     for place, name in _files(folder):
+        if name is None:  # a folder of frames
+            if recursive or place == str(folder):
+                clips.append(Path(place))
+            else:
+                deeper += 1
+            continue
         of_clip = name.endswith(BESIDE_CLIPS) or name.startswith(".")
         if Path(name).suffix.lower() not in SUFFIXES or of_clip:
             passed[Path(name).suffix.lower() or "no ending"] += not of_clip and (recursive or place == str(folder))
@@ -59,7 +67,8 @@ def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> l
     more = f"; {deeper} in its sub-folders can be scored with --recursive" if deeper else ""
     if not clips:
         kinds = ", ".join(SUFFIXES[:5])
-        raise RequestError(f"{str(folder)!r} holds no videos ({kinds}, ...){more or '; give another folder'}")
+        lacks = f"{str(folder)!r} holds no videos ({kinds}, ...) and no numbered PNG frames"
+        raise RequestError(f"{lacks}{more or '; give another folder'}")
     if more:
         notify(f"{shown!r}: {len(clips)} videos are scored{more}")
     told = [f"{count} {ending}" for ending, count in passed.most_common() if count]
@@ -69,9 +78,13 @@ def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> l
     return clips
 
 
-def _files(folder: Path) -> Iterator[tuple[str, str]]:
-    """(folder, name) of every file at and below `folder`, by name."""
+def _files(folder: Path) -> Iterator[tuple[str, str | None]]:
+    """(folder, name) of every file at and below `folder`, by name; (folder, None) of a folder whose pictures are the
+    frames of one clip, and nothing of what else it holds."""
     for place, folders, names in os.walk(folder):
         folders.sort()
+        if not any(Path(name).suffix.lower() in SUFFIXES for name in names) and frame_files(Path(place)):
+            yield place, None
+            continue
         for name in sorted(names):
             yield place, name

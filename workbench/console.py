@@ -1,8 +1,25 @@
 """What commands say: results on standard output, notices and errors on standard error."""
 
+import argparse
+import errno
 import json
 import sys
+from pathlib import Path
 from typing import Any
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+WRONG_PLACE = (
+    errno.ENOENT,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.EROFS,
+    errno.ELOOP,
+    errno.ENOTEMPTY,
+)
 
 
 def say(text: str) -> None:
@@ -23,6 +40,34 @@ def notice(text: str) -> None:
 def fail(text: str) -> None:
     """Why there is no result."""
     sys.stderr.write(f"error: {one_line(text)}\n")
+
+
+def told(error: OSError) -> str:
+    """One sentence about a file or disk that does not serve: what, why, and the way out."""
+    where = f" at {str(error.filename)!r}" if error.filename is not None else ""
+    if error.errno in NO_ROOM:
+        return f"the disk is full{where}; what was done before is kept, so make room and run the same command again"
+    if error.errno == errno.EROFS:
+        return f"the disk can only be read{where}; choose a folder that can be written"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open; raise the limit (ulimit -n), or use fewer workers"
+    if error.errno is None:  # raised with a sentence of its own
+        return str(error)
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{reason[:1].lower()}{reason[1:]}{where}; give another name, or mend it there"
+
+
+def about_given(error: OSError, options: argparse.Namespace) -> bool:
+    """Whether an error is about the place of a path that was given on the command line, or of something below it."""
+    if error.errno not in WRONG_PLACE or not isinstance(error.filename, str | bytes | Path):
+        return False
+    found = Path(
+        error.filename.decode(errors="surrogateescape") if isinstance(error.filename, bytes) else error.filename
+    )
+    given = [
+        part for value in vars(options).values() for part in (value if isinstance(value, list | tuple) else [value])
+    ]
+    return any(found.absolute().is_relative_to(path.absolute()) for path in given if isinstance(path, Path))
 
 
 def one_line(text: str, limit: int = 600) -> str:

@@ -7,6 +7,7 @@ import sys
 
 from eval.metric import Resources
 from models.types import RequestError
+from workbench.commands.evaluate import vbench_files
 from workbench.console import notice, say, say_json
 from workbench.media import write_bytes
 from workbench.outputs import check_outputs
@@ -18,8 +19,10 @@ def run_suite(options: argparse.Namespace) -> int:
         raise RequestError("--vbench-suite names the clips already; leave the other paths out")
     if options.out and options.out.suffix.lower() != ".json":
         raise RequestError(f"--out {str(options.out)!r} cannot hold a suite; end it in .json")
-    check_outputs([options.out] if options.out else [], [], "--out", overwrite=options.overwrite)
     suite = find_suite(options.vbench_suite, options.vbench_info)
+    outputs = [*([options.out] if options.out else []), *vbench_files(options)]
+    inputs = [*options.vbench_suite.rglob("*"), *([options.vbench_info] if options.vbench_info else [])]
+    check_outputs(outputs, inputs, "--out" if options.out else "--vbench-out", overwrite=options.overwrite)
     scores = score_suite(suite, Resources(options.weights, options.device, options.clip, options.precision))
     command = f"python -m workbench {shlex.join(sys.argv[1:])}"
     told = scores.to_dict()

@@ -1,6 +1,7 @@
 """The clips of a study, made ahead, encoded alike and named by chance; annotators get copies (`blind_copies`)."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -70,7 +71,8 @@ class StudyClips:
         """Prepare in the background; what is under way or done is left alone."""
         name = record.id, record.version
         with self._lock:
-            if name in self._running:
+            before = self._running.get(name)
+            if before and (before.is_alive() or not self.missing(record)):
                 return
             thread = threading.Thread(target=self._work, args=(record,), name=f"study {record.id}", daemon=True)
             self._running[name] = thread
@@ -136,13 +138,30 @@ class StudyClips:
         kept = self._kept(record, study_from_json(record.definition)).values()
         return {_model(clip.system): clip.weights for clip in kept if clip.weights}
 
+    def lost(self, record: StudyRecord) -> dict[str, Clip]:
+        """The clips, by id, that the database has and whose files are gone."""
+        folder = self.data_dir / FOLDER
+        there = {f"{FOLDER}/{name}" for name in os.listdir(folder)} if folder.is_dir() else set()
+        return {
+            clip.id: clip
+            for clip in self.store.studies.clips(record.id)
+            if clip.file not in there and not (self.data_dir / clip.file).is_file()
+        }
+
+    def missing(self, record: StudyRecord) -> list[Clip]:
+        """Clips that are gone and that none made later stands for."""
+        study = study_from_json(record.definition)
+        kept, wanted = self._kept(record, study), set(study.items())
+        lost = {(clip.system, clip.prompt, clip.seed): clip for clip in self.lost(record).values()}
+        return [clip for name, clip in lost.items() if name not in kept and name[1:] in wanted]
+
     def _kept(self, record: StudyRecord, study: Study) -> dict[tuple[str, str, int], Clip]:
-        """The newest clip of each system, prompt and seed by the weights that the study asks for."""
-        pinned = study.pinned()
+        """The newest clip there is of each system, prompt and seed by the weights that the study asks for."""
+        pinned, lost = study.pinned(), self.lost(record)
         return {
             (clip.system, clip.prompt, clip.seed): clip
             for clip in self.store.studies.clips(record.id)
-            if clip.weights == pinned.get(_model(clip.system), clip.weights)
+            if clip.id not in lost and clip.weights == pinned.get(_model(clip.system), clip.weights)
         }
 
     def _work(self, record: StudyRecord) -> None:

@@ -21,6 +21,8 @@ from eval.evaluator import Source, evaluate
 from eval.metric import Resources
 from eval.metrics import create_metrics
 from eval.vbench.weights import WEIGHTS
+from models.types import RequestError
+from workbench.commands.generate import read_size
 from workbench.console import say, say_json
 
 DIMENSIONS = (
@@ -37,12 +39,15 @@ def run_timing(options: argparse.Namespace) -> int:
     """Score clips both ways and print the table; `options` are those of the command `bench-vbench`."""
     for folder in (options.vbench, options.dino, options.pyiqa):
         if not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is not a folder; give the checkout's")
+            raise RequestError(f"{folder} is not a folder; give the checkout's")
         sys.path.append(str(folder))
     names = options.dimensions.split(",")
-    width, height = map(int, options.size.split("x"))
+    height, width = read_size(options.size)
     with TemporaryDirectory() as folder:
-        theirs = reference(Path(folder), names)
+        try:
+            theirs = reference(Path(folder), names)
+        except ImportError as error:
+            raise RequestError(f"{error}; give checkouts that hold it by --vbench, --dino and --pyiqa") from error
         paths = [made_clip(Path(folder), seed, options.frames, width, height) for seed in range(options.clips)]
         metrics = create_metrics(names, Resources(weights=Path(folder), precision=options.precision))
         found = compare(paths, theirs, metrics)

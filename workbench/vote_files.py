@@ -38,13 +38,20 @@ def dictionary() -> dict[str, Any]:
     }
 
 
+def vote_file_names(path: Path) -> list[Path]:
+    """Every file that `write_votes` makes for this name, the data dictionary last. Raises RequestError."""
+    ending = _ending(path)
+    beside = () if ending == ".json" else (f".flags{ending}", ".dictionary.json")
+    return [path, *(path.with_suffix(each) for each in beside)]
+
+
 def write_votes(path: Path, tables: VoteTables) -> list[Path]:
     """Write F.csv or F.parquet with F.flags.* and F.dictionary.json beside it, or F.json. Raises RequestError."""
     ending = _ending(path)
-    files = {path: file_bytes("votes", ending, tables)}
+    contents = [file_bytes("votes", ending, tables)]
     if ending != ".json":
-        files[path.with_suffix(f".flags{ending}")] = file_bytes("flags", ending, tables)
-        files[path.with_suffix(".dictionary.json")] = _json(dictionary())
+        contents += [file_bytes("flags", ending, tables), _json(dictionary())]
+    files = dict(zip(vote_file_names(path), contents, strict=True))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for place, content in files.items():

@@ -197,12 +197,17 @@ class VotingService:
         return {model: now for model, now in _weights_now(made_by).items() if now != made_by[model]}
 
     def remake(self, identity: str) -> StudyRecord:
-        """A new version whose clips come from today's weights; votes so far keep theirs. Raises RequestError when the
-        weights are the same."""
+        """A new version whose clips come from today's weights; votes so far keep theirs. With the same weights, only
+        clips that are gone are made again. Raises RequestError when there are none."""
         record = self.study(identity)
         study = study_from_json(record.definition)
+        if self.clips.missing(record) and not self.changed_weights(record):
+            self.clips.start(record)
+            return record
         if not self.changed_weights(record):
-            raise RequestError(f"the weights behind study {identity!r} have not changed; there is nothing to remake")
+            raise RequestError(
+                f"the weights of study {identity!r} have not changed and no clip is gone; there is nothing to remake"
+            )
         pins = tuple(f"{model} {digest}" for model, digest in _weights_now(study.models()).items())
         return self.add_study(replace(study, weights=pins))
 
@@ -237,7 +242,14 @@ class VotingService:
         if record.state != "open":
             raise Refused(403, "closed", f"study {record.title!r} is closed; thank you for your votes")
         study = self.definition(record.id, record.version)
-        open_one, done, _ = self.store.ballots.standing(person, record)
+        lost = self._lost(record)
+        open_one, done, _ = self.store.ballots.standing(person, record, lost)
+        if open_one and not all(
+            (self.settings.data_dir / clip.file).is_file() for clip in (open_one.left, open_one.right)
+        ):
+            self._forget(("lost", record.id, record.version))  # a clip was deleted just now
+            lost = self._lost(record)
+            open_one, done, _ = self.store.ballots.standing(person, record, lost)
         pairs = self._fresh(("pairs", record.id, record.version), lambda: self._pairs(record))
         wanted = min(study.pairs_per_annotator, len(study.items()) * len(study.opponents()))
         if open_one:
@@ -246,11 +258,12 @@ class VotingService:
         values = self._fresh(("values", record.id, record.version), lambda: self._values(record, study))
 
         def choose(issued: Mapping[str, int], seen: Set[str]) -> HandOut | None:
-            fresh = [replace(pair, issued=issued.get(pair.id, pair.issued)) for pair in pairs]
+            there = (pair for pair in pairs if pair.id not in lost)
+            fresh = [replace(pair, issued=issued.get(pair.id, pair.issued)) for pair in there]
             choice = choose_pair(study, fresh, seen, person.id, values, self._rng)
             return choice and HandOut(choice.pair.id, self._rng.random() < 0.5, choice.propensity)
 
-        given = self.store.ballots.hand_out(person, record, choose)
+        given = self.store.ballots.hand_out(person, record, choose, lost)
         if given:
             self.copies.begin(given)
         waiting = given is None and self._more_to_come(record, pairs)
@@ -364,6 +377,18 @@ class VotingService:
 
     def _pairs(self, record: StudyRecord):
         return self.store.studies.pairs(record.id, record.version)
+
+    def _lost(self, record: StudyRecord) -> frozenset[str]:
+        """Pairs of which a clip is gone; people are given others."""
+
+        def find() -> frozenset[str]:
+            gone = self.clips.lost(record)
+            if not gone:
+                return frozenset()
+            pairs = self.store.studies.pair_clips(record.id, record.version)
+            return frozenset(pair for pair, clips in pairs.items() if not gone.keys().isdisjoint(clips))
+
+        return self._fresh(("lost", record.id, record.version), find)
 
     def _values(self, record: StudyRecord, study: Study):
         told = study.sampling == "uncertainty"

@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import PROCESSES, SEED, add_output, device
 from workbench.console import say, say_json
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -26,13 +27,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--prompts", type=int, default=64, help="held-out captions (default 64)")
     parser.add_argument("--seeds", type=int, default=1, help="seeds a caption (default 1)")
-    parser.add_argument("--seed", type=int, default=0, help="caption i is made with seed + i (default 0)")
+    parser.add_argument("--seed", type=SEED, default=0, help="caption i is made with seed + i (default 0)")
     parser.add_argument("--frames", type=int, default=49, help="frames a clip (default 49)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)")
+    parser.add_argument("--workers", type=PROCESSES, default=os.cpu_count(), help="processes (default: one a core)")
     parser.add_argument("--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="clips, database")
     parser.add_argument("--database-url", metavar="URL", help="SQLAlchemy URL (default: SQLite in --data-dir)")
-    parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: D/ablation)")
+    parser.add_argument(
+        "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
+    )
+    add_output(
+        parser,
+        "--out",
+        folder=True,
+        files=lambda folder, options: [folder / f"ablation.{ending}" for ending in ("json", "md", "tex", "parquet")],
+        default=lambda options: options.data_dir / "ablation",
+        metavar="DIR",
+        help="folder of the results (default: D/ablation)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the tables")
     parser.set_defaults(run=run)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models.types import RequestError
 from workbench.accounts import add_account, read_accounts, remove_account
+from workbench.arguments import check_data_dir
 from workbench.console import say, say_json
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -78,6 +79,7 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _end(options: argparse.Namespace) -> None:
+    check_data_dir(options)
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
     say(f"ended {store.people.end_sessions(options.name)} sessions and invitations of {options.name}")
     store.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.types import RequestError
 from workbench.accounts import read_accounts
+from workbench.arguments import device
 from workbench.console import say
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -25,7 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="clips, database")
     parser.add_argument("--database-url", metavar="URL", help="SQLAlchemy URL (default: SQLite in --data-dir)")
-    parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
+    parser.add_argument(
+        "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
+    )
     parser.add_argument("--auth", type=Path, metavar="FILE", help="people and their roles (default: no accounts)")
     parser.add_argument("--read-only", action="store_true", help="show results; make and store nothing")
     parser.add_argument(

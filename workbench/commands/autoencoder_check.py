@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.types import RequestError
+from workbench.arguments import COUNT, SEED
 from workbench.console import say, say_json
 
 
@@ -16,8 +17,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "the error in dB, how much of the detail is left in each octave, and how strongly the groups of four frames "
         "show in the curves of sharpness and flicker.",
     )
-    parser.add_argument("--clips", type=int, default=8, metavar="N", help="clips per ground (default 8)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="0 or more (default 0)")
+    parser.add_argument("--clips", type=COUNT, default=8, metavar="N", help="clips per ground (default 8)")
+    parser.add_argument("--seed", type=SEED, default=0, metavar="N", help="0 or more (default 0)")
     parser.add_argument(
         "--weights", type=Path, metavar="DIR", help="folder of an autoencoder (default: assets/tabletop-autoencoder)"
     )

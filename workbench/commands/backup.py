@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from workbench.arguments import add_output, check_data_dir
 from workbench.backup import write_backup
 from workbench.console import say
-from workbench.outputs import check_outputs
 from workbench.settings import Settings
 
 
@@ -20,13 +20,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="folder of the app's data"
     )
     parser.add_argument("--database-url", metavar="URL", help="the app's database (default: SQLite in --data-dir)")
-    parser.add_argument("--out", type=Path, required=True, metavar="F.tar", help="the backup")
-    parser.add_argument("--overwrite", action="store_true", help="write over a backup that exists")
+    add_output(parser, "--out", required=True, metavar="F.tar", help="the backup")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    check_outputs([options.out], [], "--out", overwrite=options.overwrite)
+    check_data_dir(options)
     options.out.absolute().parent.mkdir(parents=True, exist_ok=True)
     count = write_backup(options.data_dir, options.out, options.database_url)
     say(f"{options.out}: {count} files")

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import add_output, device
 from workbench.console import say, say_json
 
 SHORTEST_LONG = 30
@@ -29,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="clips timed after the first (default 5)")
     parser.add_argument("--chunks", type=int, metavar="N", help="one clip of N chunks at the first of --steps")
     parser.add_argument("--browser", action="store_true", help="time the app in Chromium, from click to first picture")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    parser.add_argument("--out", type=Path, metavar="F.json", help="write the numbers as JSON")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
+    add_output(parser, "--out", metavar="F.json", help="write the numbers as JSON")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.set_defaults(run=run)
 

@@ -21,6 +21,7 @@ from eval.metric import Metric
 from eval.metrics import create_metrics, list_metrics
 from eval.video import open_video
 from models.types import RequestError
+from workbench.arguments import COUNT, add_output
 from workbench.commands.evaluate import at_once
 from workbench.console import say
 from workbench.media import replacing, write_png
@@ -39,12 +40,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "other load on the machine hits all of them alike; measure peak memory on a long video. Prints Markdown. "
         "The environment variable VBENCH_CHECKOUT names a checkout of VBench to compare with.",
     )
-    parser.add_argument("--clips", type=int, default=100, help="how many clips of 81 frames (default 100)")
+    parser.add_argument("--clips", type=COUNT, default=100, help="how many clips of 81 frames (default 100)")
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, help="of the video for memory, 0 for none (default 10)"
     )
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="where clips are kept (data/bench)")
-    parser.add_argument("--figure", type=Path, metavar="F.png", help="only draw how metrics answer to known faults")
+    add_output(parser, "--figure", metavar="F.png", help="only draw how metrics answer to known faults")
     parser.set_defaults(run=run)
 
 

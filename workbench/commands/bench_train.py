@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import COUNT, device
 from workbench.console import say, say_json
 
 # recipe, preset, and the first of the steps to time: past warm-ups, where all that a step does is done
@@ -32,8 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "rate of a matrix product, timed in the same run, they reach.",
     )
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="these recipes only (default: all that train)")
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="steps timed (default 6)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--steps", type=COUNT, default=6, metavar="N", help="steps timed (default 6)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="as for train (default fp32)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

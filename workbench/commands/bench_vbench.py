@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from workbench.arguments import COUNT
+
 QUICK = "subject_consistency,background_consistency,appearance_style,imaging_quality"
 
 
@@ -17,8 +19,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--dino", type=Path, required=True, help="checkout of facebookresearch/dino")
     parser.add_argument("--pyiqa", type=Path, required=True, help="folder that holds pyiqa and VBench's other imports")
     parser.add_argument("--dimensions", default=QUICK, help="by commas; default all but the slowest")
-    parser.add_argument("--clips", type=int, default=2, help="clips to score (default 2)")
-    parser.add_argument("--frames", type=int, default=81, help="frames a clip (default 81)")
+    parser.add_argument("--clips", type=COUNT, default=2, help="clips to score (default 2)")
+    parser.add_argument("--frames", type=COUNT, default=81, help="frames a clip (default 81)")
     parser.add_argument("--size", default="832x480", help="width x height (default 832x480)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of our networks")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import PROCESSES, add_output
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
@@ -27,11 +28,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--list", action="store_true", help="list the claims and make nothing")
     parser.add_argument("--prompts", type=int, default=64, help="held-out captions (default 64)")
     parser.add_argument("--few", type=int, default=16, help="captions of what takes long: 30 s clips (default 16)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)")
+    parser.add_argument("--workers", type=PROCESSES, default=os.cpu_count(), help="processes (default: one a core)")
     parser.add_argument(
         "--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="where clips are counted"
     )
-    parser.add_argument("--out", type=Path, metavar="F.json", help="the report (default: D/claims/claims.json)")
+    add_output(
+        parser,
+        "--out",
+        files=lambda path, options: [path, path.with_suffix(".md")],
+        default=lambda options: options.data_dir / "claims" / "claims.json",
+        metavar="F.json",
+        help="the report (default: D/claims/claims.json)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.set_defaults(run=run)
 

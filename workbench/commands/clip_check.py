@@ -10,6 +10,7 @@ from tqdm import tqdm
 from eval.stats import wilson
 from models import world
 from models.types import RequestError
+from workbench.arguments import COUNT, SEED
 from workbench.console import say, say_json
 from workbench.prompt_following import captions
 
@@ -24,8 +25,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Embed rendered clips of the 64 held-out combinations by the shapes CLIP, the mean over frames, "
         "and look for the nearest caption: of all 64, and of those that differ by one word alone.",
     )
-    parser.add_argument("--draws", type=int, default=1, help="clips of every combination (default 1)")
-    parser.add_argument("--seed", type=int, default=0, help="draws places, sizes and speeds (default 0)")
+    parser.add_argument("--draws", type=COUNT, default=1, help="clips of every combination (default 1)")
+    parser.add_argument("--seed", type=SEED, default=0, help="draws places, sizes and speeds (default 0)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.types import RequestError
+from workbench.arguments import add_output
 from workbench.console import say, say_json
+from workbench.outputs import check_outputs
 
+FOLDER_FILES = ("config.json", "layout.json", "diffusion_pytorch_model.safetensors")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -22,12 +25,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "source", metavar="IN", help="a file or folder; FILE#ENTRY picks an entry, BASE+LORA merges a LoRA"
     )
-    parser.add_argument(
-        "out", metavar="OUT", nargs="?", type=Path, help="a folder, .safetensors or .pt; none only tells"
+    add_output(
+        parser,
+        "out",
+        folder=None,
+        files=_files,
+        metavar="OUT",
+        nargs="?",
+        help="a folder, .safetensors or .pt; none only tells",
     )
     parser.add_argument("--dtype", choices=DTYPES, help="cast the weights (default: as they are)")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     parser.set_defaults(run=run)
+
+
+def _files(out: Path, options: argparse.Namespace) -> list[Path]:
+    """What is written for OUT: the file, or those of a diffusers folder."""
+    return [out] if out.suffix else [out / name for name in FOLDER_FILES]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from models.wan.source import parse_source  # noqa: PLC0415
 
     source = parse_source(options.source)
-    _check_out(options.out, source.path)
+    _check_out(options, source.files)
     network = read_source(source)
     layout = read_layout(source.path) if source.path.is_dir() else None
     if layout:
@@ -73,12 +87,14 @@ def _unnamed(network):
     return replace(network, layout=replace(network.layout, names={}))
 
 
-def _check_out(out: Path | None, source: Path) -> None:
+def _check_out(options: argparse.Namespace, inputs: list[Path]) -> None:
+    out = options.out
     if out is None:
         return
     if out.suffix not in ("", ".safetensors", ".pt"):
         raise RequestError(f"OUT {str(out)!r} is of no known layout; give a folder, or a file .safetensors or .pt")
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise RequestError(f"OUT {str(out)!r} is there already; choose another name than that")
+    check_outputs(_files(out, options), inputs, "OUT", overwrite=options.overwrite)
+    if out.is_dir() and any(out.iterdir()) and not options.overwrite:
+        raise RequestError(f"OUT {str(out)!r} is there already and not empty; choose another name, or --overwrite")
     if not out.absolute().parent.is_dir():
         raise RequestError(f"OUT {str(out)!r} is in a folder that is not there; make {str(out.parent)!r} first")

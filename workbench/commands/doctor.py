@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from workbench.arguments import check_data_dir
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
@@ -26,7 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from workbench.data_check import check_data  # noqa: PLC0415  (loads torch)
+    from workbench.store.database import database_url  # noqa: PLC0415
 
+    check_data_dir(options)
+    database_url(options.database_url, options.data_dir)  # an address that is none is refused, and no finding
     rows = []
     for finding in check_data(Settings(data_dir=options.data_dir, database_url=options.database_url)):
         mended = bool(options.repair and finding.repair)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
+from workbench.arguments import device
 from workbench.commands.generate import read_prompts
 from workbench.console import say
 
@@ -17,7 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("prompts", type=Path, metavar="FILE", help="a text file, one prompt a line")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="where UMT5 and its tokenizer lie")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     parser.set_defaults(run=run)
 
 

@@ -20,6 +20,7 @@ from eval.report import Summary, clip_table, drift_rows, frame_table, json_piece
 from eval.vbench.long import LongMetric
 from models.prompt_text import check_prompt
 from models.types import RequestError
+from workbench.arguments import device, number
 from workbench.clip_search import find_clips, shown_name
 from workbench.console import notice, one_line, say
 from workbench.manifest import image_path, is_manifest, manifest_path, read_manifest, video_path
@@ -39,10 +40,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=f"example: {EXAMPLE}",
     )
     what = parser.add_argument_group("what to score")
-    what.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a video, a folder, or a clip's manifest")
+    what.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="a video, a folder of videos or of PNG frames, or a clip's manifest",
+    )
     what.add_argument("--recursive", action="store_true", help="also the videos in folders of the folders")
     what.add_argument(
         "--metrics", metavar="A,B", help="names with commas between, or all (default: those without a network)"
+    )
+    what.add_argument(
+        "--fps", type=number(0.1, 1000), metavar="N", help="rate of clips that are folders of PNG frames (default 24)"
     )
     what.add_argument("--list", action="store_true", help="list the metrics and whether they can run here")
     what.add_argument("--prompt", help="the prompt of clips that have none by manifest or file")
@@ -63,7 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         action="store_true",
         help="VBench's dimensions also in clips of two seconds, as VBench-Long",
     )
-    what.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    what.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     what.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -113,8 +123,8 @@ def run(options: argparse.Namespace) -> int:
         rows = list(_score(sources, metrics, journal))
         journal.finish()
         _write(rows, journal, options)
-    # 1 only when nothing at all came out: single clips that were skipped are results, and told
-    return 0 if any(not row.skipped for row in rows) else 1
+    # wrong input only when nothing at all came out: single clips that were skipped are results, and told
+    return 0 if any(not row.skipped for row in rows) else 2
 
 
 class Sources(Sequence):
@@ -181,10 +191,17 @@ def _check_flags(options: argparse.Namespace) -> None:
         raise RequestError(f"{flags} all say what the prompt is; give one of them")
     if options.prompt:
         check_prompt(options.prompt, "--prompt")
+    if options.vbench_info:
+        raise RequestError("--vbench-info says what clips of --vbench-suite show; give that too, or drop it")
     if options.out and options.out.suffix.lower() not in FORMATS:
         raise RequestError(f"--out {str(options.out)!r} has no known ending; use {', '.join(FORMATS)}")
     if options.resume and not options.out:
         raise RequestError("--resume goes on with a file; give the same --out as before")
+    if options.resume and not options.out.with_suffix(".jsonl").exists():
+        beside = str(options.out.with_suffix(".jsonl"))
+        raise RequestError(
+            f"--resume finds no {beside!r} to go on with; give the --out of before, or begin without it"
+        )
 
 
 def _prompt_file(path: Path | None) -> dict[str, str]:
@@ -222,18 +239,27 @@ def _check_keys(file: Path | None, prompts: dict[str, str], paths: Sequence[Path
 
 
 def _check_outputs(options: argparse.Namespace, paths: Sequence[Path]) -> None:
-    outputs = []
-    if options.out:
-        suffix = options.out.suffix
-        tables = () if suffix.lower() == ".json" else (f".frames{suffix}", f".drift{suffix}")
-        outputs += [options.out, *(options.out.with_suffix(ending) for ending in (".jsonl", *tables))]
-    if options.vbench_out:
-        stem = options.out.stem if options.out else "results"
-        outputs += [options.vbench_out / f"{stem}_{kind}.json" for kind in ("full_info", "eval_results")]
+    outputs = [*_tables(options.out), *vbench_files(options)]
     beside = (make(path) for path in paths for make in (manifest_path, image_path, video_path))
     given = [path for path in (options.prompt_file, options.vbench_info) if path]
     flag = "--out" if options.out else "--vbench-out"
     check_outputs(outputs, [*paths, *beside, *given], flag, overwrite=options.overwrite or options.resume)
+
+
+def _tables(out: Path | None) -> list[Path]:
+    if out is None:
+        return []
+    suffix = out.suffix
+    tables = () if suffix.lower() == ".json" else (f".frames{suffix}", f".drift{suffix}")
+    return [out, *(out.with_suffix(ending) for ending in (".jsonl", *tables))]
+
+
+def vbench_files(options: argparse.Namespace) -> list[Path]:
+    """The two files that --vbench-out writes."""
+    if not options.vbench_out:
+        return []
+    stem = options.out.stem if options.out else "results"
+    return [options.vbench_out / f"{stem}_{kind}.json" for kind in ("full_info", "eval_results")]
 
 
 def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) -> Source:
@@ -246,7 +272,8 @@ def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) ->
         prompt = shown_name(prompt_of(path))
     picture = image_path(path)
     image = read_image(picture) if made and made.image and picture.is_file() else None
-    return Source(shown_name(path), path, prompt=prompt, image=image)
+    fps = options.fps if path.is_dir() else None
+    return Source(shown_name(path), path, prompt=prompt, image=image, fps=fps)
 
 
 @contextmanager

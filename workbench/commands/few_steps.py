@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import PROCESSES, SEED, add_output, device
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
@@ -28,19 +29,33 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="distance to real clips by model and steps, with intervals",
         description="Make held-out captions with every system and compare the clips with real ones: Fréchet distance, "
         "texture spectrum, two-sample accuracy, and the oracle where the world has one. Run again to go on after an "
-        "interruption, or to add systems or captions.",
+        "interruption, and with --overwrite to add systems or captions to a finished table.",
     )
     parser.add_argument("--world", choices=["tabletop", "shapes"], default="tabletop", help="default: tabletop")
     parser.add_argument(
         "--systems", nargs="*", metavar="S", help="as asd:1* or asd:2 (default: all models of the world, 1 1* 2 2* 4)"
     )
     parser.add_argument("--captions", type=int, default=128, metavar="N", help="held-out captions (default 128)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="caption i is made with seed + i (default 0)")
+    parser.add_argument(
+        "--seed", type=SEED, default=0, metavar="N", help="caption i is made with seed + i (default 0)"
+    )
     parser.add_argument("--frames", type=int, default=49, metavar="N", help="frames per clip, 4k + 1 (default 49)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: cores)")
-    parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
+    parser.add_argument(
+        "--workers", type=PROCESSES, default=os.cpu_count(), metavar="N", help="processes (default: cores)"
+    )
+    parser.add_argument(
+        "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
+    )
     parser.add_argument("--data-dir", type=Path, default=Settings.data_dir, metavar="D", help="where clips are kept")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the result (default: D/few-steps)")
+    add_output(
+        parser,
+        "--out",
+        folder=True,
+        files=lambda folder, options: [folder / "few-steps.json"],
+        default=lambda options: options.data_dir / "few-steps",
+        metavar="DIR",
+        help="folder of the result (default: D/few-steps)",
+    )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)
 

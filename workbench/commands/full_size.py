@@ -4,8 +4,9 @@ import argparse
 import json
 import resource
 import time
-from pathlib import Path
 
+from workbench.arguments import COUNT, add_output, device
+from workbench.commands.generate import read_size
 from workbench.console import say, say_json
 
 
@@ -17,12 +18,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "memory it takes with the planner's word. On a GPU it computes in bf16; on a CPU its layers are kept in bf16 "
         "and compute in float32.",
     )
-    parser.add_argument("--layers", type=int, default=30, metavar="N", help="transformer layers (default 30)")
+    parser.add_argument("--layers", type=COUNT, default=30, metavar="N", help="transformer layers (default 30)")
     parser.add_argument("--size", default="832x480", metavar="WxH", help="frame size (default 832x480)")
-    parser.add_argument("--frames", type=int, default=3, metavar="N", help="latent frames of the chunk (default 3)")
-    parser.add_argument("--steps", type=int, default=1, metavar="N", help="network calls (default 1)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    parser.add_argument("--out", type=Path, metavar="F.json", help="write the result there too")
+    parser.add_argument("--frames", type=COUNT, default=3, metavar="N", help="latent frames of the chunk (default 3)")
+    parser.add_argument("--steps", type=COUNT, default=1, metavar="N", help="network calls (default 1)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
+    add_output(parser, "--out", metavar="F.json", help="write the result there too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from models.wan.load import compact  # noqa: PLC0415
     from models.wan.memory import Shape, parts  # noqa: PLC0415
 
-    width, height = (int(side) for side in options.size.split("x"))
+    height, width = read_size(options.size)
     device = torch.device(options.device)
     before = _peak(torch, device)
     began = time.perf_counter()

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.types import GenerationRequest, PromptSwitch, RequestError
+from workbench.arguments import SEED, device
 from workbench.console import notice, say, say_json
 from workbench.manifest import (
     Manifest,
@@ -74,9 +75,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     how.add_argument("--frames", type=int, metavar="N", help="frames of the clip (default 49)")
     how.add_argument("--size", metavar="WxH", help="frame size, as 832x480 (default: the model's own)")
-    how.add_argument("--seed", type=int, metavar="N", help="0 or more (default 0); the same seed is the same noise")
+    how.add_argument("--seed", type=SEED, metavar="N", help="0 or more (default 0); the same seed is the same noise")
     how.add_argument("--guidance-scale", type=float, metavar="S", help="1 is off (default: the model's own)")
-    how.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    how.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     to = parser.add_argument_group("where to")
     to.add_argument("--out", type=Path, metavar="F.mp4", help="the clip; F.json beside it is its manifest")
     to.add_argument("--out-dir", type=Path, metavar="D", help="with --prompts: 0000.mp4, 0000.json, 0001.mp4, ...")
@@ -124,9 +125,11 @@ def open_model(name: str) -> str:
 
 def read_size(text: str) -> tuple[int, int]:
     """(height, width) of `WxH`. Raises RequestError."""
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.strip().isdigit() for side in sides):
+    sides = [side.strip() for side in text.lower().split("x")]
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() and 0 < len(side) < 6 for side in sides):
         raise RequestError(f"--size {text!r} is no size; give width x height, as 832x480")
+    if min(map(int, sides)) < 1:
+        raise RequestError(f"--size {text!r} has a side of 0; give width x height, as 832x480")
     return int(sides[1]), int(sides[0])
 
 

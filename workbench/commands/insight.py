@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import device
 from workbench.console import notice, say, say_json
 from workbench.prompt_files import read_prompts
 
@@ -38,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--cost", metavar="PLANS", help='also time plans: "1 1* 4,1" are 1 step, 1 with FFE, and steps by hand'
     )
     how.add_argument("--repeats", type=int, default=3, metavar="N", help="clips of each plan to time (default 3)")
-    how.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    how.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(run=run)
 

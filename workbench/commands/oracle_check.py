@@ -13,6 +13,7 @@ from tqdm import tqdm
 from eval.oracle import judge
 from eval.stats import wilson
 from models import world
+from workbench.arguments import COUNT, SEED
 from workbench.console import say, say_json
 from workbench.media import decode_mp4, encode_mp4
 
@@ -26,8 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Judge rendered clips by their own caption (should be right) and by captions with one word "
         "changed (should be refused), clean and damaged.",
     )
-    parser.add_argument("--clips", type=int, default=128, help="clips per row; 128 holds every combination (default)")
-    parser.add_argument("--seed", type=int, default=0, help="draws places, sizes, speeds and second objects")
+    parser.add_argument(
+        "--clips", type=COUNT, default=128, help="clips per row; 128 holds every combination (default)"
+    )
+    parser.add_argument("--seed", type=SEED, default=0, help="draws places, sizes, speeds and second objects")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

@@ -13,11 +13,15 @@ from tqdm import tqdm
 
 from models.types import RequestError
 from workbench import prompt_following as pf
+from workbench.arguments import PROCESSES, SEED, add_output, device
 from workbench.console import say, say_json
 from workbench.media import write_bytes
 from workbench.prompt_following_report import markdown
 
 TEACHER, CAUSAL_TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-causal-teacher", "shapes-self-forcing", "shapes-asd"
+
+
+REPORT = Path("data/prompt_following.json")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -32,12 +36,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--prompts", type=int, default=64, help="captions of one object (default 64)")
     parser.add_argument("--two-objects", type=int, default=0, metavar="N", help="captions of two objects (default 0)")
     parser.add_argument("--images", type=int, default=0, metavar="N", help="captions with a first frame (default 0)")
-    parser.add_argument("--seed", type=int, default=0, help="caption i is made with seed + i (default 0)")
+    parser.add_argument("--seed", type=SEED, default=0, help="caption i is made with seed + i (default 0)")
     parser.add_argument("--frames", type=int, default=49, help="frames per clip (default 49)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    parser.add_argument("--out", type=Path, default=Path("data/prompt_following.json"), help="the report, as JSON")
-    parser.add_argument("--markdown", type=Path, help="the report, as Markdown (default: beside the JSON)")
+    parser.add_argument("--workers", type=PROCESSES, default=os.cpu_count(), help="processes (default: one a core)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
+    add_output(
+        parser,
+        "--out",
+        metavar="F.json",
+        default=lambda options: REPORT,
+        help=f"the report, as JSON (default {REPORT})",
+    )
+    add_output(
+        parser,
+        "--markdown",
+        default=lambda options: (options.out or REPORT).with_suffix(".md"),
+        metavar="F.md",
+        help="the report, as Markdown (default: beside the JSON)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.set_defaults(run=run)
 
@@ -51,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
             raise RequestError(f"{name} is {count}; give a number of captions, 0 for none")
     if not sum(counts.values()):
         raise RequestError("there are no captions to make; give --prompts, --two-objects or --images above 0")
+    options.out = options.out or REPORT
     specs = [get_spec(name) for name in options.models]
     for spec in specs:
         if reason := unavailable(spec):

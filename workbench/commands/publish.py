@@ -4,7 +4,10 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
+from workbench.arguments import add_output
 from workbench.console import say, say_json
+
+PUBLISHED = ("config.json", "card.json", "diffusion_pytorch_model.safetensors", "weights-int8.safetensors")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -16,7 +19,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("source", type=Path, metavar="RUN", help="the --out folder of a finished training")
     parser.add_argument("part", metavar="PART", help="which of its exports, for example teacher or text_encoder")
-    parser.add_argument("target", type=Path, metavar="DIR", help="for example assets/shapes-teacher")
+    add_output(
+        parser,
+        "target",
+        folder=True,
+        files=lambda folder, options: [folder / name for name in PUBLISHED],
+        metavar="DIR",
+        help="for example assets/shapes-teacher",
+    )
     parser.add_argument("--bits", type=int, choices=(16, 8), default=16, help="16 (default), or 8 for half the size")
     parser.add_argument("--remarks", default="", help="a sentence for the card")
     parser.add_argument("--json", action="store_true", help="print the card")

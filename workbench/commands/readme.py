@@ -19,14 +19,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from eval.text_files import read_text  # noqa: PLC0415
     from workbench.media import write_bytes  # noqa: PLC0415  (--help should be quick)
     from workbench.readme import refresh  # noqa: PLC0415
 
     try:
-        text = options.file.read_text()
+        text = read_text(options.file)
     except OSError as error:
         shown = f"--file {str(options.file)!r}"
         raise RequestError(f"{shown} cannot be read ({error.strerror}); name the page with the tables") from error
+    except ValueError as error:
+        shown = f"--file {str(options.file)!r}"
+        raise RequestError(f"{shown} is no page ({error}); name the one with the tables") from error
     write_bytes(options.file, refresh(text).encode())
     say(str(options.file))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.types import RequestError
+from workbench.arguments import add_output, device
 from workbench.browser import find_chromium, open_browser
 from workbench.console import say
 from workbench.settings import Settings
@@ -34,27 +35,38 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Save generate.png, compare.png, evaluate.png, insight.png and claims.png; of measured clips "
         "dashboard.png and others too.",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("docs/images"), metavar="DIR", help="folder (default docs/images)"
+    add_output(
+        parser,
+        "--out",
+        folder=True,
+        files=lambda folder, options: [
+            folder / f"{name}.png" for name in (*PICTURES, *(DASHBOARD_PICTURES if options.measured else ()))
+        ],
+        default=lambda options: Path("docs/images"),
+        metavar="DIR",
+        help="folder (default docs/images)",
     )
     parser.add_argument(
         "--measured", type=Path, metavar="D", help="data folder whose clips the Dashboard shows (default: no picture)"
     )
-    parser.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
+    parser.add_argument(
+        "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
 
     find_chromium()
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out or Path("docs/images")
     if options.measured and not (options.measured / "workbench.db").exists():
         raise RequestError(f"--measured {str(options.measured)!r} has no clips; fill it with `ablation` or `sweep`")
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        _take(PICTURES, Settings(data_dir=Path(folder), device=options.device), options.out)
+        _take(PICTURES, Settings(data_dir=Path(folder), device=options.device), out)
     if options.measured:
         settings = Settings(data_dir=options.measured, device=options.device, read_only=True)
-        _take(DASHBOARD_PICTURES, settings, options.out)
+        _take(DASHBOARD_PICTURES, settings, out)
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from workbench.arguments import COUNT
 from workbench.console import notice, say, say_json
 from workbench.settings import Settings
 
@@ -15,8 +16,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Fill an empty store with made-up clips and values, then time the leaderboard (limit 1 s) and "
         "filters (limit 0.5 s). Exit code 1 when a median is over its limit.",
     )
-    parser.add_argument("--clips", type=int, default=100_000, metavar="N", help="default 100,000")
-    parser.add_argument("--values", type=int, default=1_000_000, metavar="N", help="default 1,000,000")
+    parser.add_argument("--clips", type=COUNT, default=100_000, metavar="N", help="default 100,000")
+    parser.add_argument("--values", type=COUNT, default=1_000_000, metavar="N", help="default 1,000,000")
     parser.add_argument("--data-dir", type=Path, metavar="D", help="keep it there (default: a folder that is removed)")
     parser.add_argument("--database-url", metavar="URL", help="an empty PostgreSQL database (default: SQLite)")
     parser.add_argument("--json", action="store_true", help="print JSON")

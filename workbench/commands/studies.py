@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
+from workbench.arguments import check_data_dir, device
 from workbench.console import say, say_json
 from workbench.settings import Settings
 from workbench.store import Store, open_store
@@ -38,7 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     remake = actions.add_parser("remake", help="a new version, its clips by weights that have changed since")
     remake.add_argument("study", metavar="ID")
     for making in (add, remake):
-        making.add_argument("--device", default=Settings.device, help=f"cpu or cuda (default {Settings.device})")
+        making.add_argument(
+            "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
+        )
     listing = actions.add_parser("list", help="list the studies")
     parsers = [add, remake, listing]
     for name, text in (
@@ -57,6 +60,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.action == "add":  # before the store is opened: a bad file makes no database
+        options.asked = default_study() if str(options.file) == DEFAULT_STUDY else read_study(options.file)
+        check_ready_clips(options.asked)
+    else:
+        check_data_dir(options)
     settings = Settings(data_dir=options.data_dir, database_url=options.database_url)
     store = open_store(settings)
     try:
@@ -73,8 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _add(options: argparse.Namespace, settings: Settings, store: Store) -> list[dict]:
-    study = default_study() if str(options.file) == DEFAULT_STUDY else read_study(options.file)
-    check_ready_clips(study)
+    study = options.asked
     record = store.studies.save(study.id, study.title, study.to_json(), study.protocol_hash())
     if not options.no_clips:
         _clips(options, settings, store).prepare(record)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import PROCESSES, device
 from workbench.console import notice, one_line, say, say_json
 from workbench.settings import Settings
 
@@ -42,9 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--dry-run", action="store_true", help="show the plan and what it will cost, and make nothing")
     how.add_argument("--retry", action="store_true", help="try again what failed before")
-    how.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
+    how.add_argument("--workers", type=PROCESSES, metavar="N", help="processes (default: one a core; one on a GPU)")
     how.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: host:port, or auto")
-    how.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    how.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     how.add_argument("--weights", type=Path, metavar="DIR", help="published weights of metrics")
     to = parser.add_argument_group("where to")
     to.add_argument("--data-dir", type=Path, default=Path("data"), metavar="D", help="clips and store (default data)")
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.workers is not None and options.workers < 1:
         raise RequestError(f"--workers is {options.workers}; give 1 or more, as many as there are cores")
+    if options.weights and not options.weights.is_dir():
+        raise RequestError(f"--weights {str(options.weights)!r} is not a folder; give the one that holds the weights")
     plan = plan_from(options)
     check_metrics(plan, options.weights, options.device)
     runner, processors = _runner(options)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import COUNT, PROCESSES, SEED
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
@@ -21,11 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description="Kill -9 a sweep of the shapes world (13 frames, one step) at random moments and start it again, "
         "then check that every cell is there once, whole, with its values. Exit code 1 when one is not.",
     )
-    parser.add_argument("--clips", type=int, default=512, metavar="N", help="cells of the sweep (default 512)")
+    parser.add_argument("--clips", type=COUNT, default=512, metavar="N", help="cells of the sweep (default 512)")
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="how often to kill it (default 20)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes, or actors (default 2)")
+    parser.add_argument("--workers", type=PROCESSES, default=2, metavar="N", help="processes, or actors (default 2)")
     parser.add_argument("--longest", type=float, default=2.0, metavar="S", help="most seconds to a kill (default 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    parser.add_argument("--seed", type=SEED, default=0, help="of the moments (default 0)")
     parser.add_argument(
         "--ray", action="store_true", help="on a Ray cluster of two nodes here, one of which is killed"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.types import RequestError
+from workbench.arguments import PROCESSES, device, whole
 from workbench.console import notice, say, say_json
 
 SAMPLE_EVERY = 500
@@ -38,8 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         dest="settings",
         help="other values of the preset's settings, for example --set lr=2e-5 batch=16",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="0 or more (default 0)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--seed", type=whole(0, 2**32 - 1), default=0, metavar="N", help="0 or more (default 0)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
         "--precision",
         choices=["fp32", "bf16"],
@@ -47,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="bf16 multiplies matrices in bfloat16: faster on a CPU with AMX or on a GPU (default fp32)",
     )
     parser.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="train N copies that average (default 1)"
+        "--processes", type=PROCESSES, default=1, metavar="N", help="train N copies that average (default 1)"
     )
     parser.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="list recipes and presets")
@@ -234,7 +235,7 @@ def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:
         before = {"precision": "fp32", **json.loads(record.read_text())}
         _check_same(shown, before, {**facts, "seed": options.seed})
     elif options.resume:
-        notice(f"{shown} holds no run yet: starting at step 0")
+        raise RequestError(f"{shown} holds no run to go on with; name the folder of one, or begin without --resume")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

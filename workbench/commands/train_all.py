@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from models.types import RequestError
+from workbench.arguments import PROCESSES, device
 from workbench.console import notice, say, say_json
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "is left alone, one that was stopped goes on; Ctrl-C or --minutes stops all, and the same command goes on",
     )
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="these and what they start from (default: all)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="stages to train side by side (default 1)")
+    parser.add_argument(
+        "--jobs", type=PROCESSES, default=1, metavar="N", help="stages to train side by side (default 1)"
+    )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long; the same command goes on")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="as for train (default fp32)")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings", help="as for train, for every stage"
@@ -112,7 +115,8 @@ def _start(stage: "Stage", options: argparse.Namespace) -> subprocess.Popen:
     how = ["--device", options.device, "--precision", options.precision]
     settings = ["--set", *options.settings] if options.settings else []
     command = [sys.executable, "-m", "workbench", "train", stage.recipe, "--preset", stage.preset, *how, *settings]
+    goes_on = ["--resume"] if (stage.out / "run.json").exists() else []
     with (stage.out / "output.txt").open("ab") as output:
         return subprocess.Popen(
-            [*command, "--out", str(stage.out), "--resume"], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            [*command, "--out", str(stage.out), *goes_on], stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.types import RequestError
+from workbench.arguments import COUNT
 from workbench.console import notice, say, say_json
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -33,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "acknowledged vote is there once and no pair was handed out beyond the plan. Exit code 1 when not, when a "
         "request failed, or when votes took longer than --most.",
     )
-    parser.add_argument("--annotators", type=int, default=50, metavar="N", help="people voting at once (default 50)")
+    parser.add_argument("--annotators", type=COUNT, default=50, metavar="N", help="people voting at once (default 50)")
     parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="how long (default 120)")
     parser.add_argument("--think", type=float, default=1.0, metavar="S", help="mean pause before a vote (default 1)")
     parser.add_argument(

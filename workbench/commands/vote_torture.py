@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import COUNT, SEED
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
@@ -21,8 +22,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "was acknowledged is there once, unchanged. Exit code 1 when one is not.",
     )
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="how often to kill it (default 200)")
-    parser.add_argument("--voters", type=int, default=8, metavar="N", help="people voting at once (default 8)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    parser.add_argument("--voters", type=COUNT, default=8, metavar="N", help="people voting at once (default 8)")
+    parser.add_argument("--seed", type=SEED, default=0, help="of the moments (default 0)")
     parser.add_argument(
         "--app",
         action="store_true",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from models.types import RequestError
+from workbench.arguments import SEED, add_output, check_data_dir
 from workbench.console import say, say_json
 from workbench.settings import Settings
 
@@ -33,9 +34,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _export_parser(actions: argparse._SubParsersAction) -> None:
     export = _with_store(actions.add_parser("export", help="votes and flags as files"))
-    export.add_argument("--out", type=Path, required=True, metavar="F", help="F.csv, F.parquet or F.json")
+    add_output(
+        export,
+        "--out",
+        files=lambda path, options: _export_files(path),
+        required=True,
+        metavar="F",
+        help="F.csv, F.parquet or F.json",
+    )
     export.add_argument("--study", metavar="ID", help="votes of one study (default: all)")
     export.set_defaults(act=export_votes)
+
+
+def _export_files(path: Path) -> list[Path]:
+    from workbench.vote_files import vote_file_names  # noqa: PLC0415  (loads pandas)
+
+    return vote_file_names(path)
 
 
 def _import_parser(actions: argparse._SubParsersAction) -> None:
@@ -74,7 +88,7 @@ def _recovery_parser(actions: argparse._SubParsersAction) -> None:
     recovery.add_argument("--prompts", type=int, default=100, help="default 100")
     recovery.add_argument("--annotator-sd", type=float, default=0.0, help="how annotators differ, in log strength")
     recovery.add_argument("--prompt-sd", type=float, default=0.0, help="how prompts differ, in log strength")
-    recovery.add_argument("--seed", type=int, default=0)
+    recovery.add_argument("--seed", type=SEED, default=0)
     recovery.add_argument("--json", action="store_true", help="print JSON")
     recovery.set_defaults(act=show_recovery)
 
@@ -83,7 +97,7 @@ def _pairing_parser(actions: argparse._SubParsersAction) -> None:
     pairing = actions.add_parser("pairing", help="simulate studies with telling pairs against uniform ones")
     pairing.add_argument("--runs", type=int, default=20, help="simulated studies of each world (default 20)")
     pairing.add_argument("--width", type=float, default=0.3, help="of the widest win rate's interval (default 0.3)")
-    pairing.add_argument("--seed", type=int, default=0)
+    pairing.add_argument("--seed", type=SEED, default=0)
     pairing.add_argument("--json", action="store_true", help="print JSON")
     pairing.set_defaults(act=show_pairing)
 
@@ -108,6 +122,7 @@ def _store(options: argparse.Namespace) -> "Store":
 def export_votes(options: argparse.Namespace) -> int:
     from workbench.vote_files import VoteTables, write_votes  # noqa: PLC0415  (loads pandas)
 
+    check_data_dir(options)
     store = _store(options)
     tables = VoteTables(store.votes(options.study), store.flags(options.study))
     files = write_votes(options.out, tables)
@@ -144,6 +159,7 @@ def stats_of(options: argparse.Namespace) -> int:
         if options.study:
             tables = VoteTables(tables.votes[tables.votes["study"] == options.study], tables.flags)
     else:
+        check_data_dir(options)
         store = _store(options)
         tables = VoteTables(store.votes(options.study), store.flags(options.study))
     questions = sorted(set(tables.votes["question"]))

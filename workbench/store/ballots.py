@@ -1,6 +1,6 @@
 """Assignments and votes. A vote is written once, whatever is sent twice; an undo is one more row."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import asdict, dataclass, fields
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
@@ -33,10 +33,12 @@ class Ballots:
         with self._database.read() as connection:
             return _by_id(connection, identity)
 
-    def standing(self, person: Person, study: StudyRecord) -> tuple[Assignment | None, int, set[str]]:
+    def standing(
+        self, person: Person, study: StudyRecord, lost: Collection[str] = ()
+    ) -> tuple[Assignment | None, int, set[str]]:
         """The oldest assignment of this person without a vote that counts, how many votes of theirs count, and the
-        pairs that were ever handed to them."""
-        values = _of(person, study)
+        pairs that were ever handed to them. Pairs in `lost` cannot be shown; nobody is asked for them."""
+        values = _of(person, study) | {"lost": list(lost)}
         with self._database.read() as connection:
             found = connection.execute(OLDEST_OPEN, values).first()
             rows = connection.execute(PROGRESS, values).all()
@@ -56,13 +58,15 @@ class Ballots:
         that one they get."""
         return self.hand_out(person, study, lambda issued, seen: HandOut(pair, swapped, propensity))
 
-    def hand_out(self, person: Person, study: StudyRecord, choose: Choose) -> Assignment | None:
+    def hand_out(
+        self, person: Person, study: StudyRecord, choose: Choose, lost: Collection[str] = ()
+    ) -> Assignment | None:
         """Choose a pair and hand it to a person in one transaction, so that nobody else chooses meanwhile, in whatever
         process. Where they have an open assignment already it is that one they get; None when `choose` gives none."""
         identity, of = new_id(), _of(person, study)
         with self._database.write() as connection:
             self._take_turns(connection, LOCK_STUDY, study.id)
-            found = connection.execute(OLDEST_OPEN, of).first()
+            found = connection.execute(OLDEST_OPEN, of | {"lost": list(lost)}).first()
             if found:
                 return _from_row(found)
             issued = {row.id: row.issued for row in connection.execute(ISSUED, of)}
@@ -259,7 +263,8 @@ _QUERY, _LIVE = _assignment_query()
 BY_ID = _QUERY.where(schema.assignment.c.id == bindparam("identity"))
 _TOKENS = schema.assignment.c.left_token, schema.assignment.c.right_token
 BY_TOKEN = _QUERY.where(or_(*(column == bindparam("token") for column in _TOKENS)))
-OLDEST_OPEN = _QUERY.where(*_ASKED, _LIVE.is_(None)).order_by(schema.assignment.c.issued_at).limit(1)
+_SHOWABLE = schema.assignment.c.pair.not_in(bindparam("lost", expanding=True))
+OLDEST_OPEN = _QUERY.where(*_ASKED, _LIVE.is_(None), _SHOWABLE).order_by(schema.assignment.c.issued_at).limit(1)
 VOTES, PROGRESS, RECENT = _votes_query(), _progress_query(), _recent_query()
 LOCK_STUDY, LOCK_ASSIGNMENT = _lock(schema.study), _lock(schema.assignment)
 ISSUED = select(schema.pair.c.id, schema.pair.c.issued).where(

@@ -110,6 +110,13 @@ class Studies:
             rows = connection.execute(pair_states().where(*_of(study, version)).order_by(schema.pair.c.id)).all()
         return [PairState(**row._mapping) for row in rows]
 
+    def pair_clips(self, study: str, version: int) -> dict[str, tuple[str, str]]:
+        """The ids of the two clips of every pair of a version."""
+        table = schema.pair
+        query = select(table.c.id, table.c.first_clip, table.c.second_clip).where(*_of(study, version))
+        with self._database.read() as connection:
+            return {row.id: (row.first_clip, row.second_clip) for row in connection.execute(query)}
+
     def _insert(self, table):
         return (sqlite if self._database.is_sqlite else postgresql).insert(table)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PRODUCT = "ASD Workbench"
 FIRST = "/compare"  # what opens at "/"
 INNER = "/generate"  # Gradio keeps its first page at "/"; this is where people find it
-SIGN_OUT = '<button type="button" class="wb-sign-out">Sign out</button>'
+SIGN_OUT = '<button type="button" class="wb-sign-out" hidden>Sign out</button>'
 SIGN_OUT_SCRIPT = (
     f"import({ROOT} + '/ui/js/account.js')"
     ".then((account) => account.mountSignOut(element.querySelector('.wb-sign-out')));"

@@ -115,4 +115,4 @@ def media_router(media: MediaTokens, find: Callable[[str], Path | None] = lambda
 
 
 def _found(path: Path | None) -> Medium | None:
-    return Medium(path, TYPES[path.suffix.lower()]) if path else None
+    return Medium(path, TYPES[path.suffix.lower()]) if path and path.is_file() else None

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from models.registry import list_models, unavailable
 from workbench.leak_check import Finding
-from workbench.store.records import StudyRecord
+from workbench.store.records import Clip, StudyRecord
 from workbench.studies import Study, study_from, study_from_json
 from workbench.study_clips import Progress
 from workbench.voting import describe_system
@@ -101,13 +101,22 @@ def _row(record: StudyRecord, clips: Progress, pairs: int) -> list[Any]:
     ]
 
 
-def described(record: StudyRecord, clips: Progress, changed: Mapping[str, str], text: str = "") -> dict[str, Any]:
+def described(
+    record: StudyRecord, clips: Progress, changed: Mapping[str, str], text: str = "", gone: Sequence[Clip] = ()
+) -> dict[str, Any]:
     """The status line of a study, with everything that should not be overlooked."""
     study = study_from_json(record.definition)
     frozen = f"since {record.frozen_at[:16].replace('T', ' ')} UTC" if record.frozen_at else "no: exploratory"
     facts = [("Version", record.version), ("Protocol", record.protocol_hash), ("Frozen", frozen)]
     facts += [("Clips", f"{clips.ready} of {clips.planned}"), ("Votes planned", planned_votes(study))]
     notices = [f"The clips could not all be made: {clips.error}."] if clips.error else []
+    if gone:
+        named = ", ".join(f"{describe_system(clip.system)} of {clip.prompt!r}" for clip in gone[:3])
+        rest = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+        notices.append(
+            f"{len(gone)} clips are gone from the disk: {named}{rest}. Votes go on with the other pairs; put the "
+            "files back from a backup, or press 'Make the clips again', which makes those."
+        )
     for model in changed:
         notices.append(
             f"The weights of {model} have changed since its clips were made. Votes go on with the clips there are; "

@@ -61,7 +61,9 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     def told(identity: str, text: str = "") -> dict[str, Any]:
         record = voting.study(identity)
-        return view.described(record, voting.clips.progress(record), voting.changed_weights(record), text)
+        return view.described(
+            record, voting.clips.progress(record), voting.changed_weights(record), text, voting.clips.missing(record)
+        )
 
     def opened(request: gr.Request) -> Update:
         wanted, known = request.query_params.get("study"), choices()
@@ -118,8 +120,10 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     def remade(identity: str) -> Update:
         try:
             context.check_writable()
-            record = voting.remake(existing(identity))
+            before = voting.study(existing(identity)).version
+            record = voting.remake(identity)
             word = f"Version {record.version}: clips of the weights that changed are being made."
+            word = "The clips that are gone are being made again." if record.version == before else word
             return {status: told(identity, word), table: rows()}
         except Exception as error:
             return failed(error)

@@ -7,8 +7,9 @@ export async function signOut() {
   window.location.assign(here("/login"));
 }
 
-/** The button in the frame of a page; when signing out fails, it says so in its own place. */
+/** The button in the frame of a page, seen from now on; when signing out fails, it says so in its own place. */
 export function mountSignOut(button) {
+  button.hidden = false;
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {

@@ -89,7 +89,15 @@ class VotePage {
     this.pair = pair;
     Object.assign(this, { answers: {}, flags: [], key: newKey(), unlocked: false });
     this.showPair();
-    await this.player.load(pair);
+    try {
+      await this.player.load(pair);
+    } catch (error) {
+      if (!error.gone || (this.lost = (this.lost ?? 0) + 1) > 5) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await this.next(more);
+      return this.warn("A clip of the last pair is gone from the server, so here is another pair.");
+    }
+    this.lost = 0;
     this.startedAt = performance.now();
     this.state = "voting";
     this.stage.dataset.state = "ready";

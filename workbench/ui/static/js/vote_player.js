@@ -36,7 +36,10 @@ export class PairPlayer {
   /** A side's pictures; the bytes are fetched whole first, so that no side waits longer on the way. */
   async decode(url, source) {
     const response = await fetch(here(url));
-    if (!response.ok) throw new Error(`a clip could not be fetched (${response.status})`);
+    if (!response.ok) {
+      const error = new Error(`a clip could not be fetched (${response.status})`);
+      throw Object.assign(error, { gone: response.status === 404 || response.status === 410 });
+    }
     const address = URL.createObjectURL(new Blob([await response.arrayBuffer()], { type: "video/mp4" }));
     const video = await openVideo(address);
     if (tooLong(video, source.count)) {
