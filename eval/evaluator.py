@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from eval.clip import check_frames
-from eval.frame_folder import NO_RATE
 from eval.metric import ClipFacts, Metric, MetricResult, Scorer, unscored
-from eval.video import ALONE, BESIDE_OTHERS, Reading, Unreadable, Video, VideoFacts, file_digest, open_video
-from eval.windows import Window, windows
+from eval.video.clip import check_frames
+from eval.video.frame_folder import NO_RATE
+from eval.video.reader import ALONE, BESIDE_OTHERS, Reading, Unreadable, Video, VideoFacts, file_digest, open_video
+from eval.video.windows import Window, windows
 
 
 @dataclass(frozen=True)

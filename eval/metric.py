@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from eval.windows import Window
+from eval.video.windows import Window
 
 
 @dataclass(frozen=True)

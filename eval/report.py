@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from eval.evaluator import ClipScores
-from eval.over_time import drift_score, first_to_last, frame_seconds, motion_collapse, slope_of_windows
-from eval.stats import bootstrap_mean
+from eval.statistics.intervals import bootstrap_mean
+from eval.statistics.over_time import drift_score, first_to_last, frame_seconds, motion_collapse, slope_of_windows
 
 SPEED = "dynamic_degree_flow"  # its curve is the speed
 FORMULA = ("=", "+", "-", "@", "'", "\t", "\r")  # what a spreadsheet begins to compute at

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from models.insight import check, frames_read
-from models.kv_cache import KVCache
+from models.networks.kv_cache import KVCache
 from models.pipeline import VideoPipeline, cache_limits
-from models.schedulers import StepPlan
+from models.sampling.schedulers import StepPlan
 from models.types import GenerationRequest
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.kv_cache import KVCache
+from models.networks.kv_cache import KVCache
+from models.networks.transformer import CausalVideoTransformer
 from models.pipeline import VideoPipeline, cache_limits
 from models.registry import watchable
-from models.schedulers import StepPlan
-from models.transformer import CausalVideoTransformer
+from models.sampling.schedulers import StepPlan
 from models.types import GenerationRequest, RequestError
 
 

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.attention_masks import chunk_layout
-from models.autoencoder import ShapesAutoencoder
-from models.codec import Codec, latent_frames, pixel_frames
-from models.kv_cache import KVCache
+from models.networks.attention_masks import chunk_layout
+from models.networks.autoencoder import ShapesAutoencoder
+from models.networks.codec import Codec, latent_frames, pixel_frames
+from models.networks.kv_cache import KVCache
+from models.networks.text_encoder import ShapesTextEncoder, TextEncoder
+from models.networks.transformer import CausalVideoTransformer
 from models.prompt_text import character_fault
-from models.sampling import ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
-from models.schedulers import StepPlan
+from models.sampling.rollout import ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
+from models.sampling.schedulers import StepPlan
 from models.specs import ModelSpec
-from models.text_encoder import ShapesTextEncoder, TextEncoder
-from models.transformer import CausalVideoTransformer
 from models.types import CACHES, Chunk, GenerationRequest, GenerationResult, RequestError
 from models.video_input import fit_frames, fit_image, fitted_length
 from models.video_input import notices as video_notices
-from models.world import parse_prompt, unknown_words
+from models.worlds.shapes import parse_prompt, unknown_words
 
 MAX_FRAMES = 4000
 MAX_STEPS = 100

@@ -99,11 +99,11 @@ def create_pipeline(name: str, *, device: str = "cpu") -> "VideoPipeline":
     if reason:
         raise RequestError(f"model '{name}' cannot run here: {reason}; `python -m workbench models` lists what can")
     # who only looks at the table should not wait for torch
-    from models.autoencoder import ShapesAutoencoder  # noqa: PLC0415
-    from models.codec import Codec  # noqa: PLC0415
+    from models.networks.autoencoder import ShapesAutoencoder  # noqa: PLC0415
+    from models.networks.codec import Codec  # noqa: PLC0415
+    from models.networks.text_encoder import ShapesTextEncoder  # noqa: PLC0415
+    from models.networks.transformer import CausalVideoTransformer  # noqa: PLC0415
     from models.pipeline import VideoPipeline  # noqa: PLC0415
-    from models.text_encoder import ShapesTextEncoder  # noqa: PLC0415
-    from models.transformer import CausalVideoTransformer  # noqa: PLC0415
     from models.weights import load_model  # noqa: PLC0415
 
     # the hub is not asked from here: weights are local files, and a missing file is an error, not a download

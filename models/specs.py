@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from models.noise_levels import nearest_sigma, step_sigmas
+from models.sampling.noise_levels import nearest_sigma, step_sigmas
 from models.wan.rows import ROWS, Checkpoint
 from models.wan.source import Source
 

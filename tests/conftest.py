@@ -18,10 +18,10 @@ import torch
 
 from models.pipeline import VideoPipeline, tiny_pipeline
 from models.types import RequestError
-from models.world import Caption, Combination, render, sample_scene
+from models.worlds.shapes import Caption, Combination, render, sample_scene
 from tests.postgresql_server import PostgresqlServer, find_postgresql
-from workbench.browser import find_chromium, open_browser
-from workbench.generation import GenerationService
+from workbench.clips.generation import GenerationService
+from workbench.lab.browser import find_chromium, open_browser
 from workbench.settings import Settings
 from workbench.store import Store, open_store
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.media import encode_mp4
+from workbench.clips.media import encode_mp4
 from workbench.store import Store
 from workbench.store.records import GeneratedClip, Value
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.transformer import CausalVideoTransformer
+from models.networks.transformer import CausalVideoTransformer
 from models.wan.files import to_network
 
 FOLDER = Path(__file__).parent / "golden"

@@ -29,10 +29,10 @@ def imports(tree):
 
 
 TRAINERS = (
-    "workbench/commands/train.py",
-    "workbench/commands/train_all.py",
-    "workbench/commands/publish.py",
-    "workbench/training_speed.py",
+    "workbench/commands/training/train.py",
+    "workbench/commands/training/train_all.py",
+    "workbench/commands/training/publish.py",
+    "workbench/lab/training_speed.py",
 )
 
 
@@ -67,10 +67,10 @@ def test_imports_point_downwards(package, path):
     "package, place, source",
     [
         ("models", "models/x.py", "import gradio as gr"),
-        ("models", "models/x.py", "def f():\n    from eval.clip import Clip"),
+        ("models", "models/x.py", "def f():\n    from eval.video.clip import Clip"),
         ("eval", "eval/x.py", "from models import world"),
         ("eval", "eval/x.py", "import sqlalchemy.orm"),
-        ("workbench", "workbench/x.py", "import eval.clip"),
+        ("workbench", "workbench/x.py", "import eval.video.clip"),
         ("workbench", "workbench/x.py", "import app"),
         ("workbench", "workbench/ui/x.py", "import plotly.graph_objects as go"),
         ("workbench", "workbench/ui/x.py", "from models.training.loop import train"),
@@ -88,7 +88,7 @@ def test_every_folder_with_code_is_a_package_with_a_docstring(package):
 
 PAGES = """
 from pathlib import Path; from workbench.settings import Settings; from workbench.ui.app import build_app
-from workbench.generation import GenerationService
+from workbench.clips.generation import GenerationService
 settings = Settings(data_dir=Path(sys.argv[1])); build_app(GenerationService(settings.data_dir), settings)
 """
 

@@ -5,9 +5,9 @@ from functools import cache
 import cv2
 import numpy as np
 
-from models.tabletop.grammar import GROUNDS, Caption, sample_caption
-from models.tabletop.render import render
-from models.tabletop.scene import sample_scene
+from models.worlds.tabletop.grammar import GROUNDS, Caption, sample_caption
+from models.worlds.tabletop.render import render
+from models.worlds.tabletop.scene import sample_scene
 
 COUNT, LENGTH = 24, 9
 

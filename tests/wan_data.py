@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from models.transformer import CausalVideoTransformer
+from models.networks.transformer import CausalVideoTransformer
 from models.wan.names import TRANSFORMER, UMT5
 from tests.golden_data import golden
 

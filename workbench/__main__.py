@@ -11,9 +11,9 @@ from typing import NoReturn
 
 from models.types import RequestError
 from workbench import __version__
-from workbench.arguments import READERS, check_given
 from workbench.commands import COMMANDS
 from workbench.console import about_given, fail, told
+from workbench.requests.arguments import READERS, check_given
 
 
 class Parser(argparse.ArgumentParser):

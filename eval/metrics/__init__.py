@@ -9,26 +9,26 @@ from eval.metric import Metric, Resources
 # name: module, or module:function, that makes it; in page order; imported when asked for
 METRICS: dict[str, str] = {
     # temporal quality
-    "temporal_flickering": "eval.metrics.temporal_flickering",
+    "temporal_flickering": "eval.metrics.motion.temporal_flickering",
     "motion_smoothness": "eval.vbench.metrics.motion:motion_smoothness",
-    "motion_smoothness_flow": "eval.metrics.motion_smoothness_flow",
-    "warping_error": "eval.metrics.warping_error",
-    "luma_flicker": "eval.metrics.luma_flicker",
-    "ground_stability": "eval.metrics.ground_stability",
+    "motion_smoothness_flow": "eval.metrics.motion.motion_smoothness_flow",
+    "warping_error": "eval.metrics.motion.warping_error",
+    "luma_flicker": "eval.metrics.motion.luma_flicker",
+    "ground_stability": "eval.metrics.motion.ground_stability",
     # frame quality
     "aesthetic_quality": "eval.vbench.metrics.frame_quality:aesthetic_quality",
     "imaging_quality": "eval.vbench.metrics.frame_quality:imaging_quality",
-    "sharpness": "eval.metrics.sharpness",
-    "contrast": "eval.metrics.contrast",
-    "exposure": "eval.metrics.exposure",
-    "colorfulness": "eval.metrics.colorfulness",
-    "saturation": "eval.metrics.saturation",
-    "blockiness": "eval.metrics.blockiness",
-    "texture_spectrum_distance": "eval.metrics.texture_spectrum_distance",
+    "sharpness": "eval.metrics.picture.sharpness",
+    "contrast": "eval.metrics.picture.contrast",
+    "exposure": "eval.metrics.picture.exposure",
+    "colorfulness": "eval.metrics.picture.colorfulness",
+    "saturation": "eval.metrics.picture.saturation",
+    "blockiness": "eval.metrics.picture.blockiness",
+    "texture_spectrum_distance": "eval.metrics.picture.texture_spectrum_distance",
     # text alignment
     "overall_consistency": "eval.vbench.metrics.text_alignment:overall_consistency",
     "clip_score": "eval.vbench.metrics.text_alignment:clip_score",
-    "shapes_clip_alignment": "eval.metrics.shapes_clip_alignment",
+    "shapes_clip_alignment": "eval.metrics.content.shapes_clip_alignment",
     # semantics
     "object_class": "eval.vbench.metrics.unavailable:object_class",
     "multiple_objects": "eval.vbench.metrics.unavailable:multiple_objects",
@@ -43,13 +43,13 @@ METRICS: dict[str, str] = {
     "background_consistency": "eval.vbench.metrics.consistency:background_consistency",
     "i2v_subject": "eval.vbench.metrics.consistency:i2v_subject",
     "i2v_background": "eval.vbench.metrics.unavailable:i2v_background",
-    "subject_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_subject",
-    "background_consistency_shapes_clip": "eval.metrics.shapes_clip_consistency:create_background",
-    "appearance_drift": "eval.metrics.appearance_drift",
+    "subject_consistency_shapes_clip": "eval.metrics.content.shapes_clip_consistency:create_subject",
+    "background_consistency_shapes_clip": "eval.metrics.content.shapes_clip_consistency:create_background",
+    "appearance_drift": "eval.metrics.content.appearance_drift",
     # motion
     "dynamic_degree": "eval.vbench.metrics.motion:dynamic_degree",
-    "dynamic_degree_flow": "eval.metrics.dynamic_degree_flow",
-    "frame_difference": "eval.metrics.frame_difference",
+    "dynamic_degree_flow": "eval.metrics.motion.dynamic_degree_flow",
+    "frame_difference": "eval.metrics.motion.frame_difference",
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from eval.preferences.table import DEGRADED
-from eval.stats import Interval, wilson
+from eval.statistics.intervals import Interval, wilson
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, xlog1py, xlogy
 
-from eval.stats import Interval
+from eval.statistics.intervals import Interval
 
 PRIOR = 0.5  # of the Beta mixture: Jeffreys
 ALPHA = 0.05

@@ -5,7 +5,7 @@ import math
 
 from scipy.special import ndtri
 
-from eval.stats import Interval
+from eval.statistics.intervals import Interval
 
 POWER = 0.8
 ALPHA = 0.05

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from eval.preferences.table import score_of_left, systems_of
-from eval.stats import Interval, wilson
+from eval.statistics.intervals import Interval, wilson
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy.special import ndtri, stdtrit
 from eval.preferences import davidson
 from eval.preferences.davidson import Design
 from eval.preferences.table import systems_of
-from eval.stats import Interval
+from eval.statistics.intervals import Interval
 
 POINTS = 400 / np.log(10)  # per unit of log strength: the Elo scale
 MIDDLE = 1000.0

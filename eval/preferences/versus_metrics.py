@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from eval.preferences.table import score_of_left
-from eval.stats import Interval
+from eval.statistics.intervals import Interval
 
 RESAMPLES = 1000
 WINDOW_SECONDS = 0.25  # either side of a flag: people press a key a little late

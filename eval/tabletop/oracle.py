@@ -10,9 +10,9 @@ from itertools import permutations
 
 import numpy as np
 
-from eval.clip import check_frames
 from eval.tabletop.prompt import COLORS, DIRECTIONS, GROUNDS, SOLIDS, Prompt, Thing, parse
 from eval.tabletop.reading import PATCH, Track, follow, read, tables
+from eval.video.clip import check_frames
 
 WINDOW = 8
 SHORTEST = 6

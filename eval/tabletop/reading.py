@@ -3,7 +3,7 @@
 Two tables of colour frequencies, one per ground and one per colour of a solid, tell how likely each pixel is to be
 ground or solid; shadows count as ground, since they were counted with it. What holds together and is likelier solid is
 a blob. Its kind is told from its outline and its shading by linear discriminants. All tables are data, fitted to
-rendered clips and to their reconstructions by `workbench.tabletop_oracle`.
+rendered clips and to their reconstructions by `workbench.scoring.tabletop_oracle`.
 """
 
 from dataclasses import dataclass, field

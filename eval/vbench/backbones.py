@@ -17,7 +17,7 @@ from eval.vbench.networks.amt import load_amt
 from eval.vbench.networks.musiq import load_musiq
 from eval.vbench.networks.raft import load_raft
 from eval.vbench.networks.vision_transformer import ClipNetworks, load_clip, load_dino, load_viclip
-from eval.windows import Window
+from eval.video.windows import Window
 
 VICLIP_TOKENS = 32
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from eval.metric import ClipFacts, Facts, Metric, MetricResult, Scorer, unscored
-from eval.windows import Window
+from eval.video.windows import Window
 
 SECONDS = 2
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from eval.text_files import read_json
 from eval.vbench.constants import DIMENSIONS, folder_of
+from eval.video.text_files import read_json
 
 SAMPLES = 5  # clips per prompt that VBench looks up
 VIDEO_SUFFIXES = (".mp4", ".gif")

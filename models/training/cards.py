@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from diffusers import ModelMixin
 
-from models.autoencoder import ShapesAutoencoder
-from models.shapes_clip import ShapesClip
-from models.text_encoder import ShapesTextEncoder
-from models.transformer import CausalVideoTransformer
-from models.video_autoencoder import VideoAutoencoder
+from models.networks.autoencoder import ShapesAutoencoder
+from models.networks.shapes_clip import ShapesClip
+from models.networks.text_encoder import ShapesTextEncoder
+from models.networks.transformer import CausalVideoTransformer
+from models.networks.video_autoencoder import VideoAutoencoder
 from models.weights import CARD, DIGESTS, digests, save_int8
 
 CLASSES: dict[str, type[ModelMixin]] = {

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.codec import Codec
-from models.world import DIRECTIONS, FRAMES, Caption, Scene, render, sample_caption, sample_scene
-from models.worlds import WORLDS
+from models.networks.codec import Codec
+from models.worlds.shapes import DIRECTIONS, FRAMES, Caption, Scene, render, sample_caption, sample_scene
+from models.worlds.training_worlds import WORLDS
 
 log = logging.getLogger(__name__)
 random_scene = WORLDS["shapes"].random_scene

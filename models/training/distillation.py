@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.attention_masks import chunk_layout
-from models.codec import Codec
-from models.noise_levels import shift_sigma
-from models.sampling import ClipNoise, rollout
-from models.schedulers import StepPlan, x0_from_flow
-from models.text_encoder import ShapesTextEncoder
+from models.networks.attention_masks import chunk_layout
+from models.networks.codec import Codec
+from models.networks.text_encoder import ShapesTextEncoder
+from models.networks.transformer import CausalVideoTransformer
+from models.sampling.noise_levels import shift_sigma
+from models.sampling.rollout import ClipNoise, rollout
+from models.sampling.schedulers import StepPlan, x0_from_flow
 from models.training.loop import StepSeed, contact_sheet, optimize
 from models.training.losses import dmd_gradient, flow_matching_loss, noisy_pair
-from models.transformer import CausalVideoTransformer
 from models.weights import load_model
-from models.worlds import WORLDS, World
+from models.worlds.training_worlds import WORLDS, World
 
 LATENT_SHAPE = WORLDS["shapes"].latent_shape
 CHUNKS = chunk_layout(LATENT_SHAPE[0], 3, 1)

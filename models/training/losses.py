@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.schedulers import add_noise, per_frame
+from models.sampling.schedulers import add_noise, per_frame
 
 
 def flow_matching_loss(flow: Tensor, x0: Tensor, noise: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from models.codec import Codec
+from models.networks.codec import Codec
+from models.networks.transformer import CausalVideoTransformer
 from models.pipeline import VideoPipeline
 from models.specs import ModelSpec
-from models.transformer import CausalVideoTransformer
 from models.types import RequestError
 from models.wan.files import read_network
 from models.wan.load import load_source, load_umt5, load_vae

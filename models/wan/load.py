@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.transformer import CausalVideoTransformer
+from models.networks.transformer import CausalVideoTransformer
 from models.types import RequestError
 from models.wan.files import Network, State, check_complete, read_entry, read_network, to_network
 from models.wan.lora import merge_lora

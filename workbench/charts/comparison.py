@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from plotly.subplots import make_subplots
 
-from eval.frame_metrics import flicker_per_frame, sharpness_per_frame
+from eval.video.frame_metrics import flicker_per_frame, sharpness_per_frame
 from workbench.charts.common import DASHES, SIDE_COLORS, plain
 
 CURVES = (("flicker", "Flicker", flicker_per_frame), ("sharpness", "Sharpness", sharpness_per_frame))

@@ -10,7 +10,7 @@ from typing import Any
 from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
 
-from eval.stats import Interval
+from eval.statistics.intervals import Interval
 from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
 
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}

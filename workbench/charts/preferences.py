@@ -11,7 +11,7 @@ from plotly.graph_objects import Figure
 from eval.preferences.anytime import Bar
 from eval.preferences.rates import PairRate
 from eval.preferences.ratings import Ratings
-from eval.stats import Interval
+from eval.statistics.intervals import Interval
 from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
 
 OURS, THEIRS = SIDE_COLORS[0], SIDE_COLORS[1]

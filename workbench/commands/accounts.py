@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.accounts import add_account, read_accounts, remove_account
-from workbench.arguments import check_data_dir
 from workbench.console import say, say_json
+from workbench.people.accounts import add_account, read_accounts, remove_account
+from workbench.requests.arguments import check_data_dir
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.people import INVITATION_DAYS, SESSION_DAYS

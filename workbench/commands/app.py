@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from models.types import RequestError
-from workbench.accounts import read_accounts
-from workbench.arguments import device
 from workbench.console import say
+from workbench.people.accounts import read_accounts
+from workbench.requests.arguments import device
 from workbench.settings import Settings
 from workbench.store import open_store
 
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(**{field.name: _frozen(getattr(options, field.name)) for field in fields(Settings)})
     _check(settings)
     with _bind(settings) as listener:  # before the slow part, so that a taken port is told at once
-        from workbench.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
+        from workbench.ui.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
 
         address = _url(settings.host, listener.getsockname()[1])
         serve(settings, listener, on_ready=lambda: say(f"ASD Workbench is at {address} (Ctrl-C stops it)"))

@@ -10,8 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from models.types import RequestError
-from workbench.arguments import add_output, device
 from workbench.console import say, say_json
+from workbench.requests.arguments import add_output, device
 
 SHORTEST_LONG = 30
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from models.pipeline import check_request  # noqa: PLC0415
     from models.registry import create_pipeline, get_spec  # noqa: PLC0415  (loads torch; --help should not)
     from models.types import GenerationRequest  # noqa: PLC0415
-    from workbench import bench  # noqa: PLC0415
+    from workbench.lab import bench  # noqa: PLC0415
 
     for name in options.models:
         if options.chunks and not get_spec(name).causal:
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _waited(options: argparse.Namespace, name: str, steps: int, ffe: bool) -> dict[str, Any]:
-    from workbench.browser_latency import first_picture_seconds  # noqa: PLC0415  (builds the app)
-    from workbench.generation import GenerationService  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService  # noqa: PLC0415
+    from workbench.lab.browser_latency import first_picture_seconds  # noqa: PLC0415  (builds the app)
 
     with TemporaryDirectory() as folder:
         service = GenerationService(Path(folder), options.device)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.arguments import add_output
 from workbench.console import say, say_json
-from workbench.outputs import check_outputs
+from workbench.requests.arguments import add_output
+from workbench.requests.outputs import check_outputs
 
 FOLDER_FILES = ("config.json", "layout.json", "diffusion_pytorch_model.safetensors")
 DTYPES = ("float32", "bfloat16", "float16")

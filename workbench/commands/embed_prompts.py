@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.arguments import device
 from workbench.commands.generate import read_prompts
 from workbench.console import say
+from workbench.requests.arguments import device
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -20,12 +20,12 @@ from eval.report import Summary, clip_table, drift_rows, frame_table, json_piece
 from eval.vbench.long import LongMetric
 from models.prompt_text import check_prompt
 from models.types import RequestError
-from workbench.arguments import device, number
-from workbench.clip_search import find_clips, shown_name
+from workbench.clips.manifest import image_path, is_manifest, manifest_path, read_manifest, video_path
+from workbench.clips.media import read_image, replacing
+from workbench.clips.search import find_clips, shown_name
 from workbench.console import notice, one_line, say
-from workbench.manifest import image_path, is_manifest, manifest_path, read_manifest, video_path
-from workbench.media import read_image, replacing
-from workbench.outputs import check_outputs
+from workbench.requests.arguments import device, number
+from workbench.requests.outputs import check_outputs
 
 FORMATS = (".json", ".csv", ".parquet")
 EXAMPLE = "python -m workbench evaluate clips/ --metrics temporal_flickering,sharpness --out scores.csv"
@@ -104,7 +104,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then score clip by clip."""
     if options.vbench_suite:
-        from workbench.evaluate_suite import run_suite  # noqa: PLC0415
+        from workbench.scoring.evaluate_suite import run_suite  # noqa: PLC0415
 
         return run_suite(options)
     metrics = _metrics(options)
@@ -141,7 +141,7 @@ class Sources(Sequence):
 
 
 def _metrics(options: argparse.Namespace) -> list[Metric]:
-    from workbench.evaluation import create_metrics, list_metrics  # noqa: PLC0415  (--help should be quick)
+    from workbench.scoring.evaluation import create_metrics, list_metrics  # noqa: PLC0415  (--help should be quick)
 
     resources = Resources(options.weights, options.device, options.clip, options.precision)
     if options.weights and not options.weights.is_dir():

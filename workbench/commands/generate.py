@@ -8,9 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.arguments import SEED, device
-from workbench.console import notice, say, say_json
-from workbench.manifest import (
+from workbench.clips.manifest import (
     Manifest,
     image_path,
     manifest_path,
@@ -19,11 +17,13 @@ from workbench.manifest import (
     video_path,
     video_values,
 )
-from workbench.media import read_image
-from workbench.outputs import check_outputs
-from workbench.prompt_files import read_prompts
-from workbench.timeline import EXAMPLE as SWITCH
-from workbench.timeline import read_step_plan, read_switch
+from workbench.clips.media import read_image
+from workbench.console import notice, say, say_json
+from workbench.requests.arguments import SEED, device
+from workbench.requests.outputs import check_outputs
+from workbench.requests.prompt_files import read_prompts
+from workbench.requests.timeline import EXAMPLE as SWITCH
+from workbench.requests.timeline import read_step_plan, read_switch
 
 EXAMPLE = "a red circle moving right on a black background"
 
@@ -136,7 +136,7 @@ def read_size(text: str) -> tuple[int, int]:
 def _service(options: argparse.Namespace, origin: Manifest | None):
     import torch  # noqa: PLC0415  (seconds to load; --help and bad flags should not wait for it)
 
-    from workbench.generation import GenerationService  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService  # noqa: PLC0415
 
     if origin:
         torch.set_num_threads(origin.threads)  # sums are split by thread: another count may change the last bit
@@ -206,7 +206,7 @@ def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> tupl
         request = replace(request, strength=options.strength)
     if options.video is None:
         return request, []
-    from workbench.input_video import read_video  # noqa: PLC0415  (loads OpenCV; --help should not)
+    from workbench.requests.input_video import read_video  # noqa: PLC0415  (loads OpenCV; --help should not)
 
     frames, said = read_video(options.video, replace(spec, size=size or spec.size), request.frames)
     return replace(request, video=frames, video_fps=float(spec.fps), frames=len(frames)), said

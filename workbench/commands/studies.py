@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.arguments import check_data_dir, device
 from workbench.console import say, say_json
+from workbench.requests.arguments import check_data_dir, device
 from workbench.settings import Settings
 from workbench.store import Store, open_store
 from workbench.store.records import StudyRecord
-from workbench.studies import DEFAULT_STUDY, default_study, read_study
-from workbench.study_clips import StudyClips, check_ready_clips
-from workbench.voting import Refused, VotingService
+from workbench.votes.studies import DEFAULT_STUDY, default_study, read_study
+from workbench.votes.study_clips import StudyClips, check_ready_clips
+from workbench.votes.voting import Refused, VotingService
 
 EXAMPLE = """example of a study:
   id: one-step
@@ -89,8 +89,8 @@ def _add(options: argparse.Namespace, settings: Settings, store: Store) -> list[
 
 
 def _clips(options: argparse.Namespace, settings: Settings, store: Store) -> StudyClips:
-    from workbench.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
-    from workbench.study_maker import registry_maker  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
+    from workbench.votes.study_maker import registry_maker  # noqa: PLC0415
 
     service = GenerationService(settings.data_dir, options.device)
     return StudyClips(store, settings.data_dir, registry_maker(service))

@@ -7,8 +7,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
-from workbench.arguments import PROCESSES, device
 from workbench.console import notice, one_line, say, say_json
+from workbench.requests.arguments import PROCESSES, device
 from workbench.settings import Settings
 
 LISTS = {
@@ -57,8 +57,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then make what is missing. 1 when a cell failed."""
     from workbench.store import open_store  # noqa: PLC0415  (seconds to load; --help should not wait)
-    from workbench.sweep import Sweep, workers_here  # noqa: PLC0415
-    from workbench.sweep_plan import check_metrics  # noqa: PLC0415
+    from workbench.sweeps.plan import check_metrics  # noqa: PLC0415
+    from workbench.sweeps.sweep import Sweep, workers_here  # noqa: PLC0415
 
     if options.workers is not None and options.workers < 1:
         raise RequestError(f"--workers is {options.workers}; give 1 or more, as many as there are cores")
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 def plan_from(options: argparse.Namespace):
     """The plan of file and flags. Raises RequestError."""
-    from workbench.sweep_plan import PlanFile, make_plan, read_plan_file  # noqa: PLC0415
+    from workbench.sweeps.plan import PlanFile, make_plan, read_plan_file  # noqa: PLC0415
 
     file = read_plan_file(options.plan) if options.plan else PlanFile(Path(), {}, {})
     flags = {name: getattr(options, name) for name in LISTS if getattr(options, name) is not None}
@@ -94,17 +94,17 @@ def plan_from(options: argparse.Namespace):
 
 def _runner(options: argparse.Namespace):
     """(how items are run, processors that are known of)."""
-    from workbench.sweep_pool import run_here  # noqa: PLC0415
+    from workbench.sweeps.pool import run_here  # noqa: PLC0415
 
     if options.ray is None or options.dry_run:
         return run_here, None
-    from workbench.sweep_ray import connect, run_on_ray  # noqa: PLC0415
+    from workbench.sweeps.ray_cluster import connect, run_on_ray  # noqa: PLC0415
 
     return run_on_ray, connect(options.ray)
 
 
 def _show_plan(sweep, workers: int, options: argparse.Namespace) -> None:
-    from workbench.sweep_cost import cost_rows, estimate, in_words, measure  # noqa: PLC0415
+    from workbench.sweeps.cost import cost_rows, estimate, in_words, measure  # noqa: PLC0415
 
     work = sweep.look()
     rows = cost_rows(sweep.cells, work.items, [state.cell for state in work.failed])
@@ -150,7 +150,7 @@ def _run(sweep, workers: int, runner, options: argparse.Namespace) -> int:
 
 
 def _say_report(report) -> None:
-    from workbench.sweep import reasons  # noqa: PLC0415
+    from workbench.sweeps.sweep import reasons  # noqa: PLC0415
 
     rate = f", {(report.made + report.judged) / report.seconds:.2f} clips/s" if report.made + report.judged else ""
     say(

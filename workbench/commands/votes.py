@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from models.types import RequestError
-from workbench.arguments import SEED, add_output, check_data_dir
 from workbench.console import say, say_json
+from workbench.requests.arguments import SEED, add_output, check_data_dir
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
-    from workbench.preferences import Filters, Report
     from workbench.store import Store
-    from workbench.study_metrics import Beside
+    from workbench.votes.preferences import Filters, Report
+    from workbench.votes.study_metrics import Beside
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -47,7 +47,7 @@ def _export_parser(actions: argparse._SubParsersAction) -> None:
 
 
 def _export_files(path: Path) -> list[Path]:
-    from workbench.vote_files import vote_file_names  # noqa: PLC0415  (loads pandas)
+    from workbench.votes.files import vote_file_names  # noqa: PLC0415  (loads pandas)
 
     return vote_file_names(path)
 
@@ -120,7 +120,7 @@ def _store(options: argparse.Namespace) -> "Store":
 
 
 def export_votes(options: argparse.Namespace) -> int:
-    from workbench.vote_files import VoteTables, write_votes  # noqa: PLC0415  (loads pandas)
+    from workbench.votes.files import VoteTables, write_votes  # noqa: PLC0415  (loads pandas)
 
     check_data_dir(options)
     store = _store(options)
@@ -135,7 +135,7 @@ def export_votes(options: argparse.Namespace) -> int:
 
 
 def import_votes(options: argparse.Namespace) -> int:
-    from workbench.vote_files import read_votes  # noqa: PLC0415  (loads pandas)
+    from workbench.votes.files import read_votes  # noqa: PLC0415  (loads pandas)
 
     tables = read_votes(options.file)  # before the store is opened: a bad file makes no database
     store = _store(options)
@@ -149,8 +149,8 @@ def import_votes(options: argparse.Namespace) -> int:
 
 
 def stats_of(options: argparse.Namespace) -> int:
-    from workbench.preferences import Filters, study_report  # noqa: PLC0415  (loads SciPy)
-    from workbench.vote_files import VoteTables, read_votes  # noqa: PLC0415
+    from workbench.votes.files import VoteTables, read_votes  # noqa: PLC0415
+    from workbench.votes.preferences import Filters, study_report  # noqa: PLC0415  (loads SciPy)
 
     if not 0 <= options.least_checks <= 1:
         raise RequestError(f"--least-checks {options.least_checks} is not a share; give 0 to 1")
@@ -176,7 +176,7 @@ def stats_of(options: argparse.Namespace) -> int:
 
 
 def _beside(options: argparse.Namespace, filters: "Filters") -> "Beside":
-    from workbench.study_metrics import beside, measure  # noqa: PLC0415  (loads the metrics)
+    from workbench.votes.study_metrics import beside, measure  # noqa: PLC0415  (loads the metrics)
 
     if options.file or not options.study:
         raise RequestError("--metrics and --measure need the clips of one study; give --study ID, and no --file")
@@ -247,7 +247,7 @@ def text_of(report: "Report") -> str:
 
 def show_recovery(options: argparse.Namespace) -> int:
     from eval.preferences.simulation import STUDY, World, recovery  # noqa: PLC0415  (loads SciPy)
-    from eval.stats import wilson  # noqa: PLC0415
+    from eval.statistics.intervals import wilson  # noqa: PLC0415
 
     _positive(options, "runs", "votes", "annotators", "prompts")
     world = World(STUDY, annotator_sd=options.annotator_sd, prompt_sd=options.prompt_sd)

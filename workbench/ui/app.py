@@ -12,34 +12,34 @@ from fastapi.staticfiles import StaticFiles
 from gradio.routes import App
 
 from workbench import __version__
-from workbench.accounts import Accounts
 from workbench.charts import plotly_folder
-from workbench.first_run import FirstRun
-from workbench.generation import GenerationService
-from workbench.runs import EvaluationService
+from workbench.clips.generation import GenerationService
+from workbench.people.accounts import Accounts
+from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.store import open_store
-from workbench.study_clips import StudyClips
-from workbench.study_maker import registry_maker
+from workbench.sweeps.first_run import FirstRun
+from workbench.ui.access.doors import handler_name
+from workbench.ui.access.front_door import FrontDoor
+from workbench.ui.access.mcp_clients import CallersClients
+from workbench.ui.api.dashboard_api import dashboard_router
+from workbench.ui.api.endpoints import build_endpoints
+from workbench.ui.api.export_api import export_router
+from workbench.ui.api.library import library_router
+from workbench.ui.api.media import media_router
+from workbench.ui.api.results_api import results_router
+from workbench.ui.api.tokens_api import tokens_router
+from workbench.ui.api.voting_api import voting_router
 from workbench.ui.context import EXAMPLE_PROMPTS, Context
-from workbench.ui.dashboard_api import dashboard_router
-from workbench.ui.doors import handler_name
-from workbench.ui.endpoints import build_endpoints
-from workbench.ui.export_api import export_router
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
-from workbench.ui.front_door import FrontDoor
-from workbench.ui.library import library_router
-from workbench.ui.mcp_clients import CallersClients
-from workbench.ui.media import media_router
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
-from workbench.ui.results_api import results_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
-from workbench.ui.tokens_api import tokens_router
-from workbench.ui.voting_api import voting_router
-from workbench.voting import VotingService
+from workbench.votes.study_clips import StudyClips
+from workbench.votes.study_maker import registry_maker
+from workbench.votes.voting import VotingService
 
 STATIC = Path(__file__).parent / "static"
 MAX_UPLOAD = "256mb"

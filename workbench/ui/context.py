@@ -8,12 +8,12 @@ from typing import Any
 
 from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
-from workbench.first_run import FirstRun
-from workbench.generation import GenerationService
-from workbench.runs import EvaluationService
+from workbench.clips.generation import GenerationService
+from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
-from workbench.ui.media import MediaTokens
-from workbench.voting import VotingService
+from workbench.sweeps.first_run import FirstRun
+from workbench.ui.api.media import MediaTokens
+from workbench.votes.voting import VotingService
 
 # every handler that touches a network shares this queue, so two never run at once
 MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}

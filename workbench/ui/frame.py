@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workbench.ui.component import FORM, ROOT
+from workbench.ui.components.component import FORM, ROOT
 
 if TYPE_CHECKING:
     from workbench.ui.pages import Page

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from workbench.generation import GenerationService
+from workbench.clips.generation import GenerationService
 from workbench.settings import Settings
 from workbench.ui.app import build_app
 

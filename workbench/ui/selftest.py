@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from fastapi import APIRouter
 
-from workbench.media import encode_mp4
-from workbench.ui.media import MediaTokens
+from workbench.clips.media import encode_mp4
+from workbench.ui.api.media import MediaTokens
 
 BITS, BLOCK, FRAMES, FPS, SIZE = 8, 8, 49, 12, 64
 

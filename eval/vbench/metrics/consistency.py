@@ -9,7 +9,7 @@ from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unsco
 from eval.vbench.backbones import FrameFeatures, frame_features, unit
 from eval.vbench.metrics.network_metric import NO_PAIR, VBENCH, VBENCH_I2V, NetworkMetric, Refused, network_metric
 from eval.vbench.preprocessing import dino_input_i2v_picture
-from eval.windows import Window
+from eval.video.windows import Window
 
 SUBJECT = Facts(
     name="subject_consistency",

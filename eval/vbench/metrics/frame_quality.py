@@ -9,7 +9,7 @@ from torch import Tensor
 from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
 from eval.vbench.backbones import frame_features, network, unit
 from eval.vbench.metrics.network_metric import VBENCH, NetworkMetric, network_metric
-from eval.windows import Window
+from eval.video.windows import Window
 
 AESTHETIC = Facts(
     name="aesthetic_quality",

@@ -13,7 +13,7 @@ from eval.vbench.metrics.network_metric import NO_PAIR, VBENCH, NetworkMetric, R
 from eval.vbench.networks.amt import Amt
 from eval.vbench.networks.raft import SMALLEST_SIDE, RaftFlow, pad_to
 from eval.vbench.preprocessing import as_tensor
-from eval.windows import Window
+from eval.video.windows import Window
 
 FLOW_RATE = 8  # frames a second that VBench looks at
 LARGEST_VOLUME = 2_000_000_000  # bytes of one all-pairs correlation, which grows with the square of the frame's area

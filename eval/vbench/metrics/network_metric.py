@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
 from eval.vbench import weights
-from eval.windows import Window
+from eval.video.windows import Window
 
 VBENCH = "VBench, arXiv:2311.17982"
 VBENCH_I2V = "VBench++, arXiv:2411.13503"

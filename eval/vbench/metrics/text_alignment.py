@@ -10,7 +10,7 @@ from eval.vbench.backbones import VICLIP_TOKENS, FrameFeatures, frame_features, 
 from eval.vbench.metrics.network_metric import VBENCH, NetworkMetric, Refused, network_metric
 from eval.vbench.networks.vision_transformer import ClipNetworks
 from eval.vbench.preprocessing import clip_input_rounded, middle_frames
-from eval.windows import Window
+from eval.video.windows import Window
 
 NO_PROMPT = "the clip has no prompt to compare it with; give one"
 VICLIP_FRAMES = 8

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.codec import load_codec
-from models.sampling import ClipNoise
+from models.networks.codec import load_codec
+from models.sampling.rollout import ClipNoise
 from models.training.data import real_clips
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import (

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.sampling import ClipNoise
-from models.schedulers import StepPlan
+from models.sampling.rollout import ClipNoise
+from models.sampling.schedulers import StepPlan
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import CHUNKS, score_sigma
 from models.training.loop import StepSeed, adamw, optimize

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.autoencoder import GROUP, ShapesAutoencoder, psnr
+from models.networks.autoencoder import GROUP, ShapesAutoencoder, psnr
 from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
-from models.world import FRAMES, render, sample_caption, sample_scene, still
+from models.worlds.shapes import FRAMES, render, sample_caption, sample_scene, still
 
 
 @dataclass(frozen=True)

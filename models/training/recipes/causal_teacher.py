@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.codec import load_codec
-from models.kv_cache import KVCache
-from models.noise_levels import shift_sigma, step_sigmas
-from models.sampling import ClipNoise, Guidance, rollout, sample_flow
-from models.schedulers import StepPlan, per_frame
+from models.networks.codec import load_codec
+from models.networks.kv_cache import KVCache
+from models.sampling.noise_levels import shift_sigma, step_sigmas
+from models.sampling.rollout import ClipNoise, Guidance, rollout, sample_flow
+from models.sampling.schedulers import StepPlan, per_frame
 from models.training.data import real_clips
 from models.training.distillation import CHUNKS, Roles, load_role, load_text_encoder
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, contact_sheet, cosine, optimize

@@ -10,8 +10,8 @@ With `causal_scores` and the causal teacher in the teacher's role this is the pa
 import torch
 from torch import Tensor
 
-from models.noise_levels import step_sigmas
-from models.schedulers import x0_from_flow
+from models.sampling.noise_levels import step_sigmas
+from models.sampling.schedulers import x0_from_flow
 from models.training.distillation import CHUNKS
 from models.training.loop import StepSeed
 from models.training.losses import noisy_pair

@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
-from models.codec import load_codec
-from models.noise_levels import step_sigmas
-from models.sampling import ClipNoise, Guidance, rollout, sample_flow
-from models.schedulers import StepPlan, x0_from_flow
+from models.networks.codec import load_codec
+from models.sampling.noise_levels import step_sigmas
+from models.sampling.rollout import ClipNoise, Guidance, rollout, sample_flow
+from models.sampling.schedulers import StepPlan, x0_from_flow
 from models.training.data import fingerprint, keep
 from models.training.distillation import (
     CHUNKS,
@@ -33,7 +33,7 @@ from models.training.distillation import (
 )
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, cosine, optimize
 from models.training.losses import ode_regression_loss
-from models.worlds import WORLDS
+from models.worlds.training_worlds import WORLDS
 
 
 @dataclass(frozen=True)

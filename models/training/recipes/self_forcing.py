@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.codec import load_codec
-from models.sampling import ClipNoise
-from models.schedulers import StepPlan
+from models.networks.codec import load_codec
+from models.sampling.rollout import ClipNoise
+from models.sampling.schedulers import StepPlan
 from models.training.data import LatentPool, real_clips
 from models.training.distillation import (
     CHUNKS,
@@ -30,7 +30,7 @@ from models.training.distillation import (
     training_rollout,
 )
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers
-from models.worlds import WORLDS
+from models.worlds.training_worlds import WORLDS
 
 
 @dataclass(frozen=True)

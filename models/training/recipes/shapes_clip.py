@@ -21,11 +21,11 @@ from open_clip import ClipLoss
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.shapes_clip import ShapesClip, grammar_vocabulary
+from models.networks.shapes_clip import ShapesClip, grammar_vocabulary
 from models.training.data import as_pictures, diptych, diptych_pool
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, cosine, optimize
 from models.weights import load_model
-from models.world import BACKGROUNDS, FPS, Caption, Scene, all_combinations, sample_scene
+from models.worlds.shapes import BACKGROUNDS, FPS, Caption, Scene, all_combinations, sample_scene
 
 CHECK_EVERY = 100
 MAX_LOGIT_SCALE = np.log(100)

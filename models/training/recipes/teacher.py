@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.codec import latent_frames, load_codec
-from models.noise_levels import shift_sigma, step_sigmas
-from models.sampling import sample_flow
-from models.text_encoder import ShapesTextEncoder
+from models.networks.codec import latent_frames, load_codec
+from models.networks.text_encoder import ShapesTextEncoder
+from models.networks.transformer import CausalVideoTransformer
+from models.sampling.noise_levels import shift_sigma, step_sigmas
+from models.sampling.rollout import sample_flow
 from models.training.data import LatentPool, latent_pool
 from models.training.loop import (
     Average,
@@ -33,8 +34,7 @@ from models.training.loop import (
     steady,
 )
 from models.training.losses import flow_matching_loss, noisy_pair
-from models.transformer import CausalVideoTransformer
-from models.worlds import WORLDS
+from models.worlds.training_worlds import WORLDS
 
 ARCHITECTURE = {
     "num_attention_heads": 6,

@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from models.autoencoder import psnr
-from models.tabletop.grammar import FRAMES, SIZE
-from models.tabletop.render import render
-from models.tabletop.scene import random_scene
+from models.networks.autoencoder import psnr
+from models.networks.video_autoencoder import GROUP, VideoAutoencoder
 from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
-from models.video_autoencoder import GROUP, VideoAutoencoder
 from models.weights import load_model
+from models.worlds.tabletop.grammar import FRAMES, SIZE
+from models.worlds.tabletop.render import render
+from models.worlds.tabletop.scene import random_scene
 
 log = logging.getLogger(__name__)
 SNIPPET = 2 * GROUP + 1

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import claims, compare, dashboard, evaluate, generate, grid, insight, models, results, studies
+from workbench.ui.pages import claims, generate, grid, models
+from workbench.ui.pages.compare import page as compare
+from workbench.ui.pages.dashboard import page as dashboard
+from workbench.ui.pages.evaluate import page as evaluate
+from workbench.ui.pages.insight import page as insight
+from workbench.ui.pages.results import page as results
+from workbench.ui.pages.studies import page as studies
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from workbench.charts.claims import long_chart
-from workbench.claims_report import MARKS, told_interval
-from workbench.ui.component import SEGMENTS, form_script, script_component
+from workbench.experiments.claims_report import MARKS, told_interval
+from workbench.ui.components.component import SEGMENTS, form_script, script_component
 from workbench.ui.context import EXAMPLE_PROMPTS, PRIVATE, Context
 from workbench.ui.pages.header import page_header
 from workbench.words import counted

@@ -10,12 +10,12 @@ import gradio as gr
 
 from models.registry import get_spec
 from models.types import Chunk, GenerationRequest, RequestError
-from workbench.generation import SavedClip
-from workbench.timeline import EXAMPLE as SWITCH
-from workbench.timeline import read_step_plan, read_switches
-from workbench.ui.clips import chunk_starts, file_name, sheet, speed_facts
-from workbench.ui.comparison import Side
-from workbench.ui.component import (
+from workbench.clips.generation import SavedClip
+from workbench.requests.timeline import EXAMPLE as SWITCH
+from workbench.requests.timeline import read_step_plan, read_switches
+from workbench.ui.components.clips import chunk_starts, file_name, sheet, speed_facts
+from workbench.ui.components.comparison import Side
+from workbench.ui.components.component import (
     DICE,
     FILLED,
     NOT_STARTED,
@@ -25,6 +25,18 @@ from workbench.ui.component import (
     form_script,
     script_component,
 )
+from workbench.ui.components.inputs import (
+    LINK_SCRIPT,
+    TEXT,
+    build_inputs,
+    connect_inputs,
+    fitting_source,
+    open_inputs,
+    read_inputs,
+    with_input,
+)
+from workbench.ui.components.links import compare_link, evaluate_link, read_generate
+from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MAX_SEED,
@@ -40,19 +52,7 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
-from workbench.ui.inputs import (
-    LINK_SCRIPT,
-    TEXT,
-    build_inputs,
-    connect_inputs,
-    fitting_source,
-    open_inputs,
-    read_inputs,
-    with_input,
-)
-from workbench.ui.links import compare_link, evaluate_link, read_generate
 from workbench.ui.pages.header import page_header
-from workbench.ui.updates import PATIENT, holding
 from workbench.words import counted
 
 # a press before the form holds what the page's link says waits for it; a kept seed is the link's by then

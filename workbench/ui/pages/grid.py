@@ -11,13 +11,27 @@ from eval.evaluator import Source, evaluate
 from eval.metric import MetricResult
 from models.registry import get_spec, list_models
 from models.types import RequestError
-from workbench.evaluation import create_metrics
-from workbench.generation import SavedClip
-from workbench.grid import AXES, Cell, Grid, grid_query, read_grid, texts_from_query
-from workbench.kept_clips import kept_clip
-from workbench.ui.clips import chunk_starts, sheet, speed_facts
-from workbench.ui.comparison import Side
-from workbench.ui.component import DICE, NOT_STARTED, SEGMENTS, STARTED, form_script, script_component
+from workbench.clips.generation import SavedClip
+from workbench.clips.kept import kept_clip
+from workbench.requests.grid import AXES, Cell, Grid, grid_query, read_grid, texts_from_query
+from workbench.scoring.evaluation import create_metrics
+from workbench.ui.api.export_api import export_links
+from workbench.ui.components.clips import chunk_starts, sheet, speed_facts
+from workbench.ui.components.comparison import Side
+from workbench.ui.components.component import DICE, NOT_STARTED, SEGMENTS, STARTED, form_script, script_component
+from workbench.ui.components.inputs import (
+    LINK_SCRIPT,
+    TEXT,
+    build_inputs,
+    connect_inputs,
+    fitting_source,
+    linked_input,
+    open_inputs,
+    read_inputs,
+    with_input,
+)
+from workbench.ui.components.links import evaluate_link, generate_link
+from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
     MODEL_QUEUE,
@@ -32,21 +46,7 @@ from workbench.ui.context import (
     sentence,
     whole,
 )
-from workbench.ui.export_api import export_links
-from workbench.ui.inputs import (
-    LINK_SCRIPT,
-    TEXT,
-    build_inputs,
-    connect_inputs,
-    fitting_source,
-    linked_input,
-    open_inputs,
-    read_inputs,
-    with_input,
-)
-from workbench.ui.links import evaluate_link, generate_link
 from workbench.ui.pages.header import page_header
-from workbench.ui.updates import PATIENT, holding
 from workbench.words import readable
 
 SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")

@@ -9,7 +9,7 @@ import gradio as gr
 
 from models.registry import ASSETS, get_spec, weights_digest
 from workbench.catalogue import model_rows
-from workbench.ui.component import script_component
+from workbench.ui.components.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 from workbench.words import readable

@@ -1,0 +1,1 @@
+"""How far made clips are from real ones."""

@@ -1,0 +1,1 @@
+"""What a clip of the shapes world shows, read from its pixels."""

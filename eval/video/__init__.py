@@ -1,0 +1,1 @@
+"""Reading videos: decoding, windows of frames, flow."""

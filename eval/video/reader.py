@@ -1,0 +1,426 @@
+"""The one reader of videos: any kind as a stream of windows, in memory that does not grow with their length.
+
+A file gives the same frames whoever reads it and however many threads decode: as soon as data turn out to be damaged,
+one thread goes on. FFmpeg never gets a name to open, only the bytes of a file, and only containers of the list below.
+"""
+
+import hashlib
+import queue
+import stat
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+
+from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
+from eval.video.limits import VARIABLE, Limits, limits, over
+from eval.video.picture import Picture
+from eval.video.windows import Window
+
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
+# no playlists, no lists of other files, no devices; nothing in a file is opened by name
+CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
+WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
+PACKETS_BYTES = 64_000_000
+WINDOWS_AHEAD = 2  # the decoder may be this far ahead of the metrics
+MOST_RATE = 60  # frames a second; what is unevenly timed is shown at an even rate up to it
+UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`threads`: frames decoded at once. Windows hold `frames` frames and are made `ahead` of their use, or then."""
+
+    threads: int = 2
+    frames: int = 16
+    ahead: bool = True
+
+
+ALONE = Reading()
+# other videos keep the cores busy: least work counts, and that is done on frames that are still in the cache
+BESIDE_OTHERS = Reading(threads=1, frames=4, ahead=False)
+
+
+class Unreadable(ValueError):
+    """A file that cannot be read as a video, in one sentence that names the file, the reason and the way out."""
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What the container tells: size as shown, rate, number of frames, and `times` (seconds) where they are uneven.
+
+    `color` says by which matrix, range and conversion pixels become RGB. `playable`: 8-bit 4:2:0 H.264 from time 0,
+    upright, as every browser plays it.
+    """
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+    notices: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
+    color: str = ""
+    playable: bool = False
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of all pictures of a folder. Raises Unreadable."""
+    if path.is_dir():
+        with _told(path):
+            return frames_digest(frame_files(path))
+    with _told(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inspect_video(path: Path) -> VideoFacts:
+    """Size, rate and frame count; only the first frame is decoded. Raises Unreadable."""
+    with open_video(path) as video:
+        return video.facts
+
+
+def stream_windows(path: Path, facts: VideoFacts | None = None) -> Iterator[Window]:
+    """A file's windows, for who needs nothing else of it. Raises Unreadable."""
+    with open_video(path) as video:
+        yield from video.windows()
+
+
+@contextmanager
+def open_video(path: Path, reading: Reading = ALONE, *, square: bool = False) -> Iterator["Video | FrameFolder"]:
+    """A file, or a folder of numbered PNG frames. `square` makes pixels square, for showing.
+
+    Raises Unreadable for what is missing, empty, not a video, over a limit, or without a frame that can be decoded.
+    """
+    with _told(path):
+        video = FrameFolder(path, reading) if path.is_dir() else Video(path, reading, square=square)
+        try:
+            yield video
+        finally:
+            video.close()
+
+
+class FrameFolder:
+    """A folder of numbered PNG frames, seen as `Video` is. Pictures have no rate: it is `USUAL_FPS`, and said."""
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self.path, self.reading, self.reader = path, reading, FrameReader(path)
+        self.sizes = {(self.reader.width, self.reader.height)}
+        told = f"{NO_RATE}; {USUAL_FPS:g} frames a second are taken"
+        width, height, count = self.reader.width, self.reader.height, len(self.reader.files)
+        self.facts = VideoFacts(width, height, USUAL_FPS, count, (told,), color="sRGB, as the pictures have it")
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        return ()
+
+    def windows(
+        self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
+    ) -> Iterator[Window]:
+        """As `Video.windows`."""
+        made = self.reader.windows(frames or self.reading.frames, Window)
+        with closing(_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
+            yield from windows
+
+    def close(self) -> None:
+        """Nothing stays open between two pictures."""
+
+
+class Video:
+    """An open file: what it tells, and its frames once, as windows."""
+
+    def __init__(self, path: Path, reading: Reading, *, square: bool = False) -> None:
+        self.path, self.reading, self.limits = path, reading, limits()
+        self.joined = False  # files were put together, and times begin anew in the middle
+        self.sizes: set[tuple[int, int]] = set()
+        self.stamps: list[int | None] = []
+        with _open(path, 1, self.limits) as (container, stream):
+            self._packets, listed, self._damaged = self._list(container, stream)
+            self.base, self.aspect = float(stream.time_base or 0), stream.sample_aspect_ratio
+            self._decoder = self._decode()
+            self.total = max(stream.frames, len(listed)) - sum(hidden for _, hidden in listed)
+            self.listed = len(listed) - sum(hidden for _, hidden in listed)
+            first = next(self._decoder, None)
+            if first is None:
+                most = f"of at most {self.limits.pixels:,} pixels ({VARIABLE}=pixels=N allows more)"
+                raise Unreadable(f"{str(path)!r} holds no frame {most} that can be decoded; {_WAY_OUT}")
+            self._first = first
+            self.picture = Picture(first, self.aspect, square=square)
+            shown = [stamp for stamp, hidden in listed if not hidden]
+            missing = _ends_early(container, stream, shown)
+            self.facts = _facts(stream, shown, self.total, missing, self.picture, len(shown) < len(listed))
+            if self.joined:
+                told = "time stamps go back within the file; frames are taken to be evenly spaced"
+                notices = *[text for text in self.facts.notices if "ms apart" not in text], told
+                self.facts = replace(self.facts, times=(), notices=notices)
+
+    def _list(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> tuple[list[av.Packet] | None, list[tuple[int | None, bool]], bool]:
+        """Packets are counted, because headers may be wrong; those of a small file are kept and not read again.
+
+        (packets or None, (time, hidden by an edit list) of each frame, whether any packet is damaged).
+        """
+        keep = self.path.stat().st_size <= PACKETS_BYTES
+        packets, listed, damaged, last = [], [], False, None
+        for packet in container.demux(stream):
+            packets += [packet] * keep
+            if packet.size:
+                listed.append((packet.pts, packet.is_discard))
+                damaged |= packet.is_corrupt
+                self.joined |= None not in (last, packet.dts) and packet.dts < last
+                last = packet.dts
+            if len(listed) > self.limits.frames:
+                raise Unreadable(f"{str(self.path)!r} is too long: {over('frames', len(listed), self.limits.frames)}")
+        stamps = [stamp for stamp, _ in listed if stamp is not None]
+        seconds = (max(stamps) - min(stamps)) * float(stream.time_base or 0) if stamps else 0
+        if seconds > self.limits.seconds:
+            raise Unreadable(f"{str(self.path)!r} is too long: {over('seconds', seconds, self.limits.seconds)}")
+        return packets if keep else None, listed, damaged or stream.frames > len(listed)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Frames in order. A strict decoder stops at the first damage, where threads would lose and spoil other frames
+        than one does; from there one thread goes on and mends what it can."""
+        given = 0
+        if not self._damaged:
+            with closing(self._decoded(self.reading.threads, strict=True)) as frames:
+                for frame in frames:
+                    yield frame
+                    given += 1
+            if not self._damaged and given >= self.listed:
+                return
+        with closing(self._decoded(1, strict=False)) as frames:
+            yield from islice(frames, given, None)
+
+    def _decoded(self, threads: int, *, strict: bool) -> Iterator[av.VideoFrame]:
+        with _open(self.path, threads, self.limits) as (container, stream):
+            if strict:
+                stream.codec_context.options = stream.codec_context.options | {"err_detect": "explode"}
+            for packet in container.demux(stream) if self._packets is None else self._packets:
+                try:
+                    frames = stream.codec_context.decode(packet if packet.size else None)
+                except (av.FFmpegError, EOFError):
+                    self._damaged, frames = True, []
+                for frame in frames:
+                    self._damaged |= frame.is_corrupt
+                    if strict and self._damaged:
+                        return
+                    yield frame
+                if strict and self._damaged:
+                    return
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        frame = self._first
+        while frame is not None:
+            self.sizes.add((frame.width, frame.height))
+            self.stamps.append(frame.pts)
+            yield frame
+            frame = next(self._decoder, None)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Seconds of the frames that were given, once all were, where they are uneven."""
+        if len(self.stamps) == self.facts.frames or self.joined:
+            return self.facts.times
+        return _uneven_times(self.stamps, self.base)
+
+    def windows(
+        self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
+    ) -> Iterator[Window]:
+        """The clip in windows of at most `frames` frames (None: as its reading has it); read ahead they are decoded in
+        a thread of their own while earlier ones are looked at.
+
+        What cannot be decoded is left out, and `notify` is told at the end. May be called once; close the iterator
+        to stop the decoder early.
+        """
+        most = WINDOW_BYTES // (self.facts.width * self.facts.height * 3)
+        made = self._windows(max(1, min(frames or self.reading.frames, most)))
+        with closing(_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
+            count = 0
+            for window in windows:
+                count = window.first + len(window.frames)
+                yield window
+        if self._damaged:
+            lost = f"{count} of {self.total} frames could be decoded; {self.total - count} are lost"
+            notify(lost if count < self.total else "parts of the file are damaged; what is shown of them may be wrong")
+        if len(self.sizes) > 1:
+            notify("the picture size changes within the file; frames are scaled to the first size")
+
+    def _windows(self, size: int) -> Iterator[Window]:
+        first, before, frames = 0, None, iter(self)
+        while True:
+            # into one array: a frame is copied once on its way out of the decoder
+            window = np.empty((size, self.facts.height, self.facts.width, 3), np.uint8)
+            count = 0
+            for slot, frame in zip(window, frames, strict=False):
+                self.picture.write(frame, slot)
+                count += 1
+            if count:
+                yield Window(window[:count], first, before)
+            if count < size:
+                return
+            first, before = first + size, window[-1].copy()
+
+    def close(self) -> None:
+        self._decoder.close()
+
+
+def _facts(
+    stream: av.VideoStream, stamps: list[int | None], total: int, early: str, picture: Picture, edited: bool
+) -> VideoFacts:
+    """`stamps` of the frames that are shown, of `total` there should be; `edited`: others are stored and hidden."""
+    rate = stream.average_rate or stream.base_rate
+    fps = float(rate or 24)
+    notices = [*picture.notices]
+    if total > len(stamps):
+        notices.append(f"the file is cut short: {len(stamps)} of {total} frames are there")
+    elif early:
+        notices.append(early)
+    if not rate:
+        notices.append("the file tells no frame rate; 24 frames a second are assumed")
+    base = float(stream.time_base or 0)
+    if edited and len(stamps) > 1 and None not in stamps:
+        own = (len(stamps) - 1) / ((max(stamps) - min(stamps)) * base)
+        fps = own if abs(own / fps - 1) > 0.01 else fps  # the rate of all that is stored is another
+    times = _uneven_times(stamps, base)
+    if times:
+        gaps = np.diff(times) * 1000
+        notices.append(f"frames are {gaps.min():.0f} to {gaps.max():.0f} ms apart; rates use {fps:.4g} a second")
+    plain = (
+        stream.codec_context.name == "h264"
+        and picture.plain
+        and None not in stamps
+        and min(stamps) == 0
+        and not edited
+    )
+    size = picture.width, picture.height
+    return VideoFacts(*size, fps, len(stamps), tuple(notices), times, picture.color, plain)
+
+
+def _ends_early(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int | None]) -> str:
+    """What to tell of a file without sound whose frames end well before the time that its header tells."""
+    if "matroska" not in container.format.name or len(container.streams) > 1 or not container.duration:
+        return ""
+    if len(stamps) < 3 or None in stamps:
+        return ""
+    ticks = np.sort(np.array(stamps))
+    ends = float(ticks[-1] + np.median(np.diff(ticks))) * float(stream.time_base or 0)
+    says = container.duration / av.time_base
+    late = says - ends > 0.5 + 0.02 * says
+    return f"the file is cut short: it says {says:.2f} seconds and its frames end after {ends:.2f}" if late else ""
+
+
+def _uneven_times(stamps: list[int | None], base: float) -> tuple[float, ...]:
+    """Seconds of each frame from the first, or () when they are evenly spaced or not known."""
+    if len(stamps) < 3 or None in stamps or not base:
+        return ()
+    ticks = np.sort(np.array(stamps))
+    gaps = np.diff(ticks)
+    usual = np.median(gaps)
+    if not gaps.all():
+        return ()
+    # a tick more or less is rounding: WebM counts milliseconds
+    if np.abs(gaps - usual).max() <= max(UNEVEN * usual, 1):
+        return ()
+    return tuple(float(t) for t in (ticks - ticks[0]) * base)
+
+
+def evenly(times: Sequence[float]) -> tuple[float, list[int]]:
+    """A rate, and the frame that is on screen at each of its ticks, for frames at uneven `times` (seconds).
+
+    The rate is that of the closest frames, at most `MOST_RATE`; the last frame stays as long as the one before it.
+    """
+    gaps = np.diff(times)
+    rate = min(1 / float(np.quantile(gaps, 0.1)), MOST_RATE)
+    ticks = np.arange(max(1, round((2 * times[-1] - times[-2]) * rate))) / rate
+    return rate, [int(k) for k in np.searchsorted(times, ticks + 1e-6, "right") - 1]
+
+
+def _ahead(items: Generator[Window], name: str) -> Iterator[Window]:
+    """The same items, made in a thread of its own a little ahead of their use; what it raises is raised here."""
+    made: queue.Queue = queue.Queue(WINDOWS_AHEAD)
+    stop = threading.Event()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            try:
+                return made.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def make() -> None:
+        try:
+            with closing(items):
+                for item in items:
+                    put(item)
+                    if stop.is_set():
+                        return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=make, name=name, daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def _open(path: Path, threads: int, most: Limits) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    options = {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": "none",
+        "max_streams": str(most.streams),
+        "max_pixels": str(most.pixels),
+    }
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise Unreadable(f"{str(path)!r} is not a file; {_WAY_OUT}")
+    # the bytes and not the name: a name could be an address, a list of files or a device to FFmpeg
+    with path.open("rb") as file, av.open(file, options=options, buffer_size=2**18) as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            raise Unreadable(f"{str(path)!r} has no video stream; {_WAY_OUT}")
+        if len(container.streams) > most.streams:
+            raise Unreadable(f"{str(path)!r} is not read: {over('streams', len(container.streams), most.streams)}")
+        codec = stream.codec_context
+        if codec is None:
+            raise Unreadable(f"{str(path)!r} is coded in a way that cannot be decoded here; {_WAY_OUT}")
+        if codec.width * codec.height > most.pixels:
+            size = f"{codec.width}x{codec.height}"
+            reason = over("pixels", codec.width * codec.height, most.pixels)
+            raise Unreadable(f"{str(path)!r} is {size}: {reason}")
+        codec.options = {"max_pixels": str(most.pixels)}
+        # more threads cost memory
+        codec.thread_type, codec.thread_count = "FRAME", threads
+        yield container, stream
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turns what the system and the decoder raise into one sentence."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, Unreadable):
+            raise
+        reason = "it is empty" if path.is_file() and not path.stat().st_size else _reason(error)
+        raise Unreadable(f"{str(path)!r} cannot be read as a video ({reason}); {_WAY_OUT}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, av.ArgumentError):  # of the list of containers
+        return "its format is none of those that are read here"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+_WAY_OUT = "give a video such as an H.264 mp4"

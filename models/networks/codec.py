@@ -1,0 +1,116 @@
+"""Pixels to normalised latents and back, with streaming decode, for every autoencoder with Wan's interface."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.networks.autoencoder import ShapesAutoencoder
+from models.networks.video_autoencoder import VideoAutoencoder
+from models.weights import load_model
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from diffusers import AutoencoderKLWan
+
+TEMPORAL = 4
+
+
+def latent_frames(frames: int) -> int:
+    """Latent frames that hold `frames` pixel frames: the first alone, then groups of four, rounded up."""
+    return 1 + -(-(frames - 1) // TEMPORAL)
+
+
+def pixel_frames(latents: int) -> int:
+    """Pixel frames of `latents` latent frames: 4 * (latents - 1) + 1."""
+    return TEMPORAL * (latents - 1) + 1
+
+
+def load_codec(folder: Path) -> "Codec":
+    """The codec of the autoencoder that is kept in `folder`, in float32."""
+    kinds = {kind.__name__: kind for kind in (ShapesAutoencoder, VideoAutoencoder)}
+    kind = kinds[json.loads((folder / "config.json").read_text())["_class_name"]]
+    return Codec(load_model(kind, folder).eval().requires_grad_(False))
+
+
+class Codec:
+    """Wraps an autoencoder: latents here are (B, T, C, H, W), normalised per channel; pixels (T, H, W, 3) uint8."""
+
+    def __init__(self, autoencoder: "ShapesAutoencoder | VideoAutoencoder | AutoencoderKLWan") -> None:
+        self.autoencoder = autoencoder
+        shape = (1, 1, -1, 1, 1)
+        self.mean = torch.tensor(autoencoder.config.latents_mean).view(shape)
+        self.std = torch.tensor(autoencoder.config.latents_std).view(shape)
+
+    @torch.no_grad()
+    def encode(self, frames: np.ndarray) -> Tensor:
+        """(T, H, W, 3) uint8 RGB with T = 4k + 1 to latents (1, k + 1, C, H/8, W/8)."""
+        return self.normalize(self.autoencoder.encode(self._to_model(frames)).latent_dist.mode().transpose(1, 2))
+
+    def encode_run(self, frames: np.ndarray, start: int, length: int) -> Tensor:
+        """Latent frames `start` to `start + length` of a video (T, H, W, 3): (1, length, C, h, w).
+
+        Only the frames they cover are encoded, after the one before them. Past its end the last frame stands still.
+        Equal to a slice of `encode` of the whole where latent frames do not depend on one another, as in the shapes
+        autoencoder; a Wan autoencoder sees less of the past here.
+        """
+        first = max(0, TEMPORAL * (start - 1))
+        ticks = np.arange(first, TEMPORAL * (start + length - 1) + 1)
+        latents = self.encode(frames[np.minimum(ticks, len(frames) - 1)])
+        return latents[:, -length:]
+
+    def normalize(self, latents: Tensor) -> Tensor:
+        return (latents - self.mean.to(latents)) / self.std.to(latents)
+
+    def denormalize(self, latents: Tensor) -> Tensor:
+        return latents * self.std.to(latents) + self.mean.to(latents)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Latents (1, T, C, h, w) to (4(T-1)+1, 8h, 8w, 3) uint8 RGB."""
+        return next(self.stream_decode(iter([latents])))
+
+    @torch.no_grad()
+    def stream_decode(self, runs: Iterator[Tensor]) -> Iterator[np.ndarray]:
+        """Decode runs of latents (1, t, C, h, w) that follow one another; the first run starts the clip."""
+        first, cache = True, None
+        for latents in runs:
+            z = self.denormalize(latents).transpose(1, 2)
+            if isinstance(self.autoencoder, ShapesAutoencoder):
+                video = self.autoencoder.decode(z, first=first).sample
+            elif isinstance(self.autoencoder, VideoAutoencoder):
+                video, cache = self.autoencoder.decode(z, before=cache).sample, z[:, :, -1]
+            else:
+                video, cache = _wan_decode(self.autoencoder, z, cache)
+            first = False
+            yield _to_pixels(video)
+
+    def _to_model(self, frames: np.ndarray) -> Tensor:
+        parameter = next(self.autoencoder.parameters())
+        video = torch.from_numpy(np.array(frames)).to(parameter.device).permute(3, 0, 1, 2)[None]
+        return (video.float() / 127.5 - 1).to(parameter.dtype)
+
+
+def _to_pixels(video: Tensor) -> np.ndarray:
+    """(1, 3, T, H, W) in [-1, 1] to (T, H, W, 3) uint8."""
+    return ((video[0].float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy()
+
+
+def _wan_decode(vae: "AutoencoderKLWan", z: Tensor, cache: list | None) -> tuple[Tensor, list]:
+    """Decode one latent frame at a time with the causal convolutions' feature cache kept across calls.
+
+    `AutoencoderKLWan.decode` clears that cache on every call, so its decoder is driven directly.
+    """
+    starting = cache is None
+    if starting:
+        vae.clear_cache()
+        cache = [None] * vae._conv_num
+    x = vae.post_quant_conv(z)
+    outputs = []
+    for index in range(x.shape[2]):
+        arguments = {"first_chunk": True} if starting and index == 0 else {}
+        outputs.append(vae.decoder(x[:, :, index : index + 1], feat_cache=cache, feat_idx=[0], **arguments))
+    return torch.cat(outputs, 2).clamp(-1, 1), cache

@@ -1,0 +1,1 @@
+"""Noise levels, plans of steps and the sampling loop."""

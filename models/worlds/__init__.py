@@ -1,0 +1,1 @@
+"""Procedural video worlds with captions."""

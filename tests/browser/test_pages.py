@@ -1,0 +1,128 @@
+"""What holds on every page: the frame around it, one width, a title, and that screen readers can use it."""
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from models.pipeline import tiny_pipeline
+from workbench.clips.generation import GenerationService
+from workbench.people.accounts import add_account
+from workbench.settings import Settings
+from workbench.ui.app import build_app
+from workbench.ui.frame import PRODUCT
+from workbench.ui.live import listening, live_app
+from workbench.ui.pages import PAGES
+
+SERIOUS = ("serious", "critical")
+BROWSER = {"accept": "text/html,*/*"}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    service = GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)})
+    with live_app(service, Settings(data_dir=data)) as address:
+        yield address
+
+
+def faults(page) -> list[str]:
+    """What axe finds that keeps people from using the page, in words."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in found
+        if violation["impact"] in SERIOUS
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
+def test_the_frame_is_around_every_page(open_page, page):
+    widths = []
+    for scheme in ("light", "dark"):
+        opened = open_page(page.path, ".wb-frame", viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+        opened.wait_for_function("(title) => document.title === title", arg=f"{page.title} · {PRODUCT}")
+        opened.wait_for_timeout(1500)
+        assert faults(opened) == []
+        assert opened.inner_text(".wb-frame [aria-current=page]") == page.title
+        assert opened.locator("h1").all_inner_texts() == [page.title]
+        widths.append(opened.evaluate("() => document.querySelector('main').getBoundingClientRect().width"))
+    assert widths == [1216, 1216]
+
+
+def test_the_vote_page_is_clean_too(open_page):
+    for scheme in ("light", "dark"):
+        opened = open_page("/vote", "#vote h1", color_scheme=scheme)
+        assert faults(opened) == []
+        # the name of the product is that of a method, and annotators must not think of one
+        assert opened.title() == "Vote"
+
+
+def test_the_bar_has_four_groups_and_the_first_key_skips_it(open_page):
+    page = open_page("/models", "#models-table table")
+    groups = page.eval_on_selector_all(".wb-nav-group", "all => all.map((group) => group.ariaLabel)")
+    assert groups == ["Make", "Measure", "People", "Evidence"]
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.textContent") == "Skip to the page"
+
+
+@pytest.mark.parametrize("path", [page.path for page in PAGES])
+def test_a_phone_is_not_scrolled_sideways(open_page, path):
+    page = open_page(path, ".wb-frame", viewport={"width": 390, "height": 844})
+    page.wait_for_timeout(1000)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_addresses_people_type_lead_somewhere(url):
+    with httpx.Client(base_url=url, headers=BROWSER) as client:
+        assert client.get("/").headers["location"] == "/compare"
+        assert client.get("/?prompt=a&steps=1").headers["location"] == "/generate?prompt=a&steps=1"
+        missing = client.get("/nothing-here")
+        assert missing.status_code == 404 and "no page at this address" in missing.text
+        assert 'href="/compare"' in missing.text
+        assert client.get("/api/v1/nothing", headers={"accept": "*/*"}).json() == {
+            "detail": "there is nothing at this address",
+            "error": "there is nothing at this address",
+        }
+
+
+@pytest.fixture(scope="module")
+def prefixed(tmp_path_factory):
+    """The app for people of an auth file, behind a proxy that serves it under /lab and takes the prefix off."""
+    data = tmp_path_factory.mktemp("data")
+    add_account(data / "people", "rita", "researcher", "a password", cost=10)
+    settings = Settings(data_dir=data, root_path="/lab", auth=data / "people")
+    app = build_app(GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), settings)
+
+    async def proxy(scope, receive, send):
+        if scope["type"] == "http":
+            assert scope["path"].startswith("/lab"), f"{scope['path']} leaves the prefix"
+            path = scope["path"].removeprefix("/lab") or "/"
+            scope = scope | {"path": path, "raw_path": path.encode()}
+        await app(scope, receive, send)
+
+    with listening(proxy) as address:
+        yield address
+
+
+def test_behind_a_proxy_with_a_prefix_pages_make_and_show_clips(browser, prefixed):
+    page, problems = browser.new_page(), []
+    page.set_default_timeout(180_000)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("response", lambda answer: problems.append(answer.url) if answer.status >= 400 else None)
+    page.goto(f"{prefixed}/lab/compare?frames=13&seed=5")
+    page.wait_for_url("**/lab/login?next=*")
+    page.fill("#name", "rita")
+    page.fill("#password", "a password")
+    page.click("#login button")
+    page.wait_for_url("**/lab/compare?*seed=5*frames=13*")  # where the visitor was going, to the last setting
+    page.wait_for_selector(".wb-frame")
+    page.click(".wb-frame a:has-text('Generate')")
+    page.wait_for_url("**/lab/generate*")
+    page.wait_for_selector("#generate")
+    page.fill("#frames input", "13")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=done]")
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+    page.close()
+    assert problems == []

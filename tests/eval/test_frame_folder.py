@@ -1,0 +1,103 @@
+"""Folders of numbered PNG frames are clips: same values as the video they came from, and a rate that is said."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.evaluator import Source, evaluate
+from eval.metrics import create_metric
+from eval.video.frame_folder import frame_files
+from eval.video.limits import VARIABLE
+from eval.video.reader import Unreadable, file_digest, open_video
+from workbench.__main__ import main
+from workbench.clips.media import write_png
+
+CASES = Path(__file__).parents[1] / "cases"
+METRICS = ("sharpness", "temporal_flickering", "luma_flicker")
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (20, 16, 24, 3)).astype(np.uint8)
+
+
+def write(folder: Path, frames: np.ndarray, name: str = "frame_{}.png") -> Path:
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames, start=1):
+        write_png(folder / name.format(number), frame)
+    return folder
+
+
+def test_pictures_are_the_frames_in_the_order_of_their_numbers(tmp_path, frames):
+    folder = write(tmp_path / "clip", frames)  # 10 comes after 9, not after 1
+    with open_video(folder) as video:
+        got = np.concatenate([window.frames for window in video.windows()])
+        assert video.facts.fps == 24 and "pictures have no rate" in video.facts.notices[0]
+    assert np.array_equal(got, frames)
+    metrics = [create_metric(name) for name in METRICS]
+    (one,) = evaluate([Source("a", path=folder, fps=12.0)], metrics)
+    (other,) = evaluate([Source("a", frames=frames, fps=12.0)], metrics)
+    assert one.results == other.results and (one.fps, one.frames, one.notices) == (12.0, 20, ())
+    assert all(result.value is not None for result in one.results.values())
+    before = file_digest(folder)
+    write_png(folder / "frame_3.png", frames[0])
+    assert file_digest(folder) != before
+
+
+@pytest.mark.parametrize("names", [["a.png", "b.png"], ["1.png"], ["a1.png", "b01.png"], ["1.jpg", "2.jpg"], []])
+def test_other_pictures_are_no_clip(tmp_path, names):
+    for name in names:
+        write_png(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    assert frame_files(tmp_path) == []
+
+
+def test_folders_of_frames_are_scored_named_and_counted(capsys, tmp_path, monkeypatch, frames):
+    monkeypatch.chdir(tmp_path)
+    write(Path("clips/one"), frames)
+    write(Path("clips/deep/two"), frames[:5], "{}.PNG")
+    shutil.copyfile(CASES / "base.mp4", "clips/base.mp4")
+    asked = ["evaluate", "--metrics", "sharpness", "--json"]
+    assert main([*asked, "clips"]) == 0
+    told = capsys.readouterr()
+    assert [row["id"] for row in json.loads(told.out)["clips"]] == ["clips/base.mp4"]
+    assert "1 videos are scored; 2 in its sub-folders can be scored with --recursive" in told.err
+    assert main([*asked, "clips", "--recursive", "--fps", "8"]) == 0
+    told = capsys.readouterr()
+    rows = {row["id"]: (row["frames"], row["fps"]) for row in json.loads(told.out)["clips"]}
+    assert rows == {"clips/base.mp4": (36, 12.0), "clips/deep/two": (5, 8.0), "clips/one": (20, 8.0)}
+    assert main([*asked, "clips/one"]) == 0
+    assert "24 frames a second are taken" in capsys.readouterr().err
+
+
+def test_faults_of_pictures_are_told_in_one_sentence(tmp_path, monkeypatch, frames):
+    folder = write(tmp_path / "clip", frames[:4])
+    write_png(folder / "frame_3.png", np.zeros((8, 8, 3), np.uint8))
+    assert "frame_3.png is 8x8, and the first picture is 24x16" in fault(folder)
+    (folder / "frame_3.png").write_bytes((folder / "frame_2.png").read_bytes()[:60])
+    assert "frame_3.png" in fault(folder)
+    (folder / "frame_1.png").write_bytes(b"none")
+    assert "frame_1.png is no PNG picture" in fault(folder)
+    monkeypatch.setenv(VARIABLE, "frames=3")
+    assert "4 frames, and at most 3" in fault(folder)
+
+
+def fault(folder: Path) -> str:
+    with pytest.raises(Unreadable) as caught, open_video(folder) as video:
+        list(video.windows())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_without_a_decoder_does_not_end_a_batch(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip = (CASES / "base.mp4").read_bytes()
+    Path("a.mp4").write_bytes(clip.replace(b"avc1", b"zzzz"))
+    Path("b.mp4").write_bytes(clip)
+    assert main(["evaluate", ".", "--metrics", "sharpness", "--json"]) == 0
+    told = capsys.readouterr()
+    first, second = json.loads(told.out)["clips"]
+    assert "cannot be decoded" in first["skipped"] and second["results"]["sharpness"]["value"] is not None
+    assert "Traceback" not in told.err

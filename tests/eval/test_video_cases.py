@@ -1,0 +1,250 @@
+"""Files as cameras and encoders write them, each with the value that is right for it, whoever reads it."""
+
+import os
+import struct
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from eval.evaluator import Source, evaluate
+from eval.metrics import create_metrics
+from eval.video.reader import Reading, Unreadable, inspect_video, open_video
+from models.specs import MODELS
+from models.types import RequestError
+from models.video_input import fit_frames
+from workbench.__main__ import main
+from workbench.clips.display import make_display
+from workbench.clips.media import decode_mp4, encode_mp4
+from workbench.requests.input_video import read_video
+
+CASES = Path(__file__).parents[1] / "cases"
+SPEC = MODELS["shapes-asd"]
+
+
+def scores(path, names=("temporal_flickering",), **more):
+    (found,) = evaluate([Source("clip", path)], create_metrics(list(names)), **more)
+    return found
+
+
+def decoded(path, threads=2, **more):
+    with open_video(path, Reading(threads=threads), **more) as video:
+        return np.concatenate([window.frames for window in video.windows()])
+
+
+def opencv(path):
+    video, frames = cv2.VideoCapture(str(path)), []
+    while (read := video.read())[0]:
+        frames.append(read[1][..., ::-1])
+    return np.stack(frames)
+
+
+def held(path, matrix, source=CASES / "base.mp4"):
+    """A copy of an mp4 with the display matrix (a, b, c, d)."""
+    content = bytearray(source.read_bytes())
+    place = content.index(b"tkhd") + 44
+    a, b, c, d = (round(value * 65536) for value in matrix)
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    return path
+
+
+# --- times
+
+
+def test_seconds_are_those_of_the_frames_that_are_shown():
+    found = scores(CASES / "vfredit.mp4")
+    assert found.frames == 30 and found.times[7] == pytest.approx(0.75) and found.times[-1] == pytest.approx(6.25)
+    assert found.fps == pytest.approx(29 / 6.25)
+
+
+def test_an_edit_list_hides_frames_without_a_word():
+    found = scores(CASES / "editlist.mp4")
+    assert (found.frames, found.notices, found.times, found.fps) == (18, (), (), 12)
+    frames, said = read_video(CASES / "editlist.mp4", SPEC, 49)
+    assert len(frames) == 18 and any("ends after 18 frames" in text for text in said)
+
+
+def test_a_variable_rate_is_resampled_by_time_stamps():
+    frames, _ = read_video(CASES / "vfr_ramp.mp4", SPEC, 72)
+    levels = frames.mean((1, 2, 3))
+    right = [7 * k for k in range(18)] + [7 * (18 + k // 3) for k in range(54)]
+    assert len(levels) == 72 and np.abs(levels - right).max() < 4
+    shown, rate = decode_mp4(CASES / "vfr_ramp.mp4")
+    assert rate == pytest.approx(12) and np.abs(shown.mean((1, 2, 3)) - right).max() < 4
+
+
+def test_frames_at_uneven_times_are_those_on_screen():
+    frames = [np.full((8, 8, 3), k, np.uint8) for k in range(4)]
+    fitted = fit_frames(frames, 4.0, SPEC, 100, times=(0.0, 0.5, 0.75, 1.0))
+    assert [int(frame[0, 0, 0]) for frame in fitted] == [0] * 6 + [1] * 3 + [2] * 3 + [3] * 3
+
+
+# --- geometry
+
+
+@pytest.mark.parametrize("name", ["rot90.mp4", "rotx-89.997.mp4"])
+def test_a_quarter_turn_is_upright_everywhere(name, tmp_path):
+    path = CASES / name
+    assert (scores(path).width, scores(path).height) == (64, 96)
+    assert np.array_equal(decoded(path), opencv(path))
+    assert decode_mp4(path)[0].shape[1:3] == make_display(path, "d", tmp_path).frames.shape[1:3] == (96, 64)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "seen"),
+    [
+        ((-1, 0, 0, 1), lambda frames: frames[:, :, ::-1]),
+        ((1, 0, 0, -1), lambda frames: frames[:, ::-1]),
+        ((-1, 0, 0, -1), lambda frames: frames[:, ::-1, ::-1]),
+        ((0, 1, 1, 0), lambda frames: frames.transpose(0, 2, 1, 3)),
+        ((0, 1, -1, 0), lambda frames: np.rot90(frames, -1, (1, 2))),
+        ((0, -1, 1, 0), lambda frames: np.rot90(frames, 1, (1, 2))),
+        ((0, -1, -1, 0), lambda frames: np.rot90(frames, 2, (1, 2)).transpose(0, 2, 1, 3)),
+    ],
+)
+def test_a_file_is_turned_and_mirrored_as_it_asks(tmp_path, matrix, seen):
+    assert np.array_equal(decoded(held(tmp_path / "held.mp4", matrix)), seen(decoded(CASES / "base.mp4")))
+
+
+def test_a_slanted_picture_is_told(tmp_path):
+    angle = np.radians(30)
+    path = held(tmp_path / "held.mp4", (np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)))
+    assert any("turned by 30 degrees" in text for text in inspect_video(path).notices)
+    assert np.array_equal(decoded(path), decoded(CASES / "base.mp4"))
+
+
+def test_wide_pixels_are_shown_wide_and_scored_as_vbench_reads_them(tmp_path):
+    path = CASES / "sar2.mp4"
+    assert np.array_equal(decoded(path), opencv(path))
+    assert any("2:1" in text for text in scores(path).notices)
+    assert decode_mp4(path)[0].shape[1:3] == make_display(path, "d", tmp_path).frames.shape[1:3] == (64, 192)
+
+
+# --- damage, size, colour
+
+
+@pytest.mark.parametrize("names", [("temporal_flickering",), ("temporal_flickering", "sharpness", "warping_error")])
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_damaged_file_has_one_value_whatever_is_asked(names, at_once):
+    found = scores(CASES / "trunc_faststart.mp4", names, at_once=at_once)
+    assert found.frames == 17 and any("19 are lost" in text for text in found.notices)
+    assert found.results["temporal_flickering"].value == pytest.approx(0.9628358795, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_anywhere_gives_the_same_frames_by_any_number_of_threads(tmp_path, seed):
+    content, rng = bytearray((CASES / "base.mp4").read_bytes()), np.random.default_rng(seed)
+    media = content.index(b"mdat") + 2000
+    for place in rng.integers(media, len(content) - 2500, 3):
+        content[place : place + 40] = rng.bytes(40)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(content)
+    one, *others = [decoded(path, threads) for threads in (1, 2, 3)]
+    assert len(one) > 1 and all(np.array_equal(one, other) for other in others)
+
+
+def test_a_change_of_size_is_told_and_refused_for_showing():
+    found = scores(CASES / "sizechange.ts")
+    assert found.frames == 23 and any("picture size changes" in text for text in found.notices) and not found.times
+    with pytest.raises(RequestError, match="changes its picture size"):
+        decode_mp4(CASES / "sizechange.ts")
+
+
+def test_wide_colours_are_converted_in_one_way_and_told():
+    found = scores(CASES / "bt2020_pq.mp4")
+    assert np.array_equal(decoded(CASES / "bt2020_pq.mp4"), opencv(CASES / "bt2020_pq.mp4"))
+    assert any("BT.2020 with PQ" in text for text in found.notices) and "BT.2020" in found.color
+    assert "BT.601 (assumed)" in scores(CASES / "base.mp4").color
+
+
+# --- what is opened
+
+
+def test_a_name_is_a_name_and_never_an_address(tmp_path):
+    path = tmp_path / "concat:evil|x.mp4"
+    path.write_bytes((CASES / "base.mp4").read_bytes())
+    assert scores(path).frames == 36
+    raw = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    Path(os.fsdecode(raw)).write_bytes((CASES / "base.mp4").read_bytes())
+    assert scores(Path(os.fsdecode(raw))).frames == 36
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{}'\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5000 RTP/AVP 96\n",
+    ],
+)
+def test_lists_of_other_files_are_not_followed(tmp_path, text):
+    path = tmp_path / "list.mp4"
+    path.write_text(text.format(CASES / "base.mp4"))
+    with pytest.raises(Unreadable, match="cannot be read"):
+        inspect_video(path)
+
+
+def test_what_is_no_file_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(Unreadable, match="is not a file"):
+        inspect_video(tmp_path / "pipe.mp4")
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("pixels=1000", "96x64"), ("frames=20", "frames"), ("seconds=1", "seconds")]
+)
+def test_limits_are_checked_before_decoding_and_can_be_set(monkeypatch, limit, said):
+    monkeypatch.setenv("WORKBENCH_LIMITS", limit)
+    with pytest.raises(Unreadable, match=f"{said}.*WORKBENCH_LIMITS") as refusal:
+        inspect_video(CASES / "base.mp4")
+    assert "\n" not in str(refusal.value)
+    monkeypatch.setenv("WORKBENCH_LIMITS", "pixels=many")
+    with pytest.raises(Unreadable, match="pixels=many"):
+        inspect_video(CASES / "base.mp4")
+
+
+def test_a_picture_of_enormous_size_is_refused(tmp_path):
+    path = tmp_path / "huge.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 12000, 12000, "gray"
+        frame = av.VideoFrame(12000, 12000, "gray")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(Unreadable, match="35,389,440 pixels"):
+        inspect_video(path)
+
+
+# --- studies
+
+
+@pytest.mark.parametrize(("name", "shape"), [("study_rot.yaml", (64, 96)), ("study_sar.yaml", (192, 64))])
+def test_studies_show_clips_as_players_do(tmp_path, name, shape):
+    from workbench.settings import Settings  # noqa: PLC0415
+    from workbench.store import open_store  # noqa: PLC0415
+
+    assert main(["studies", "add", str(CASES / name), "--data-dir", str(tmp_path)]) == 0
+    store = open_store(Settings(data_dir=tmp_path))
+    clips = {clip.system: clip for clip in store.studies.clips(name[6:9])}
+    store.close()
+    assert (clips["a"].width, clips["a"].height) == shape
+    assert decode_mp4(tmp_path / clips["a"].file)[0].shape[1:3] == shape[::-1]
+
+
+def test_a_study_that_cannot_be_shown_leaves_nothing(tmp_path, capsys):
+    assert main(["studies", "add", str(CASES / "study_size.yaml"), "--data-dir", str(tmp_path)]) == 2
+    assert "changes its picture size" in capsys.readouterr().err
+    assert main(["studies", "list", "--data-dir", str(tmp_path), "--json"]) == 0
+    assert "size" not in capsys.readouterr().out
+
+
+def test_a_study_of_one_prompt_can_be_frozen_and_short_clips_shown(tmp_path, world_clip):
+    for name, clip in (("a", world_clip), ("b", world_clip[::-1])):
+        encode_mp4(clip[:1], 12, tmp_path / f"{name}.mp4")
+    lines = [f"  - {{system: {name}, prompt: p, path: {name}.mp4}}" for name in "ab"]
+    (tmp_path / "s.yaml").write_text("\n".join(["id: pilot", "title: t", "degraded: 1", "clips:", *lines]))
+    assert main(["studies", "add", str(tmp_path / "s.yaml"), "--data-dir", str(tmp_path / "d")]) == 0
+    assert main(["studies", "freeze", "pilot", "--data-dir", str(tmp_path / "d")]) == 0

@@ -1,0 +1,52 @@
+"""Weights in 8 bits: how far they are off, and that both kinds of folder load."""
+
+import json
+
+import pytest
+import torch
+
+from models.networks.transformer import CausalVideoTransformer
+from models.registry import create_pipeline
+from models.training.cards import publish
+from models.types import GenerationRequest
+from models.weights import FILE, dequantize, load_model, quantize, save_int8
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (4, 3, 1, 2, 2), (1, 6, 8), (3, 1)])
+def test_values_come_back_within_half_a_scale_of_their_row(shape):
+    tensor = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 3
+    values, scale = quantize(tensor)
+    back = dequantize(values, scale)
+    assert values.dtype == torch.int8 and back.shape == tensor.shape
+    error = (back - tensor).abs().flatten(1).amax(1)
+    assert (error <= scale / 2 + 1e-6).all()
+    assert torch.equal(quantize(torch.zeros(2, 3))[0], torch.zeros(2, 3, dtype=torch.int8))
+
+
+def test_a_known_row():
+    values, scale = quantize(torch.tensor([[1.27, -0.5, 0.004]]))
+    assert values.tolist() == [[127, -50, 0]] and float(scale[0]) == pytest.approx(0.01)
+
+
+def test_both_kinds_of_folder_load(tmp_path, tiny):
+    model = tiny.transformer
+    save_int8(model, tmp_path / "small")
+    model.save_pretrained(tmp_path / "whole")
+    small, whole = (load_model(CausalVideoTransformer, tmp_path / name) for name in ("small", "whole"))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(whole.state_dict()[name], tensor)
+        assert torch.allclose(small.state_dict()[name], tensor, atol=float(tensor.abs().max()) / 200 + 1e-4), name
+
+
+def test_a_model_published_in_8_bits_makes_nearly_the_same_clip(tmp_path, tiny):
+    run = tmp_path / "run"
+    pipeline = create_pipeline("shapes-asd")
+    pipeline.transformer.save_pretrained(run / "export" / "generator")
+    (run / "run.json").write_text(json.dumps({"seed": 0, "recipe": "asd", "preset": "shapes", "config": {}}))
+    (run / "log.jsonl").write_text(json.dumps({"step": 1, "seconds": 1.0, "loss": 0.5}) + "\n")
+    card = publish(run, "generator", tmp_path / "asset", bits=8)
+    assert card["model"] == "CausalVideoTransformer" and (tmp_path / "asset" / FILE).stat().st_size < 5e6
+    request = GenerationRequest("a red circle moving right on a black background", steps=2, seed=3, frames=25)
+    whole = pipeline(request).frames.astype(float)
+    pipeline.transformer = load_model(CausalVideoTransformer, tmp_path / "asset").eval()
+    assert ((pipeline(request).frames - whole) ** 2).mean() < 255**2 / 10**4  # 40 dB

@@ -1,0 +1,251 @@
+"""All commands by the same rules: nothing that is there is lost, and wrong input is exit code 2 and one line."""
+
+import argparse
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from workbench.__main__ import build_parser, main
+from workbench.commands import COMMANDS
+from workbench.requests.arguments import READERS
+
+# what is read, kept up to date in place, or a place for data: every other option with a path names an output
+NO_OUTPUTS = {
+    "accounts": {"file", "data_dir"},
+    "app": {"data_dir", "auth", "clips"},
+    "autoencoder-check": {"weights"},
+    "backup": {"data_dir"},
+    "bench-evaluate": {"folder"},
+    "bench-vbench": {"vbench", "dino", "pyiqa"},
+    "claims": {"data_dir"},
+    "doctor": {"data_dir"},
+    "embed-prompts": {"prompts", "weights"},
+    "evaluate": {"paths", "prompt_file", "weights", "vbench_suite", "vbench_info"},
+    "few-steps": {"data_dir"},
+    "ablation": {"data_dir"},
+    "generate": {"image", "video", "prompts", "manifest"},
+    "insight": {"prompts"},
+    "publish": {"source"},
+    "readme": {"file"},
+    "restore": {"file", "data_dir"},
+    "screenshots": {"measured"},
+    "store-load": {"data_dir"},
+    "studies": {"file", "data_dir"},
+    "sweep": {"plan", "weights", "data_dir"},
+    "votes": {"data_dir", "file"},
+}
+# outputs whose names depend on what is read, or that a run goes on with: their commands ask `check_outputs` themselves
+OWN_CHECK = {("evaluate", "out"), ("evaluate", "vbench_out"), ("generate", "out"), ("generate", "out_dir")}
+OWN_CHECK |= {("train", "out")}
+NEEDED = {
+    "convert": ["weights.safetensors"],
+    "publish": ["run", "generator"],
+    "bench-vbench": ["--vbench", "v", "--dino", "d", "--pyiqa", "p"],
+}
+
+
+def parsers(command: str) -> list[tuple[list[str], argparse.ArgumentParser]]:
+    """The parsers of a command's actions, or its own, each with the words that lead to it."""
+    parser = build_parser(command).commands.choices[command]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return [([command, name], inner) for name, inner in action.choices.items()]
+    return [([command], parser)]
+
+
+ALL = [(words, parser) for command in COMMANDS for words, parser in parsers(command)]
+OPTIONS = [(words, parser, action) for words, parser in ALL for action in parser._actions if action.nargs != 0]
+
+
+def needed(
+    parser: argparse.ArgumentParser, words: list[str], but: argparse.Action | None = None, given: str | None = None
+) -> list[str]:
+    """Values for all that a command must have, `but` one, which is left out or `given`."""
+    found = list(NEEDED.get(words[0], ()))
+    for action in parser._actions:
+        if action is but and given is not None and not action.option_strings:
+            found += [given]
+        if action is but or words[0] in NEEDED or action.nargs in (0, "?", "*"):
+            continue
+        if not action.option_strings:
+            found += [next(iter(action.choices)) if action.choices else "name"]
+        elif action.required:
+            found += [action.option_strings[0], "name.json"]
+    return found
+
+
+def refused(capsys, argv: list[str]) -> str:
+    code, told = main([str(word) for word in argv]), capsys.readouterr()
+    assert code == 2, (argv, code, told.err)
+    assert told.err.count("\n") == 1 and told.err.startswith("error: ") and "Traceback" not in told.err, told.err
+    return told.err
+
+
+# --- outputs
+
+
+def test_every_option_with_a_path_is_an_input_or_a_guarded_output():
+    unguarded = [
+        (words[0], action.dest)
+        for words, parser, action in OPTIONS
+        if action.type is Path
+        and action.dest not in NO_OUTPUTS.get(words[0], ())
+        and action.dest not in {output.dest for output in parser.get_default("outputs") or ()}
+    ]
+    assert set(unguarded) == OWN_CHECK
+
+
+GUARDED = [(words, parser, output) for words, parser in ALL for output in parser.get_default("outputs") or ()]
+
+
+@pytest.mark.parametrize(
+    "words, parser, output", GUARDED, ids=lambda value: "-".join(value) if type(value) is list else ""
+)
+def test_no_output_replaces_what_is_there_unless_asked(capsys, tmp_path, monkeypatch, words, parser, output):
+    monkeypatch.chdir(tmp_path)
+    action = next(action for action in parser._actions if action.dest == output.dest)
+    target = tmp_path / ("out" if output.folder else "out.json")
+    given = [action.option_strings[0], str(target)] if action.option_strings else [str(target)]
+    argv = [*words, *needed(parser, words, action), *given]
+    options = build_parser(words[0]).parse_args(argv)
+    files = list(output.files(target, options))
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+        said = refused(capsys, argv)
+        assert repr(str(file)) in said and "--overwrite" in said and file.read_text() == "mine"
+        file.unlink()
+    default = output.default(options)
+    assert default is None or not default.is_absolute() or not str(default).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words, parser, output", GUARDED, ids=lambda value: "-".join(value) if type(value) is list else ""
+)
+def test_an_output_that_cannot_be_is_refused_before_any_work(capsys, tmp_path, monkeypatch, words, parser, output):
+    monkeypatch.chdir(tmp_path)
+    action = next(action for action in parser._actions if action.dest == output.dest)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    places = ["file/out.json"] + (["folder"] if output.folder is False else ["file"] if output.folder else [])
+    for place in places:
+        given = [action.option_strings[0], place] if action.option_strings else [place]
+        refused(capsys, [*words, *needed(parser, words, action), *given])
+    assert (tmp_path / "file").read_text() == "mine" and not list((tmp_path / "folder").iterdir())
+
+
+def test_no_output_is_one_of_the_apps_own_files(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("workbench.db", "clips/a.mp4", "studies/b.mp4"):
+        file = tmp_path / "data" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+        said = refused(capsys, ["backup", "--data-dir", "data", "--out", f"data/{name}", "--overwrite"])
+        assert "own files" in said and file.read_text() == "mine"
+
+
+# --- words
+
+
+WRONG = {
+    int: ("x", "1.5", "-1", "nan", "", "9" * 30, "1" * 5000, "\udcff"),
+    float: ("x", "-1", "nan", "inf", "", "1e300", "\udcff"),
+    Path: ("", " ", "x" * 300, "y/" * 3000),
+    None: ("half \ud800", "\udcff", "bell\a"),
+}
+
+
+def kind_of(action: argparse.Action) -> object:
+    """The kind of words that an option takes, whoever reads them."""
+    if action.type in READERS:
+        return action.type
+    return {"whole": int, "number": float}.get(action.type.__qualname__.partition(".")[0])
+
+
+@pytest.mark.parametrize("words, parser", ALL, ids=[" ".join(words) for words, _ in ALL])
+def test_no_option_takes_what_is_none_of_its_kind(capsys, words, parser):
+    whole = build_parser(words[0])
+    for action in parser._actions:
+        if action.nargs == 0:
+            continue
+        for word in ("nonsense",) if action.choices else WRONG[kind_of(action)]:
+            if action.option_strings:
+                argv = [*needed(parser, words, action), f"{action.option_strings[0]}={word}"]
+            elif word.startswith("-") or words[0] in NEEDED:
+                continue
+            else:
+                argv = needed(parser, words, action, word)
+            with pytest.raises(SystemExit) as stop:
+                whole.parse_args([*words, *argv])
+            told = capsys.readouterr().err
+            assert stop.value.code == 2 and told.count("\n") == 1 and told.startswith("error: "), (argv, told)
+
+
+def test_flags_that_do_not_exist_and_missing_commands(capsys):
+    for argv in ([], ["nothing"], ["generate", "--prompts-file", "x"], ["votes"], ["votes", "expert"]):
+        refused(capsys, argv)
+
+
+def test_the_readers_take_what_they_should():
+    assert (
+        READERS[int]("0") == 0
+        and READERS[float]("1e-3") == pytest.approx(0.001)
+        and math.isfinite(READERS[float]("7"))
+    )
+    assert READERS[Path]("caf\udce9.mp4") == Path("caf\udce9.mp4") and READERS[None]("a\n猫") == "a\n猫"
+
+
+# --- files
+
+
+READ = [
+    ("png", "generate --model shapes-aad1 --prompt p --out o.mp4 --image"),
+    ("mp4", "generate --prompt p --out o.mp4 --video"),
+    ("txt", "generate --out-dir made --prompts"),
+    ("json", "generate --out o.mp4 --from"),
+    ("pt", "convert"),
+    ("safetensors", "convert"),
+    ("txt", "embed-prompts"),
+    ("yaml", "sweep"),
+    ("txt", "sweep --models shapes-asd --dry-run --prompts"),
+    ("json", "evaluate ok.mp4 --prompt-file"),
+    ("json", "evaluate --vbench-suite folder --vbench-info"),
+    ("txt", "insight --prompts"),
+    ("json", "votes import"),
+    ("csv", "votes import"),
+    ("parquet", "votes import"),
+    ("json", "votes stats --file"),
+    ("yaml", "studies add"),
+    ("txt", "accounts remove --name-comes-last"),
+    ("tar", "restore --data-dir new"),
+    ("txt", "app --port 0 --auth"),
+    ("md", "readme --file"),
+]
+
+
+@pytest.mark.parametrize("ending, line", READ)
+def test_a_file_that_is_none_is_told_in_one_sentence(capsys, tmp_path, monkeypatch, ending, line):
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(Path(__file__).parents[2] / "cases" / "base.mp4", "ok.mp4")
+    Path("folder").mkdir()
+    Path(f"there.{ending}").mkdir()
+    Path(f"empty.{ending}").touch()
+    Path(f"noise.{ending}").write_bytes(bytes(range(256)) * 20)
+    before = sorted(tmp_path.rglob("*"))
+    for name in ("gone", "there", "noise", *(["empty"] if ending != "txt" or "prompts" in line else [])):
+        words, file = line.replace(" --name-comes-last", ""), f"{name}.{ending}"
+        refused(capsys, [*words.split(), file, *(["me"] if words != line else [])])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "line", ["votes stats", "votes export --out o.csv", "studies list", "doctor", "backup --out o.tar"]
+)
+def test_looking_makes_no_data_folder(capsys, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    for place in ("gone", "file"):
+        assert place in refused(capsys, [*line.split(), "--data-dir", place])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

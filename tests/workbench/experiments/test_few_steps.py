@@ -1,0 +1,81 @@
+"""The table of few steps: its captions and systems, and the command on rendered clips."""
+
+import json
+
+import pytest
+
+from eval.realism.real_clips import FRECHET
+from models.registry import get_spec
+from models.types import RequestError
+from models.worlds.tabletop.grammar import GROUNDS, parse_prompt
+from models.worlds.training_worlds import WORLDS
+from workbench.__main__ import main
+from workbench.experiments.few_steps import held_out_captions, plan_jobs, plans_of, real_clip
+from workbench.systems import system_text
+
+
+def test_captions_are_held_out_and_spread_over_grounds():
+    captions = held_out_captions("tabletop", 128)
+    meant = [parse_prompt(caption) for caption in captions]
+    assert len(set(captions)) == 128 and all(caption.objects[0].held_out for caption in meant)
+    counts = [sum(caption.ground == ground for caption in meant) for ground in GROUNDS]
+    assert max(counts) - min(counts) <= 2
+    assert held_out_captions("tabletop", 10) == captions[:10]
+    assert len(set(held_out_captions("tabletop", 384))) == 384
+    with pytest.raises(RequestError, match="385 is too many; there are 384"):
+        held_out_captions("tabletop", 385)
+
+
+def test_a_model_has_a_row_for_each_way():
+    found = [system_text(*planned) for planned in plans_of(get_spec("shapes-asd"))]
+    assert found == [f"shapes-asd:{plan}" for plan in ("1", "1*", "2", "2*", "4")]
+    assert [planned.steps for planned in plans_of(get_spec("shapes-teacher"))] == [16]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_draws_of_a_caption_differ_and_come_again(world):
+    caption = held_out_captions(world, 1)[0]
+    first, again, other = (real_clip(world, caption, 0, draw, 1) for draw in (0, 0, 1))
+    assert (first == again).all() and (first != other).any()
+
+
+def test_what_decides_a_clip_decides_its_key():
+    systems = [planned for planned in plans_of(get_spec("shapes-asd")) if planned.steps == 1]
+
+    def keys(weights, seed=0):
+        return {job.key for job in plan_jobs("shapes", systems, ["a", "b"], {"shapes-asd": weights}, seed, 9)}
+
+    assert len(keys("x")) == 8  # reference, real clips, 1 and 1*
+    assert len(keys("x") & keys("y")) == 4 and not keys("x") & keys("x", seed=5)
+
+
+def test_a_second_call_only_adds(capsys, tmp_path):
+    argv = ["few-steps", "--systems", "--captions", "18", "--frames", "1", "--workers", "1", "--data-dir", tmp_path]
+
+    def rows(*more):
+        assert main([str(word) for word in [*argv, *more, "--overwrite", "--json"]]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    first = rows()
+    lines = (tmp_path / "few-steps" / "clips.jsonl").read_bytes()
+    assert list(dict.fromkeys(row["system"] for row in first)) == ["real clips", "reconstructions"]
+    assert all(row["low"] <= row["mean"] <= row["high"] and row["n"] == 18 for row in first)
+    assert rows() == first and (tmp_path / "few-steps" / "clips.jsonl").read_bytes() == lines
+    report = json.loads((tmp_path / "few-steps" / "few-steps.json").read_text())
+    names = {row["system"] for row in report["differences"]}
+    assert names == {"real clips - reconstructions"} and FRECHET in {row["metric"] for row in report["differences"]}
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--captions", "17"], "--captions 17 is too low; give 18 or more"),
+        (["--frames", "8"], "--frames 8 is not 4k + 1"),
+        (["--systems", "asd"], "'asd' is not a system"),
+        (["--systems", "shapes-asd:1"], "makes no clips of the tabletop world"),
+        (["--world", "shapes", "--systems", "shapes-asd:9"], "shapes-asd:9 is not offered; choose steps of 1, 2"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(capsys, tmp_path, argv, words):
+    assert main(["few-steps", "--data-dir", str(tmp_path), *argv]) == 2
+    assert words in capsys.readouterr().err

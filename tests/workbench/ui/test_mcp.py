@@ -1,0 +1,166 @@
+"""The tools of the app over the Model Context Protocol, by the protocol's own client."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from gradio_client import Client
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+from models.pipeline import tiny_pipeline
+from workbench.clips.generation import GenerationService
+from workbench.people.accounts import add_account, remove_account
+from workbench.settings import Settings
+from workbench.ui.live import live_app
+
+TOOLS = ("models", "generate", "compare", "evaluate", "leaderboard")
+PROMPT = "a red circle moving right on a black background"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    service = GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)})
+    with live_app(service, Settings(data_dir=data)) as address:
+        yield f"{address}/gradio_api/mcp/"
+
+
+def asked(url: str, name: str = "", arguments: dict | None = None, headers: dict | None = None):
+    """The list of tools, or what a tool answers."""
+
+    async def ask():
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=120) as client,
+            streamable_http_client(url, http_client=client) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            return await (session.call_tool(name, arguments or {}) if name else session.list_tools())
+
+    return asyncio.run(ask())
+
+
+def test_every_tool_is_there_and_says_what_it_takes(url):
+    tools = {tool.name: tool for tool in asked(url).tools}
+    assert set(tools) == set(TOOLS)
+    taken = tools["generate"].inputSchema["properties"]
+    assert "default 4" in taken["steps"]["description"]
+    assert "0 (kept as it is) to 1" in taken["strength"]["description"]
+    for tool in tools.values():
+        assert tool.description and all(each.get("description") for each in tool.inputSchema["properties"].values())
+
+
+def test_the_tools_answer(url):
+    rows = asked(url, "models").content[0].text
+    assert "shapes-asd" in rows
+    made = asked(url, "generate", {"model": "shapes-asd", "prompt": PROMPT, "steps": 1, "frames": 13})
+    assert not made.isError and any(PROMPT in getattr(part, "text", "") for part in made.content)
+    sides = [{"model": "shapes-asd", "steps": 1}, {"model": "shapes-asd", "steps": 2}]
+    both = asked(url, "compare", {"prompt": PROMPT, "sides": sides, "frames": 13})
+    assert not both.isError and "ASD 2" in json.dumps([getattr(part, "text", "") for part in both.content])
+    assert not asked(url, "leaderboard").isError
+    wrong = asked(url, "generate", {"model": "nope", "prompt": PROMPT})
+    assert wrong.isError and "not in the registry" in wrong.content[0].text
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x.mp4"])
+def test_no_tool_takes_a_path_or_an_address_for_a_file(url, file):
+    """A tool's call comes back through the front door, where only uploads are files."""
+    for name, arguments in (
+        ("evaluate", {"clips": [file], "metrics": ["sharpness"]}),
+        ("generate", {"model": "shapes-asd", "prompt": PROMPT, "image": file}),
+    ):
+        answer = asked(url, name, arguments)
+        assert answer.isError, name
+
+
+# with accounts
+
+PEOPLE = ("researcher", "admin", "reviewer", "annotator")
+PASSWORD = "a password"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """An app with accounts, and its auth file."""
+    folder = tmp_path_factory.mktemp("guarded")
+    for role in PEOPLE:
+        add_account(folder / "people", role, role, PASSWORD, cost=10)
+    service = GenerationService(folder / "data", pipelines={"shapes-asd": tiny_pipeline(0)})
+    with live_app(service, Settings(data_dir=folder / "data", auth=folder / "people")) as address:
+        yield address, folder / "people"
+
+
+def signed_in(address: str, name: str) -> httpx.Client:
+    client = httpx.Client(base_url=f"{address}/api/v1", timeout=60)
+    assert client.post("/session", json={"name": name, "password": PASSWORD}).is_success
+    return client
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def refused(url: str, headers: dict | None) -> bool:
+    try:
+        asked(url, headers=headers)
+    except BaseExceptionGroup as group:
+        statuses = {error.response.status_code for error in leaves(group) if hasattr(error, "response")}
+        assert statuses and statuses <= {401, 403}, leaves(group)
+        return True
+    return False
+
+
+def leaves(group: BaseExceptionGroup) -> list[BaseException]:
+    return [leaf for each in group.exceptions for leaf in (leaves(each) if hasattr(each, "exceptions") else [each])]
+
+
+@pytest.mark.parametrize("role", ["researcher", "admin"])
+def test_who_makes_uses_the_tools_by_a_token(guarded, role):
+    """By the protocol's own client, and by Gradio's; what waits in a queue and what does not."""
+    address, _ = guarded
+    made = signed_in(address, role).post("/tokens", json={}).json()
+    url, headers = f"{address}/gradio_api/mcp/", bearing(made["token"])
+    assert {tool.name for tool in asked(url, headers=headers).tools} == set(TOOLS)
+    assert "shapes-asd" in asked(url, "models", headers=headers).content[0].text
+    answer = asked(url, "generate", {"model": "shapes-asd", "prompt": PROMPT, "steps": 1, "frames": 13}, headers)
+    assert not answer.isError and any(PROMPT in getattr(part, "text", "") for part in answer.content)
+    client = Client(address, headers=headers, verbose=False, download_files=False)
+    clip, manifest = client.predict(model="shapes-asd", prompt=PROMPT, steps=1, frames=13, api_name="/generate")
+    assert clip and manifest["prompt"] == PROMPT
+
+
+def test_a_token_opens_nothing_once_it_is_revoked_or_its_account_is_gone(guarded):
+    address, people = guarded
+    add_account(people, "temp", "researcher", PASSWORD, cost=10)
+    client, url = signed_in(address, "temp"), f"{address}/gradio_api/mcp/"
+    first, second = (client.post("/tokens", json={"days": 1}).json() for _ in range(2))
+    listed = client.get("/tokens").json()["tokens"]
+    assert {row["id"] for row in listed} == {first["id"], second["id"]}
+    assert first["token"] not in str(listed)
+    assert client.post("/tokens/revoke", json={"id": first["id"]}).json() == {"revoked": first["id"]}
+    assert refused(url, bearing(first["token"])) and not refused(url, bearing(second["token"]))
+    assert client.post("/tokens/revoke", json={"id": first["id"]}).status_code == 404
+    assert signed_in(address, "admin").post("/tokens/revoke", json={"id": second["id"]}).status_code == 404
+    remove_account(people, "temp")
+    assert refused(url, bearing(second["token"]))
+
+
+def test_nobody_else_gets_or_uses_a_token(guarded):
+    address, _ = guarded
+    url = f"{address}/gradio_api/mcp/"
+    assert refused(url, None) and refused(url, bearing("guess"))
+    for role in ("reviewer", "annotator"):
+        client = signed_in(address, role)
+        assert client.post("/tokens", json={}).status_code == 403
+        assert refused(url, {"Cookie": f"annotator={client.cookies['annotator']}"})
+    client = signed_in(address, "researcher")
+    token = client.post("/tokens", json={}).json()["token"]
+    cookie = client.cookies["annotator"]
+    assert refused(url, bearing(cookie)) and refused(url, {"Cookie": f"annotator={token}"})  # each has its own place
+    another = httpx.post(f"{address}/api/v1/tokens", json={}, headers=bearing(token))
+    assert another.status_code == 401  # tokens make none
+    for days in (0, 366, "1", True, None):
+        assert client.post("/tokens", json={"days": days}).status_code == 422

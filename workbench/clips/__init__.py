@@ -1,0 +1,1 @@
+"""Making, keeping, showing and exporting clips."""

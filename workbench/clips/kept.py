@@ -1,0 +1,38 @@
+"""Finds the clip that a request has made before, so that a link opens at once."""
+
+from models.types import GenerationRequest, GenerationResult
+from workbench.clips.generation import GenerationService, SavedClip
+from workbench.clips.library import Library, StoredClip
+from workbench.clips.manifest import Manifest, manifest_path
+from workbench.clips.media import decode_mp4
+
+MOST_SEARCHED = 5000  # clips, the newest first
+
+
+def kept_clip(
+    service: GenerationService, library: Library, model: str, request: GenerationRequest
+) -> SavedClip | None:
+    """The stored clip of `request` by the weights there are now; None without one, and for requests with a picture, a
+    video, prompt switches or a schedule by hand."""
+    if request.image is not None or request.video is not None or request.switches or request.step_plan:
+        return None
+    wanted = service.pipeline(model).fit(request)
+    weights = service.weights_digest(model)
+    stored = library.listing("", 0, MOST_SEARCHED)[1]
+    found = next((clip for clip in stored if _is(clip, model, wanted, weights)), None)
+    if found is None:
+        return None
+    frames, _ = decode_mp4(found.path)
+    made: Manifest = found.manifest
+    result = GenerationResult(
+        frames, made.fps, made.chunk_frames, made.sigmas, made.forwards, made.first_frame_seconds, made.seconds
+    )
+    return SavedClip(found.path, manifest_path(found.path), result, made, tuple(made.notices))
+
+
+def _is(clip: StoredClip, model: str, request: GenerationRequest, weights: str) -> bool:
+    made = clip.manifest
+    same = (made.model, made.weights_digest, made.prompt, made.seed, made.steps, made.ffe, made.frames) == (
+        *(model, weights, request.prompt, request.seed, request.steps, request.ffe, request.frames),
+    )
+    return same and made.plain and (not made.ffe or made.first_steps == request.first_steps)

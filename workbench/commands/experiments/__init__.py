@@ -1,0 +1,1 @@
+"""Commands that run a study and write its report."""

@@ -1,0 +1,1 @@
+"""Trials and benchmarks: `python -m workbench lab`."""

@@ -1,0 +1,174 @@
+"""`screenshots`: pictures of the running app, made by driving a real browser through real generations."""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.types import RequestError
+from workbench.console import say
+from workbench.lab.browser import find_chromium, open_browser
+from workbench.requests.arguments import add_output, device
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SIZE = {"width": 1280, "height": 900}
+GENERATE = "/generate?model=shapes-asd&prompt=a+yellow+star+moving+up+on+a+navy+background&steps=1&ffe=4&seed=7"
+COMPARE = (
+    "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=7&frame=30"
+    "&sides=shapes-self-forcing:1:0,shapes-asd:1:0,shapes-asd:1:4"
+)
+INSIGHT = (
+    "/insight?model=shapes-asd&prompts=a+red+circle+moving+right+on+a+black+background&seeds=0-7&steps=4&frames=73"
+)
+EVALUATED = ["temporal_flickering", "warping_error", "sharpness", "oracle_shape_error", "oracle_color_error"]
+MINUTES = 10 * 60_000
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "screenshots",
+        help="picture the pages",
+        description="Save generate.png, compare.png, evaluate.png, insight.png and claims.png; of measured clips "
+        "dashboard.png and others too.",
+    )
+    add_output(
+        parser,
+        "--out",
+        folder=True,
+        files=lambda folder, options: [
+            folder / f"{name}.png" for name in (*PICTURES, *(DASHBOARD_PICTURES if options.measured else ()))
+        ],
+        default=lambda options: Path("docs/images"),
+        metavar="DIR",
+        help="folder (default docs/images)",
+    )
+    parser.add_argument(
+        "--measured", type=Path, metavar="D", help="data folder whose clips the Dashboard shows (default: no picture)"
+    )
+    parser.add_argument(
+        "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+
+    find_chromium()
+    out = options.out or Path("docs/images")
+    if options.measured and not (options.measured / "workbench.db").exists():
+        raise RequestError(f"--measured {str(options.measured)!r} has no clips; fill it with `ablation` or `sweep`")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _take(PICTURES, Settings(data_dir=Path(folder), device=options.device), out)
+    if options.measured:
+        settings = Settings(data_dir=options.measured, device=options.device, read_only=True)
+        _take(DASHBOARD_PICTURES, settings, out)
+    return 0
+
+
+def _take(pictures: dict[str, Callable[["Page", str], None]], settings: Settings, out: Path) -> None:
+    """Save each as a file of its name."""
+    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (loads torch)
+    from workbench.ui.live import live_app  # noqa: PLC0415
+
+    service = GenerationService(settings.data_dir, settings.device)
+    with live_app(service, settings) as url, open_browser() as browser:
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(MINUTES)
+        for name, shoot in pictures.items():
+            shoot(page, url)
+            page.screenshot(path=out / f"{name}.png", full_page=True)
+            say(str(out / f"{name}.png"))
+
+
+def picture_generate(page: "Page", url: str) -> None:
+    page.goto(url + GENERATE)
+    page.click("#generate")
+    wait_until_done(page)
+    pause_at(page, 30)
+
+
+def picture_compare(page: "Page", url: str) -> None:
+    page.goto(url + COMPARE)  # a link with sides makes them by itself
+    wait_until_done(page)
+    page.wait_for_selector(".wb-plot .main-svg")
+    pause_at(page, 30)
+
+
+def picture_evaluate(page: "Page", url: str) -> None:
+    page.click("#status a:has-text('Evaluate these clips')")  # those of the comparison just pictured
+    page.wait_for_selector("#metrics .wb-metric")
+    page.wait_for_function("() => document.querySelector('#picker .wb-count').innerText === '3 chosen'")
+    page.click("#metrics button:has-text('None')")
+    for name in EVALUATED:
+        page.check(f"#metrics input[value={name}]")
+    page.click("#run")
+    wait_until_done(page)
+    page.wait_for_selector(".wb-plot .main-svg")
+    pause_at(page, 30)
+
+
+def picture_insight(page: "Page", url: str) -> None:
+    page.goto(url + INSIGHT)  # a link with prompts watches them by itself
+    wait_until_done(page)
+    page.click("#measure")
+    page.wait_for_selector("#cost-status [data-state=done]", timeout=MINUTES)
+    for name in ("line", "maps", "reads", "attention", "costs"):
+        page.wait_for_selector(f"#chart-{name} .main-svg")
+    pause_at(page, 30)
+
+
+def picture_claims(page: "Page", url: str) -> None:
+    page.goto(url + "/claims")
+    page.wait_for_selector("#checklist tbody tr")
+    page.wait_for_selector("#chart-right .main-svg")
+
+
+def picture_dashboard(page: "Page", url: str) -> None:
+    page.goto(f"{url}/dashboard")
+    page.wait_for_selector("#board tbody tr")
+
+
+def picture_dashboard_charts(page: "Page", url: str) -> None:
+    page.goto(f"{url}/dashboard?view=charts")
+    for name in ("dots", "radar", "speed", "time"):
+        page.wait_for_selector(f"#chart-{name} .main-svg")
+
+
+def picture_dashboard_prompt(page: "Page", url: str) -> None:
+    page.goto(f"{url}/dashboard?view=prompts")
+    page.click("#prompts-grid tbody .wb-open")
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+    page.wait_for_selector("#curves .main-svg")
+    pause_at(page, 30)
+
+
+PICTURES = {
+    "generate": picture_generate,
+    "compare": picture_compare,
+    "evaluate": picture_evaluate,
+    "insight": picture_insight,
+    "claims": picture_claims,
+}
+DASHBOARD_PICTURES = {
+    "dashboard": picture_dashboard,
+    "dashboard-charts": picture_dashboard_charts,
+    "dashboard-prompt": picture_dashboard_prompt,
+}
+
+
+def wait_until_done(page: "Page") -> None:
+    """Wait for the finished clip, or fail with the sentence that the page shows."""
+    ended = page.wait_for_selector("#status [data-state=done], #status [data-state=error]", timeout=MINUTES)
+    if ended.get_attribute("data-state") == "error":
+        raise RuntimeError(f"the page says: {ended.inner_text()}")
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+
+
+def pause_at(page: "Page", frame: int) -> None:
+    page.evaluate("(frame) => document.querySelector('#player .wb-player').workbench.seek(frame)", frame)
+    page.wait_for_timeout(500)

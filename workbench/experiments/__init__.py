@@ -1,0 +1,1 @@
+"""The studies that results and claims come from."""

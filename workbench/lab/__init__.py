@@ -1,0 +1,1 @@
+"""Trials and benchmarks for those who develop the workbench."""

@@ -1,0 +1,1 @@
+"""Means by system, with intervals."""

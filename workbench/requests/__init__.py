@@ -1,0 +1,1 @@
+"""What people ask for, from flags, files and forms, checked."""

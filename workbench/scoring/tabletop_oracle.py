@@ -1,0 +1,72 @@
+"""Fits the tables of the tabletop oracle to clips whose truth is known."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from eval.tabletop import reading
+from eval.tabletop.prompt import COLORS, GROUNDS, SOLIDS
+from models.worlds.tabletop.scene import Scene
+
+Sample = tuple[Scene, np.ndarray, np.ndarray]
+"""A scene, its frames (T, 128, 128, 3) uint8, and how much each solid covers each pixel (N, T, 128, 128) in 0..1."""
+RIDGE = 0.02
+
+
+def fit_colors(samples: Iterable[Sample]) -> dict[str, np.ndarray]:
+    """How often each colour is seen on each ground and on solids of each colour: -16 log of it, uint8."""
+    counts = {"grounds": np.zeros((len(GROUNDS), 2**15)), "colors": np.zeros((len(COLORS), 2**15))}
+    for scene, frames, covers in samples:
+        codes = reading.color_codes(frames)
+        bare = codes[covers.sum(0) < 0.02]
+        counts["grounds"][GROUNDS.index(scene.ground)] += np.bincount(bare, minlength=2**15)
+        for thing, cover in zip(scene.objects, covers, strict=True):
+            inside = codes[cover > 0.95]
+            counts["colors"][COLORS.index(thing.kind.color)] += np.bincount(inside, minlength=2**15)
+    return {name: np.stack([_coded(row) for row in rows]) for name, rows in counts.items()}
+
+
+def _coded(count: np.ndarray) -> np.ndarray:
+    levels = reading.LEVELS
+    soft = count.reshape(levels, levels, levels)
+    for axis in range(3):
+        padded = np.pad(soft, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        parts = [np.take(padded, range(i, i + levels), axis) for i in range(3)]
+        soft = 0.2 * parts[0] + 0.6 * parts[1] + 0.2 * parts[2]
+    share = soft.ravel() / soft.sum()
+    return np.clip(np.round(-16 * np.log(share + 3e-7)), 0, 255).astype(np.uint8)
+
+
+def fit_solids(samples: Iterable[Sample]) -> dict[str, np.ndarray]:
+    """Linear discriminants of the kinds of solids, and how far from its kind's mean outline a solid is at most."""
+    patches, kinds, sharp = [], [], {ground: [] for ground in GROUNDS}
+    for scene, frames, covers in samples:
+        seen = reading.read(frames)
+        sharp[scene.ground].append(float(np.median(seen.sharpness)))
+        for thing, cover in zip(scene.objects, covers, strict=True):
+            for blobs, mask in zip(seen.blobs, cover, strict=True):
+                moments = cv2.moments(mask.astype(np.float32))
+                x, y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
+                near = [blob for blob in blobs if np.hypot(blob.x - x, blob.y - y) < 6]
+                patches += [blob.patch for blob in near]
+                kinds += [SOLIDS.index(thing.kind.solid)] * len(near)
+    patches, kinds = np.array(patches, np.float64), np.array(kinds)
+    means = np.stack([patches[kinds == k].mean(0) for k in range(len(SOLIDS))])
+    spread = np.cov((patches - means[kinds]).T)
+    inverse = np.linalg.inv(spread + RIDGE * np.trace(spread) / len(spread) * np.eye(len(spread)))
+    outline = slice(0, reading.PATCH**2 // 2)
+    off = np.abs(patches - means[kinds])[:, outline].mean(1)
+    return {
+        "solid_means": means.astype(np.float32),
+        "solid_weights": (means @ inverse).astype(np.float32),
+        "solid_offsets": (-0.5 * np.einsum("kf,fg,kg->k", means, inverse, means)).astype(np.float32),
+        "farthest_outline": np.float32(1.15 * np.quantile(off, 0.985)),
+        "least_sharpness": np.array([0.8 * min(sharp[ground]) for ground in GROUNDS], np.float32),
+    }
+
+
+def save(tables: dict[str, np.ndarray], path: Path = reading.TABLES) -> None:
+    """Write the tables where the oracle reads them."""
+    np.savez_compressed(path, **tables)

@@ -1,0 +1,1 @@
+"""Many clips made and scored, resumable."""

@@ -1,0 +1,1 @@
+"""Routes and named endpoints beside the pages."""

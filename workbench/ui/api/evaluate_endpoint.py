@@ -1,0 +1,83 @@
+"""The named endpoint /evaluate for `gradio_client`."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from models.types import RequestError
+from workbench.clips.library import give_prompts
+from workbench.scoring.results import everything
+from workbench.scoring.runs import FAILED, Plan, Run
+from workbench.ui.components.component import json_input, uploaded_files
+from workbench.ui.context import EVALUATION_QUEUE, Context, sentence
+from workbench.ui.pages.evaluate.view import default_metrics
+
+POLL_SECONDS = 0.1
+LISTS = ("clip_ids", "metrics", "prompts")
+
+
+def evaluate_endpoint(context: Context) -> None:
+    inputs = [
+        uploaded_files(label="clips"),
+        *(json_input(name, {"type": "array", "items": {"type": "string"}}) for name in LISTS),
+    ]
+
+    async def evaluate(
+        clips: list[str] | None = None, clip_ids: Any = None, metrics: Any = None, prompts: Any = None
+    ) -> dict[str, Any]:
+        """Measure uploaded `clips` and, after them, clips of the store by `clip_ids`, their file names without ending.
+
+        `metrics` is a list of names, or null for the quick ones that run here; `prompts` is one prompt for all clips
+        that have none, or a list with one for each. Returns the metrics' facts, a summary with n, mean and 95 %
+        interval, and for every clip the `values`, the `reasons` where there is no value, the curves `per_frame`, and
+        why it was `skipped`. The evaluation can be opened in a browser at `link`.
+
+        Args:
+            clips: Video files to measure; default none.
+            clip_ids: List of clips of the store, as file names without ending; default none.
+            metrics: List of metric names; default the quick ones that run here.
+            prompts: One prompt for all clips without one, or a list with one for each; default none.
+        """
+        files = clips or []
+        try:
+            context.check_writable()
+            names = default_metrics(context) if metrics is None else texts_of(metrics, "metrics")
+            given = [] if prompts is None else texts_of(prompts, "prompts")
+            ids = [] if clip_ids is None else texts_of(clip_ids, "clip_ids")
+            run = await asyncio.to_thread(start_run, context, ids, files, given, names)
+        except RequestError as error:
+            raise gr.Error(sentence(error, *files), print_exception=False) from error
+        while run.active:
+            await asyncio.sleep(POLL_SECONDS)
+        if run.state == FAILED:
+            raise gr.Error("the evaluation failed on the server; try it again", print_exception=False)
+        return await asyncio.to_thread(everything, run) | {"link": f"/evaluate?run={run.id}"}
+
+    button, results = gr.Button("evaluate"), gr.JSON(label="results")
+    button.click(evaluate, inputs, results, api_name="evaluate", **EVALUATION_QUEUE)
+
+
+def start_run(
+    context: Context, ids: Sequence[str], files: Sequence[str], prompts: Sequence[str], metrics: Sequence[str]
+) -> Run:
+    """Begin to evaluate files and clips of the store; raises RequestError."""
+    library = context.evaluations.library
+    clips = [*(library.uploaded(Path(path)) for path in files), *(library.stored(identity) for identity in ids)]
+    return context.evaluations.start(Plan(tuple(give_prompts(clips, prompts)), tuple(metrics)))
+
+
+def texts_of(value: Any, name: str) -> list[str]:
+    """A list of strings, or one string, or either as JSON text; raises RequestError naming the argument."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise RequestError(f"{name} are not JSON ({error}); give a list of strings") from error
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+        raise RequestError(f"{name} is {json.dumps(value)[:80]}; give a list of strings")
+    return listed

@@ -1,0 +1,66 @@
+"""Routes behind the Evaluate page: the clips of the store with a picture each, and the files of an evaluation."""
+
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import Response
+
+from eval.video.reader import Unreadable
+from models.types import RequestError
+from workbench.clips.display import first_frame
+from workbench.clips.library import StoredClip
+from workbench.clips.media import png_bytes
+from workbench.scoring.results import EXPORTS
+from workbench.scoring.runs import EvaluationService
+
+MOST_LISTED = 200
+LARGEST = 160  # pixels of a picture's longer side
+
+
+def library_router(evaluations: EvaluationService) -> APIRouter:
+    """`GET /api/v1/clips`, `/api/v1/clips/{clip}/picture` and `/api/v1/evaluations/{run}/{file}`."""
+    router = APIRouter(prefix="/api/v1", tags=["evaluation"])
+
+    @router.get("/clips")
+    def clips(text: str = "", offset: int = 0, limit: int = 24) -> dict[str, Any]:
+        """Clips of the store that contain every word of `text`, newest first, and how many there are in all."""
+        found, shown = evaluations.library.listing(text, offset, max(1, min(limit, MOST_LISTED)))
+        return {"total": found, "clips": [_row(clip) for clip in shown]}
+
+    @router.get("/clips/{clip}/picture")
+    def picture(clip: str) -> Response:
+        """The first frame of a clip as PNG."""
+        try:
+            frame = first_frame(evaluations.library.stored(clip).path)
+        except (RequestError, Unreadable) as error:
+            raise HTTPException(404, "this clip is not in the store") from error
+        headers = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
+        return Response(png_bytes(_small(frame)), media_type="image/png", headers=headers)
+
+    @router.get("/evaluations/{run}/{file}")
+    def exported(run: str, file: str) -> Response:
+        """Results as a file: `clips` and `frames` as .csv and .parquet, and everything as `scores.json`."""
+        try:
+            found = evaluations.get(run)
+        except RequestError as error:
+            raise HTTPException(404, str(error)) from error
+        if file not in EXPORTS:
+            raise HTTPException(404, f"there is no file {file[:40]!r}; choose one of {', '.join(EXPORTS)}")
+        headers = {"Content-Disposition": f'attachment; filename="evaluation-{run}-{file}"'}
+        kind, make = EXPORTS[file]
+        return Response(make(found), media_type=kind, headers=headers)
+
+    return router
+
+
+def _row(clip: StoredClip) -> dict[str, Any]:
+    made = clip.manifest
+    facts = f"{made.frames} frames · {made.created[:10]}"
+    return {"id": clip.id, "prompt": made.prompt, "label": clip.label, "facts": facts}
+
+
+def _small(frame: np.ndarray) -> np.ndarray:
+    """Every n-th pixel: quick, and good enough for a picture of 56 pixels."""
+    step = max(1, max(frame.shape[:2]) // LARGEST)
+    return np.ascontiguousarray(frame[::step, ::step])

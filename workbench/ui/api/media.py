@@ -1,0 +1,118 @@
+"""Media behind random tokens: an address tells nothing about the clip, its model or its file."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, Response
+
+from workbench.clips.media import png_bytes
+from workbench.votes.voting import Refused
+
+MAX_TOKENS = 20_000
+MAX_BYTES = 256 * 2**20
+TYPES = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/mp4",
+    ".json": "application/json",
+    ".png": "image/png",
+}
+
+
+class MadeLater(Protocol):
+    """Bytes that are made when they are first asked for; until then and after it takes `nbytes` of memory at most."""
+
+    nbytes: int
+
+    def __call__(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A file, bytes kept in memory or bytes made later, and its MIME type."""
+
+    content: Path | bytes | MadeLater
+    mime: str
+
+    @property
+    def size(self) -> int:
+        if isinstance(self.content, Path):
+            return 0
+        return len(self.content) if isinstance(self.content, bytes) else self.content.nbytes
+
+
+class MediaTokens:
+    """Hands out addresses for media; the oldest are forgotten when there are too many or they grow too large."""
+
+    def __init__(self, max_tokens: int = MAX_TOKENS, max_bytes: int = MAX_BYTES) -> None:
+        self._media: OrderedDict[str, Medium] = OrderedDict()
+        self._bytes = 0
+        self._limits = max_tokens, max_bytes
+        self._lock = threading.Lock()
+
+    def file(self, path: Path) -> str:
+        """The address of a file; its name does not appear in it."""
+        return self._add(Medium(path, TYPES[path.suffix.lower()]))
+
+    def sheet(self, frames: np.ndarray) -> str:
+        """The address of (T, H, W, 3) uint8 RGB frames as one lossless picture, stacked from top to bottom."""
+        return self._add(Medium(png_bytes(frames.reshape(-1, *frames.shape[2:])), "image/png"))
+
+    def later(self, made: MadeLater, mime: str) -> str:
+        """The address of what is made when a page first asks for it."""
+        return self._add(Medium(made, mime))
+
+    def get(self, token: str) -> Medium | None:
+        with self._lock:
+            return self._media.get(token)
+
+    def _add(self, medium: Medium) -> str:
+        token = secrets.token_urlsafe(16)
+        with self._lock:
+            self._media[token] = medium
+            self._bytes += medium.size
+            tokens, size = self._limits
+            while len(self._media) > tokens or (self._bytes > size and len(self._media) > 1):
+                self._bytes -= self._media.popitem(last=False)[1].size
+        return f"/media/{token}"
+
+
+def media_router(media: MediaTokens, find: Callable[[str], Path | None] = lambda token: None) -> APIRouter:
+    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests. `find` knows tokens kept elsewhere,
+    and raises Refused for one whose file cannot be given."""
+    router = APIRouter(tags=["media"])
+
+    @router.get("/media/{token}")
+    @router.get("/api/v1/media/{token}")
+    def read(token: str) -> Response:
+        """A clip, a manifest or a sheet of frames."""
+        try:
+            medium = media.get(token) or _found(find(token))
+        except Refused as refused:
+            raise HTTPException(refused.status, refused.sentence) from refused
+        if medium is None or (isinstance(medium.content, Path) and not medium.content.is_file()):
+            raise HTTPException(404, "this medium is no longer on the server; make the clip again")
+        # a tag of its own and a fixed date: neither tells when the file was made
+        headers = {
+            "Cache-Control": "private, max-age=3600",
+            "X-Content-Type-Options": "nosniff",
+            "ETag": f'"{token}"',
+            "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+        }
+        if isinstance(medium.content, Path):
+            return FileResponse(medium.content, media_type=medium.mime, headers=headers)
+        content = medium.content if isinstance(medium.content, bytes) else medium.content()
+        return Response(content, media_type=medium.mime, headers=headers)
+
+    return router
+
+
+def _found(path: Path | None) -> Medium | None:
+    return Medium(path, TYPES[path.suffix.lower()]) if path and path.is_file() else None

@@ -1,0 +1,90 @@
+"""Access tokens, by which a program acts for an account: made, listed and revoked by somebody who is signed in."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from workbench.store.people import SESSION_DAYS, digest, token_name
+from workbench.store.records import Person
+from workbench.ui.api.voting_api import COOKIE, ERRORS, described, guarded
+from workbench.votes.voting import Refused, VotingService
+
+MOST_DAYS = 365
+
+
+class TokenBody(BaseModel):
+    days: int = Field(SESSION_DAYS["token"], description=f"how long it holds, 1 to {MOST_DAYS}")
+
+
+class TokenOut(BaseModel):
+    id: str = Field(description="by which it is listed and revoked")
+    token: str = Field(description="shown this once; send it as `Authorization: Bearer TOKEN`")
+
+
+class TokenRow(BaseModel):
+    id: str
+    created_at: str
+    expires_at: str
+
+
+class TokensOut(BaseModel):
+    tokens: list[TokenRow]
+
+
+class RevokeBody(BaseModel):
+    id: str
+
+
+class RevokeOut(BaseModel):
+    revoked: str
+
+
+def tokens_router(voting: VotingService) -> APIRouter:
+    """`POST` and `GET /api/v1/tokens`, `POST /api/v1/tokens/revoke`; they take a cookie, and never a token."""
+    router = APIRouter(prefix="/api/v1", tags=["access"])
+
+    def answering(run: Callable) -> Callable:
+        async def answer(request: Request, body: Mapping, person: Person | None) -> Response:
+            return JSONResponse(await run_in_threadpool(run, request.cookies.get(COOKIE), body))
+
+        answer.__name__, answer.__doc__ = run.__name__, run.__doc__
+        return answer
+
+    def make_token(secret: str | None, body: Mapping) -> dict[str, Any]:
+        """Make an access token for the account that is signed in. It is shown this once."""
+        days, account = body.get("days", SESSION_DAYS["token"]), voting.account_of(secret)
+        if type(days) is not int or not 1 <= days <= MOST_DAYS:
+            raise Refused(422, "days", f"days is {str(days)[:40]!r}; give a whole number from 1 to {MOST_DAYS}")
+        token = voting.open_session(voting.person(secret), "token", account, days)
+        return {"id": token_name(digest(token)), "token": token}
+
+    def revoke_token(secret: str | None, body: Mapping) -> dict[str, Any]:
+        """End an access token of the account that is signed in."""
+        name = body.get("id")
+        if not isinstance(name, str) or not voting.revoke_token(voting.account_of(secret).name, name):
+            raise Refused(404, "no-token", "you have no token of this id; GET /api/v1/tokens lists those you have")
+        return {"revoked": name}
+
+    def list_tokens(request: Request) -> Response:
+        """The access tokens of the account that is signed in, without their secrets."""
+        try:
+            account = voting.account_of(request.cookies.get(COOKIE))
+        except Refused as refused:
+            return JSONResponse({"error": refused.sentence}, refused.status)
+        rows = [vars(token) for token in voting.store.people.tokens(account.name)]
+        return JSONResponse({"tokens": rows})
+
+    for path, run, body, answer in (
+        ("/tokens", make_token, TokenBody, TokenOut),
+        ("/tokens/revoke", revoke_token, RevokeBody, RevokeOut),
+    ):
+        endpoint = answering(run)
+        router.add_api_route(path, guarded(voting, endpoint), methods=["POST"], **described(endpoint, body, answer))
+    router.add_api_route(
+        "/tokens", list_tokens, methods=["GET"], name="list_tokens", response_model=TokensOut, responses=ERRORS
+    )
+    return router

@@ -1,0 +1,345 @@
+"""The Compare page: the same prompt and noise through two to four choices, played in step."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from models.registry import get_spec, list_models
+from models.types import RequestError
+from workbench.requests.timeline import EXAMPLE as SWITCH
+from workbench.requests.timeline import read_step_plan, read_switches
+from workbench.sweeps.first_run import first_models
+from workbench.ui.components.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side
+from workbench.ui.components.component import (
+    DICE,
+    NOT_STARTED,
+    SEGMENTS,
+    STARTED,
+    STOPPED,
+    form_script,
+    script_component,
+)
+from workbench.ui.components.inputs import (
+    LINK_SCRIPT,
+    build_inputs,
+    connect_inputs,
+    fitting_source,
+    open_inputs,
+)
+from workbench.ui.components.links import read_compare
+from workbench.ui.components.updates import PATIENT, holding
+from workbench.ui.context import (
+    EXAMPLE_PROMPTS,
+    MODEL_QUEUE,
+    PRIVATE,
+    Context,
+    frames_of,
+    model_choices,
+    nearest,
+    offered_steps,
+    seed_of,
+    sentence,
+    whole,
+)
+from workbench.ui.pages.compare.view import Plan, make_comparison
+from workbench.ui.pages.header import page_header
+
+FFE_CHOICES = [("off", 0), ("2 steps", 2), ("3 steps", 3), ("4 steps", 4)]
+SETTINGS = f"""(prompt, seed, frames, count, switches, cache, source, kept, strength, ...cards) => {{
+  {LINK_SCRIPT}
+  const plan = (steps, ffe) => !ffe || ffe === steps ? steps : ffe === 4 ? `${{steps}}*` : `${{ffe}},${{steps}}`;
+  const side = (i) => {{
+    const [model, steps, ffe, byHand] = cards.slice(4 * i, 4 * i + 4);
+    return `${{model}}:${{(byHand ?? '').replace(/\\s/g, '') || plan(steps, ffe)}}`;
+  }};
+  const changed = (switches ?? '').trim().split('\\n').join('|');
+  const sides = Array.from({{ length: count }}, (_, i) => side(i)).join(';');
+  const later = changed ? {{ switches: changed, cache }} : {{}};
+  return {{ prompt, seed, frames, sides, ...later, ...inputs(source, kept, strength) }};
+}}"""
+WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "making")
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """The controls of one side."""
+
+    group: gr.Group
+    model: gr.Dropdown
+    steps: gr.Radio
+    ffe: gr.Dropdown
+    plan: gr.Textbox
+
+    @property
+    def fields(self) -> list[Any]:
+        return [self.model, self.steps, self.ffe, self.plan]
+
+
+def presets() -> list[tuple[str, tuple[Side, ...]]]:
+    """Comparisons worth one click, of the models this registry has."""
+    baseline, asd = "shapes-self-forcing", "shapes-asd"
+    offered = [
+        ("Baseline and ASD, 1 step", (Side(baseline, 1), Side(asd, 1))),
+        ("… with FFE", (Side(baseline, 1, True), Side(asd, 1, True))),
+        ("ASD ladder: 1, 1*, 2, 4", (Side(asd, 1), Side(asd, 1, True), Side(asd, 2), Side(asd, 4))),
+        ("Teacher, baseline, ASD", (*_teacher(), Side(baseline, 4), Side(asd, 4))),
+    ]
+    names = {spec.name for spec in list_models()}
+    return [(title, sides) for title, sides in offered if all(side.model in names for side in sides)]
+
+
+def start_sides() -> tuple[Side, ...]:
+    """What the page opens with: the baseline beside ASD at the fewest steps, where the difference is largest."""
+    specs = first_models() or list_models()[:1]
+    specs = specs if len(specs) > 1 else specs * 2
+    return tuple(Side(spec.name, nearest(1, spec.steps)) for spec in specs)
+
+
+def _teacher() -> tuple[Side, ...]:
+    teacher = next((spec for spec in list_models() if not spec.causal), None)
+    return (Side(teacher.name, teacher.default_steps),) if teacher else ()
+
+
+def build(blocks: gr.Blocks, context: Context) -> None:
+    page_header("Compare", "One prompt, one noise, two to four choices: every frame in step.")
+    start = start_sides()
+    with gr.Row(equal_height=True):
+        prompt = gr.Textbox(
+            EXAMPLE_PROMPTS[0],
+            label="Prompt",
+            lines=1,
+            max_lines=4,
+            scale=6,
+            min_width=280,
+            elem_id="prompt",
+        )
+        with gr.Column(scale=2, min_width=200):
+            run = gr.Button("Generate all", variant="primary", elem_id="compare")
+            stop = gr.Button("Cancel", variant="stop", size="sm", interactive=False, elem_id="cancel")
+    with gr.Row(elem_id="presets"):
+        columns = list(range(MIN_SIDES, MAX_SIDES + 1))
+        count = gr.Radio(
+            columns,
+            value=len(start),
+            label="Columns",
+            show_label=False,
+            container=False,
+            elem_classes=SEGMENTS,
+            scale=0,
+            min_width=130,
+            elem_id="columns",
+        )
+        preset_buttons = [(gr.Button(title, size="sm", min_width=120), sides) for title, sides in presets()]
+    with gr.Row(equal_height=True, elem_classes="wb-cards"):
+        cards = [_card(i, start[i] if i < len(start) else start[-1], i < len(start)) for i in range(MAX_SIDES)]
+    status = script_component("status", elem_id="status")
+    player = script_component("player", options={"bus": "compare", "compare": True, "empty": EMPTY}, elem_id="player")
+    with gr.Accordion("More settings: input, frames, seed, schedules", open=False, elem_id="more") as more:
+        with gr.Row(equal_height=True):
+            frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
+            seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
+            dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
+            inputs = build_inputs([side.model for side in start])
+        with gr.Row():
+            plans = [card.plan.render() for card in cards]
+        with gr.Row():
+            switches = gr.Textbox(
+                label="Prompt switches",
+                info=f"One per line, chunk: prompt, for example {SWITCH}. Chunks count from 1.",
+                lines=2,
+                elem_id="switches",
+            )
+            cache = gr.Radio(
+                [("stay as they are", "keep"), ("are re-cached", "recache"), ("are forgotten", "reset")],
+                value="keep",
+                label="At a switch, the chunks before",
+                elem_classes=SEGMENTS,
+            )
+        gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Example prompts", **PRIVATE)
+    chart = script_component("chart", options={"bus": "compare"}, elem_id="chart")
+    recipes = script_component("table", elem_id="recipes")
+    with gr.Accordion("Numbers: PSNR, SSIM, FLIP", open=False, elem_id="numbers-panel"):
+        numbers = script_component("table", {"note": NO_NUMBERS}, elem_id="numbers")
+    with gr.Accordion("Player self-test", open=False, elem_id="selftest-panel"):
+        script_component("selftest", elem_id="selftest")
+
+    card_fields = [field for card in cards for field in card.fields]
+    form = [prompt, seed, frames, count, switches, cache, *inputs.fields, *card_fields]
+    in_link = [prompt, seed, frames, count, switches, cache, *inputs.linked, *card_fields]
+    linked = gr.State(False)
+    quiet = {"show_progress": "hidden", **PRIVATE}
+    busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
+    ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
+
+    def show_sides(sides: Sequence[Side]) -> Update:
+        updates: Update = {count: len(sides)}
+        for i, card in enumerate(cards):
+            updates[card.group] = gr.update(visible=i < len(sides))
+            updates[card.plan] = gr.update(visible=i < len(sides), value="")
+            if i < len(sides):
+                updates |= _card_values(card, sides[i])
+        return updates
+
+    def reopen(request: gr.Request) -> Update:
+        """Fill the form from the address of the page."""
+        try:
+            found = read_compare(request.query_params)
+            opened = open_inputs(inputs, context, found)
+        except RequestError as error:
+            return {status: {"state": "error", "text": str(error)}, linked: False}
+        simple = {prompt: "prompt", seed: "seed", frames: "frames", switches: "switches", cache: "cache"}
+        updates: Update = {component: found[name] for component, name in simple.items() if name in found}
+        if not request.query_params.get("sides") and context.settings.first_run:
+            found = {"sides": start, "prompt": EXAMPLE_PROMPTS[0]} | found  # a new visitor sees what this page is for
+        updates |= opened
+        updates[linked] = "sides" in found and "prompt" in found
+        if opened or found.get("switches") or any(side.plan for side in found.get("sides", ())):
+            updates[more] = gr.update(open=True)
+        if updates[linked]:
+            updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
+        return updates | (show_sides(found["sides"]) if "sides" in found else {})
+
+    def told(parts: dict[str, Any]) -> Update:
+        """What changes; once the clips are there the button is free, though what the eye sees is still computed."""
+        made_all = parts.get("status", {}).get("state") == "done"
+        return {**(ready if made_all else busy), **{outputs[name]: part for name, part in parts.items()}}
+
+    def make(
+        text: str,
+        number: float,
+        length: float,
+        columns: int,
+        others: str,
+        past: str,
+        *values: Any,
+        kept: bool = False,
+    ) -> Iterator[Update]:
+        given, values = values[: len(inputs.fields)], values[len(inputs.fields) :]
+        try:
+            context.check_writable()
+            sides, later = _sides(columns, values), read_switches(others or "", past)
+            plan = Plan(text, seed_of(number), frames_of(length), sides, later, given)
+            yield {
+                status: {"state": "running", "text": "Loading the models", "progress": 0},
+                chart: {},
+                recipes: {},
+                numbers: {"note": NO_NUMBERS},
+                **busy,
+            }
+            changes = make_comparison(context, plan, kept=kept)
+            yield from holding((told(parts) for parts in changes), ready)
+        except Exception as error:
+            hidden = [*given[1:3], context.evaluations.library.uploads]
+            yield {status: {"state": "error", "text": sentence(error, *hidden)}, **ready}
+
+    def make_linked(open_it: bool, *values: Any) -> Iterator[Update]:
+        if open_it:
+            yield from make(*values, kept=True)
+        else:
+            yield {run: gr.update()}
+
+    def stopped() -> Update:
+        return {status: {"state": "idle", "text": "Cancelled. Sides that were finished are saved."}} | ready
+
+    outputs = {"player": player, "status": status, "chart": chart, "recipes": recipes, "numbers": numbers}
+    made = [*outputs.values(), run, stop]
+    opened = blocks.load(
+        reopen,
+        None,
+        [
+            *[prompt, seed, frames, count, switches, cache, *inputs.opened, *card_fields],
+            *[card.group for card in cards],
+            *[status, linked, more],
+        ],
+        **quiet,
+    )
+    opened.then(None, in_link, None, js=MAKING, **quiet)
+    gr.on([field.change for field in in_link], None, in_link, None, js=WRITE_LINK, **quiet)
+    opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
+    clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
+    clicked.then(None, in_link, None, js=MAKING, **quiet)
+    connect_inputs(inputs, context)
+    making = clicked.then(make, form, made, **MODEL_QUEUE, **PATIENT, **quiet)
+    for event in (opening, making):
+        event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
+    stop.click(stopped, None, [status, run, stop], cancels=[opening, making], js=STOPPED, queue=False, **quiet)
+    dice.click(None, None, seed, js=DICE, **quiet)
+    models = [card.model for card in cards]
+
+    def sources(kind: str, columns: int, *names: str) -> dict:
+        return fitting_source(names[:columns], kind)
+
+    count.input(
+        lambda n: [gr.update(visible=i < n) for i in range(MAX_SIDES)] * 2,
+        count,
+        [*[card.group for card in cards], *plans],
+        queue=False,
+        **quiet,
+    )
+    for card in cards:
+        card.model.input(_fit, [card.model, card.steps, card.ffe], [card.steps, card.ffe], queue=False, **quiet)
+        card.model.change(sources, [inputs.source, count, *models], inputs.source, queue=False, **quiet)
+    for button, sides in preset_buttons:
+        button.click(
+            lambda sides=sides: show_sides(sides),
+            None,
+            [count, *card_fields, *[c.group for c in cards]],
+            queue=False,
+            **quiet,
+        )
+
+
+NO_NUMBERS = "How far the sides are from one another, once they are made."
+EMPTY = "Choose what to compare and press “Generate all”. The clips play here in step, with their curves below."
+
+
+def _card(i: int, side: Side, visible: bool) -> Card:
+    choices = offered_steps(side.model)
+    with gr.Group(
+        visible=visible, elem_classes=f"wb-side-card wb-side-card-{i}", elem_id=f"side-{LETTERS[i]}"
+    ) as group, gr.Row():
+        model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", min_width=150)
+        steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, min_width=120)
+        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, on the first chunk", min_width=120)
+    plan = gr.Textbox(
+        label=f"{LETTERS[i]} · Steps per chunk",
+        placeholder="for example 4,1,2",
+        info="The last number repeats. Empty: as chosen above.",
+        min_width=150,
+        visible=visible,
+        render=False,
+        elem_id=f"plan-{LETTERS[i]}",
+    )
+    return Card(group, model, steps, ffe, plan)
+
+
+def _card_values(card: Card, side: Side) -> Update:
+    few_step = get_spec(side.model).few_step
+    return {
+        card.model: side.model,
+        card.steps: gr.update(choices=offered_steps(side.model), value=side.steps),
+        card.ffe: gr.update(value=side.first_steps if side.ffe else 0, interactive=few_step),
+        card.plan: gr.update(visible=True, value=",".join(map(str, side.plan))),
+    }
+
+
+def _fit(model: str, steps: int, ffe: int) -> tuple[dict, dict]:
+    few_step = get_spec(model).few_step
+    choices = offered_steps(model)
+    return gr.update(choices=choices, value=nearest(steps, choices)), gr.update(
+        value=ffe if few_step else 0, interactive=few_step
+    )
+
+
+def _sides(columns: int, values: Sequence[Any]) -> tuple[Side, ...]:
+    """Sides from the cards' values: model, steps, FFE and a plan by hand, four for each card."""
+    advice = "one of the steps offered for this model"
+    sides = []
+    for i, letter in enumerate(LETTERS[:columns]):
+        model, steps, ffe, by_hand = values[4 * i : 4 * i + 4]
+        plan = read_step_plan(by_hand or "", f"the schedule of {letter}")
+        sides.append(Side(model, whole(steps, "steps", advice), bool(ffe), int(ffe) or 4, plan))
+    return tuple(sides)

@@ -1,0 +1,1 @@
+"""Checks and backups of a data folder."""

@@ -1,0 +1,1 @@
+"""Studies, pairs, voting and what votes say."""

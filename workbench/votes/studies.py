@@ -1,0 +1,339 @@
+"""What a study is: systems, prompts, seeds and questions, and the protocol by which votes are taken.
+
+A study is written in YAML (`read_study`) or made on the page. Its protocol has a hash; freezing fixes it.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eval.video.text_files import read_yaml
+from models.prompt_text import character_fault
+from models.specs import MODELS
+from models.types import RequestError
+from workbench.systems import read_system
+from workbench.votes.questions import QUESTIONS
+
+DEFAULT_STUDY = "shapes-asd"
+IDENTITY = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+PAIRINGS = ("target", "all")
+SAMPLINGS = ("uncertainty", "balanced", "uniform")
+LONGEST_TEXT = 4000
+MOST_CLIPS = 20_000
+INSTRUCTIONS = (
+    "You will see two videos, A and B, made for the same text, playing side by side in a loop. "
+    "Say which one is better. Watch both before you answer; there is no right answer, your opinion counts."
+)
+EXCLUSION = "annotators who fail more than half of their attention checks are left out; both results are shown"
+CONSENT = (
+    "Your answers are stored under the name you give, with the time they took, and are used for research. "
+    "You can stop at any time."
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """A choice of model, steps and First-Frame Enhancement (`first_steps`, 0 for off)."""
+
+    model: str
+    steps: int
+    first_steps: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.model}:{self.steps}:{self.first_steps}"
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A clip made elsewhere: `system` is any label, `path` a video file."""
+
+    system: str
+    prompt: str
+    path: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its author wrote it. With `clips` the systems are their labels; else they are made by the registry.
+
+    `pairing` "target" sets the first system against each of the others, "all" every two against each other.
+    `sampling` chooses an annotator's next pair: the one that tells most, the one with fewest votes, or any.
+    `degraded` and `identical` are the attention checks among an annotator's `pairs_per_annotator` pairs.
+    `votes_per_pair` is how many annotators should see each pair; `exclusion` and `stop` are rules in words, fixed
+    before votes arrive. `reveal` tells what made the clips after each vote; then a vote cannot be undone.
+    `weights` are lines "model sha256" of models whose clips must come from these weights and no others.
+    """
+
+    id: str
+    title: str
+    systems: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    frames: int = 49
+    clips: tuple[ClipRow, ...] = ()
+    questions: tuple[str, ...] = ("overall",)
+    pairing: str = "target"
+    sampling: str = "uncertainty"
+    votes_per_pair: int = 3
+    pairs_per_annotator: int = 20
+    degraded: int = 1
+    identical: int = 1
+    exclusion: str = EXCLUSION
+    stop: str = "when every pair has the votes wanted"
+    reveal: bool = False
+    weights: tuple[str, ...] = ()
+    instructions: str = INSTRUCTIONS
+    consent: str = CONSENT
+
+    def protocol(self) -> dict[str, Any]:
+        """What the hash covers: everything that decides what is asked of whom. The title is not part of it."""
+        left_out = ("id", "title", *([] if self.weights else ["weights"]))  # no weights, the hash it had before them
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+    def protocol_hash(self) -> str:
+        """SHA-256 of the protocol as canonical JSON, 64 hexadecimal digits."""
+        text = json.dumps(self.protocol(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    def labels(self) -> tuple[str, ...]:
+        """The systems by name, in order."""
+        return tuple(dict.fromkeys(row.system for row in self.clips)) if self.clips else self.systems
+
+    def models(self) -> tuple[str, ...]:
+        """The models of the registry that make the clips."""
+        return tuple(dict.fromkeys(parse_system(system).model for system in self.systems))
+
+    def pinned(self) -> dict[str, str]:
+        """`weights` as digest by model."""
+        return dict(line.split(maxsplit=1) for line in self.weights)
+
+    def items(self) -> list[tuple[str, int]]:
+        """(prompt, seed) of everything that is shown, in order."""
+        if self.clips:
+            return list(dict.fromkeys((row.prompt, row.seed) for row in self.clips))
+        return list(itertools.product(self.prompts, self.seeds))
+
+    def opponents(self) -> list[tuple[str, str]]:
+        """The systems that meet."""
+        first, *others = self.labels()
+        if self.pairing == "target":
+            return [(first, other) for other in others]
+        return list(itertools.combinations(self.labels(), 2))
+
+
+def study_from_json(text: str) -> Study:
+    """The inverse of `Study.to_json`."""
+    return study_from(json.loads(text))
+
+
+def read_study(path: Path) -> Study:
+    """A study from a YAML file; clips' paths count from the file's folder. Raises RequestError."""
+    try:
+        values, _ = read_yaml(path)
+    except OSError as error:
+        raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a study in YAML") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"{str(path)!r} is not YAML ({reason}); mend it there") from error
+    study = study_from(values)
+    rows = tuple(ClipRow(row.system, row.prompt, str(path.parent / row.path), row.seed) for row in study.clips)
+    return Study(**_shallow(study) | {"clips": rows})
+
+
+def study_from(values: Any) -> Study:
+    """A study from plain data, checked. Raises RequestError naming the first thing that is wrong."""
+    if not isinstance(values, Mapping):
+        raise RequestError("a study is a table of settings; start with the lines `id:` and `title:`")
+    known = {field.name: field for field in fields(Study)}
+    unknown = next((name for name in values if name not in known), None)
+    if unknown is not None:
+        raise RequestError(f"{str(unknown)[:40]!r} is not a setting of a study; choose from {', '.join(known)}")
+    for name in ("id", "title"):
+        if not isinstance(values.get(name), str) or not values[name].strip():
+            raise RequestError(f"the study has no {name}; give it a line `{name}:`")
+    study = Study(**{name: _typed(name, values[name]) for name in known if name in values})
+    _check(study)
+    if study.clips:
+        return study
+    return replace(study, systems=tuple(str(parse_system(system)) for system in study.systems))  # as stored
+
+
+def parse_system(text: str) -> System:
+    """A system from its text, as `shapes-asd:1*`; raises RequestError for what the registry cannot make."""
+    model, steps, first_steps, plan = read_system(text)
+    if plan:
+        raise RequestError(f"system {text[:80]!r} has a plan of {len(plan)} numbers; studies take one as 1* or 4,1")
+    system = System(model, steps, first_steps)
+    if model not in MODELS:
+        raise RequestError(f"system {text[:80]!r} names an unknown model; choose one of {', '.join(MODELS)}")
+    if "t2v" not in MODELS[model].tasks:
+        raise RequestError(
+            f"system {text[:80]!r} makes no video from text, which studies ask for; choose another model"
+        )
+    if system.steps not in MODELS[model].steps:
+        offered = ", ".join(map(str, MODELS[model].steps))
+        raise RequestError(f"system {text[:80]!r} has {system.steps} steps; {model} offers {offered}")
+    if system.first_steps and system.first_steps not in MODELS[model].steps:
+        first = f"{system.first_steps} steps on the first chunk"
+        raise RequestError(f"system {text[:80]!r} has {first}, which {model} does not offer")
+    return system
+
+
+def default_study() -> Study:
+    """ASD against its baseline on the shapes world, the layout of the paper's preference figure."""
+    return Study(
+        id=DEFAULT_STUDY,
+        title="Which video is better?",
+        systems=(
+            "shapes-asd:1:4",
+            "shapes-asd:1:0",
+            "shapes-self-forcing:1:0",
+            "shapes-self-forcing:2:0",
+            "shapes-self-forcing:4:0",
+        ),
+        prompts=PROMPTS,
+        seeds=(7,),
+    )
+
+
+# every colour, shape, direction and background; a third of them two objects
+PROMPTS = (
+    "a red circle moving right on a black background",
+    "a yellow star moving up on a navy background",
+    "a cyan triangle moving left on a gray background",
+    "a purple square moving down on a brown background",
+    "a green circle moving left and an orange star moving right on a navy background",
+    "a white triangle moving up on a brown background",
+    "a blue square moving right on a gray background",
+    "an orange circle moving down on a black background",
+    "a red star moving left and a blue square moving up on a gray background",
+    "a green triangle moving right on a black background",
+    "a cyan star moving down on a brown background",
+    "a yellow square moving left on a navy background",
+    "a white circle moving right and a purple triangle moving down on a black background",
+    "a blue circle moving up on a brown background",
+    "a purple star moving right on a gray background",
+    "a yellow triangle moving up and a cyan square moving left on a black background",
+)
+
+
+def _shallow(study: Study) -> dict[str, Any]:
+    return {field.name: getattr(study, field.name) for field in fields(study)}
+
+
+def _typed(name: str, value: Any) -> Any:
+    """`value` as the field `name` wants it; raises RequestError."""
+    kind = Study.__annotations__[name]
+    if name == "clips":
+        return tuple(_clip_row(row) for row in _list(name, value))
+    if kind == tuple[int, ...]:
+        return tuple(_whole(name, part) for part in _list(name, value))
+    if kind == tuple[str, ...]:
+        return tuple(_text(name, part) for part in _list(name, value))
+    if kind is int:
+        return _whole(name, value)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise RequestError(f"{name} is {value!r}; write true or false")
+        return value
+    return _text(name, value)
+
+
+def _list(name: str, value: Any) -> Sequence:
+    if not isinstance(value, list | tuple):
+        raise RequestError(f"{name} is {str(value)[:40]!r}; give a list")
+    return value
+
+
+def _whole(name: str, value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise RequestError(f"{name} is {str(value)[:40]!r}; give a whole number from 0")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        shown = f"{len(value)} characters long" if isinstance(value, str) else repr(value)[:40]
+        raise RequestError(f"{name} is {shown}; give text of at most {LONGEST_TEXT} characters")
+    if fault := character_fault(value):
+        raise RequestError(f"{name} {fault}; take it out")
+    return value.strip()
+
+
+def _clip_row(row: Any) -> ClipRow:
+    advice = "give each clip system, prompt and path, and a seed where there are several"
+    if isinstance(row, ClipRow):
+        return row
+    needed = {"system", "prompt", "path"}
+    if not isinstance(row, Mapping) or not needed <= set(row) <= needed | {"seed"}:
+        raise RequestError(f"a clip of the study is {str(row)[:60]!r}; {advice}")
+    texts = {name: _text(f"a clip's {name}", row[name]) for name in sorted(needed)}
+    return ClipRow(**texts, seed=_whole("a clip's seed", row.get("seed", 0)))
+
+
+def _check(study: Study) -> None:
+    if not IDENTITY.fullmatch(study.id):
+        raise RequestError(f"id {study.id[:60]!r} cannot be used; it takes small letters, digits and -, at most 60")
+    if study.clips and (study.systems or study.prompts):
+        raise RequestError("the study has clips and systems or prompts; clips bring theirs, so leave the others out")
+    if not study.clips and not study.prompts:
+        raise RequestError("the study has no prompts; give a list of them, or clips")
+    for system in study.systems:
+        parse_system(system)
+    labels = study.labels()
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise RequestError(f"the study compares {len(set(labels))} systems; give two or more, each once")
+    _check_choices(study)
+    _check_numbers(study)
+    _check_weights(study)
+    missing = _missing_clip(study)
+    if missing:
+        raise RequestError(f"the study has no clip of {missing[0]!r} for {missing[1]!r}; give one for every system")
+
+
+def _check_choices(study: Study) -> None:
+    for name, value, offered in (("pairing", study.pairing, PAIRINGS), ("sampling", study.sampling, SAMPLINGS)):
+        if value not in offered:
+            raise RequestError(f"{name} is {value[:40]!r}; choose {' or '.join(offered)}")
+    unknown = next((each for each in study.questions if each not in QUESTIONS), None)
+    if unknown is not None or not study.questions:
+        raise RequestError(f"question {str(unknown)[:40]!r} is unknown; choose from {', '.join(QUESTIONS)}")
+    if len(set(study.questions)) < len(study.questions):
+        raise RequestError("a question is asked twice; name each once")
+
+
+def _check_numbers(study: Study) -> None:
+    for name in ("votes_per_pair", "pairs_per_annotator", "frames"):
+        if getattr(study, name) < 1:
+            raise RequestError(f"{name} is 0; give 1 or more")
+    if study.degraded + study.identical >= study.pairs_per_annotator and study.degraded + study.identical:
+        checks = study.degraded + study.identical
+        raise RequestError(f"{checks} of {study.pairs_per_annotator} pairs are checks; leave some for opinions")
+    if not study.seeds or len(study.items()) * len(study.labels()) > MOST_CLIPS:
+        raise RequestError(f"the study has no seeds, or more than {MOST_CLIPS:,} clips; give fewer prompts or seeds")
+
+
+def _check_weights(study: Study) -> None:
+    for line in study.weights:
+        if line.partition(" ")[0] not in study.models() or len(line.split()) != 2:
+            raise RequestError(f"weights {line[:60]!r} cannot be read; write a model of the study and its SHA-256")
+
+
+def _missing_clip(study: Study) -> tuple[str, str] | None:
+    """System and prompt of a clip that the study lacks; None when it has all."""
+    if not study.clips:
+        return None
+    present = {(row.system, row.prompt, row.seed) for row in study.clips}
+    wanted = ((label, *item) for item in study.items() for label in study.labels())
+    return next(((label, prompt) for label, prompt, seed in wanted if (label, prompt, seed) not in present), None)

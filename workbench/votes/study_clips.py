@@ -1,0 +1,293 @@
+"""The clips of a study, made ahead, encoded alike and named by chance; annotators get copies (`blind_copies`)."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from models.types import RequestError
+from workbench.clips.media import decode_mp4, encode_mp4
+from workbench.store import Store, StoreUnavailable
+from workbench.store.ballots import new_token
+from workbench.store.records import Clip, Pair, StudyRecord, new_id
+from workbench.votes.blind_copies import write_copies
+from workbench.votes.leak_check import ClipHeader, Finding, check_headers, read_header
+from workbench.votes.leak_guessers import guesses, read_sent
+from workbench.votes.studies import Study, System, parse_system, study_from_json
+
+FOLDER = "studies"
+DEGRADED = "/degraded"  # ends the system's name of a copy that was spoilt on purpose
+HELD, COARSE = 6, 8  # frames that a spoilt copy stands still, pixels that it merges
+TIMES_SEEN = 2  # that the leak check has of each pair, as somebody who compares notes has
+CHECK_EVERY = 4  # of so many prompts one has a check of each kind
+
+
+@dataclass(frozen=True)
+class Made:
+    """Frames (T, H, W, 3) uint8 RGB, the clip of the store they are and the weights it came from ("" for none)."""
+
+    frames: np.ndarray
+    fps: float
+    origin: str = ""
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many of a study's clips there are; `error` tells why no more are coming."""
+
+    ready: int
+    planned: int
+    error: str = ""
+
+
+STOPPING_SECONDS = 20
+Maker = Callable[[System, str, int, int], Made]
+
+
+class _Stopped(Exception):
+    """The program ends; the clips of a prompt that lacks some are made next time."""
+
+
+class StudyClips:
+    """Makes studies' clips below `data_dir`, prompt by prompt, so that voting can begin with the first pairs.
+
+    `make(system, prompt, seed, frames)` makes one clip; without it only studies of ready clips can be prepared.
+    """
+
+    def __init__(self, store: Store, data_dir: Path, make: Maker | None = None) -> None:
+        self.store, self.data_dir, self.make = store, data_dir, make
+        self._running: dict[tuple[str, int], threading.Thread] = {}
+        self._errors: dict[tuple[str, int], str] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def start(self, record: StudyRecord) -> None:
+        """Prepare in the background; what is under way or done is left alone."""
+        name = record.id, record.version
+        with self._lock:
+            before = self._running.get(name)
+            if before and (before.is_alive() or not self.missing(record)):
+                return
+            thread = threading.Thread(target=self._work, args=(record,), name=f"study {record.id}", daemon=True)
+            self._running[name] = thread
+        thread.start()
+
+    def stop(self) -> None:
+        """Make no more clips, and return when the one that is begun is done.
+
+        A program that ends while a thread is inside torch is aborted.
+        """
+        self._stop.set()
+        for thread in list(self._running.values()):
+            thread.join(timeout=STOPPING_SECONDS)
+
+    def wait(self, record: StudyRecord) -> None:
+        """Return when what `start` began is done. Raises RequestError with what went wrong."""
+        thread = self._running.get((record.id, record.version))
+        if thread:
+            thread.join()
+        error = self._errors.get((record.id, record.version))
+        if error:
+            raise RequestError(f"the clips of study {record.id!r} could not be made: {error}")
+
+    def progress(self, record: StudyRecord) -> Progress:
+        study = study_from_json(record.definition)
+        error = self._errors.get((record.id, record.version), "")
+        ready = sum(1 for label, _, _ in self._kept(record, study) if not label.endswith(DEGRADED))
+        planned = len(study.items()) * len(study.labels())
+        return Progress(min(ready, planned), planned, error)
+
+    def prepare(self, record: StudyRecord) -> None:
+        """Make what the study lacks, until it is complete or `stop` is called."""
+        study = study_from_json(record.definition)
+        kept = self._kept(record, study)
+        made_by = {_model(clip.system): clip.weights for clip in kept.values()} | study.pinned()
+        for index, (prompt, seed) in enumerate(study.items()):
+            if self._stop.is_set():
+                return
+            labels = [*study.labels(), *_degraded_labels(study, index)]
+            there = {label: kept[label, prompt, seed] for label in labels if (label, prompt, seed) in kept}
+            new = self._group(study, prompt, seed, [label for label in labels if label not in there], made_by)
+            self.store.studies.add(list(new.values()), _pairs(study, record, index, there | new))
+
+    def leaks(self, record: StudyRecord) -> dict[tuple[str, str], list[Finding]]:
+        """For every two systems that meet, every channel by which what is sent could or could not be told apart.
+
+        Raises RequestError while clips are missing.
+        """
+        study = study_from_json(record.definition)
+        kept = self._kept(record, study)
+        missing = [label for label in study.labels() for item in study.items() if (label, *item) not in kept]
+        if missing:
+            raise RequestError(f"study {record.id!r} lacks {len(missing)} clips; wait until all are made")
+        return {
+            (first, second): leaks_of_copies(
+                self.data_dir, [(kept[first, *item], kept[second, *item]) for item in study.items()]
+            )
+            for first, second in study.opponents()
+        }
+
+    def weights(self, record: StudyRecord) -> dict[str, str]:
+        """The SHA-256 of the weights behind the clips there are, by model."""
+        kept = self._kept(record, study_from_json(record.definition)).values()
+        return {_model(clip.system): clip.weights for clip in kept if clip.weights}
+
+    def lost(self, record: StudyRecord) -> dict[str, Clip]:
+        """The clips, by id, that the database has and whose files are gone."""
+        folder = self.data_dir / FOLDER
+        there = {f"{FOLDER}/{name}" for name in os.listdir(folder)} if folder.is_dir() else set()
+        return {
+            clip.id: clip
+            for clip in self.store.studies.clips(record.id)
+            if clip.file not in there and not (self.data_dir / clip.file).is_file()
+        }
+
+    def missing(self, record: StudyRecord) -> list[Clip]:
+        """Clips that are gone and that none made later stands for."""
+        study = study_from_json(record.definition)
+        kept, wanted = self._kept(record, study), set(study.items())
+        lost = {(clip.system, clip.prompt, clip.seed): clip for clip in self.lost(record).values()}
+        return [clip for name, clip in lost.items() if name not in kept and name[1:] in wanted]
+
+    def _kept(self, record: StudyRecord, study: Study) -> dict[tuple[str, str, int], Clip]:
+        """The newest clip there is of each system, prompt and seed by the weights that the study asks for."""
+        pinned, lost = study.pinned(), self.lost(record)
+        return {
+            (clip.system, clip.prompt, clip.seed): clip
+            for clip in self.store.studies.clips(record.id)
+            if clip.id not in lost and clip.weights == pinned.get(_model(clip.system), clip.weights)
+        }
+
+    def _work(self, record: StudyRecord) -> None:
+        name = record.id, record.version
+        self._errors.pop(name, None)
+        try:
+            self.prepare(record)
+        except _Stopped:
+            pass
+        except (RequestError, StoreUnavailable) as error:
+            self._errors[name] = str(error)
+        except Exception as error:  # told to whoever looks at the study; the server goes on
+            logging.getLogger(__name__).error("the clips of study %s failed", record.id, exc_info=error)
+            self._errors[name] = f"{type(error).__name__}: {error}"
+        finally:
+            if self._errors.get(name):
+                with self._lock:
+                    self._running.pop(name)  # it may be tried again
+
+    def _group(
+        self, study: Study, prompt: str, seed: int, labels: list[str], made_by: dict[str, str]
+    ) -> dict[str, Clip]:
+        """Display copies of the same prompt and seed by each of `labels`. `made_by` are the weights of the study's
+        other clips by model; raises RequestError when a model has others now, for a study never mixes them."""
+        clips: dict[str, Clip] = {}
+        frames: dict[str, Made] = {}
+        for label in labels:
+            base = label.removesuffix(DEGRADED)
+            if base not in frames:
+                frames[base] = self._frames(study, base, prompt, seed)
+                if made_by.setdefault(_model(base), frames[base].weights) not in ("", frames[base].weights):
+                    raise RequestError(
+                        f"the weights of {_model(base)} have changed since the first clips of study {study.id!r} were "
+                        f"made; make a new version with `studies remake {study.id}`"
+                    )
+            made = frames[base] if base == label else replace(frames[base], frames=degrade(frames[base].frames))
+            clips[label] = self._write(study.id, label, prompt, seed, made)
+        return clips
+
+    def _frames(self, study: Study, label: str, prompt: str, seed: int) -> Made:
+        if self._stop.is_set():
+            raise _Stopped
+        if study.clips:
+            row = next(row for row in study.clips if (row.system, row.prompt, row.seed) == (label, prompt, seed))
+            frames, fps = decode_mp4(Path(row.path))
+            return Made(frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2], fps)
+        if self.make is None:
+            raise RequestError(f"study {study.id!r} needs clips, and nothing here makes them; open it in the app")
+        return self.make(parse_system(label), prompt, seed, study.frames)
+
+    def _write(self, study: str, label: str, prompt: str, seed: int, made: Made) -> Clip:
+        identity = new_id()
+        file = f"{FOLDER}/{identity}.mp4"
+        path = self.data_dir / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encode_mp4(made.frames, made.fps, path)
+        count, height, width, _ = made.frames.shape
+        shape = count, made.fps, width, height, path.stat().st_size
+        return Clip(identity, study, label, prompt, seed, file, *shape, made.origin, made.weights)
+
+
+def leaks_of_copies(data_dir: Path, pairs: Sequence[tuple[Clip, Clip]]) -> list[Finding]:
+    """Every channel by which copies of each pair's first clip and of its second, as annotators get them, could be told
+    apart: by their heads, and by guessers who have seen each pair twice. Raises RequestError for a clip that is gone.
+    """
+    headers: list[list[ClipHeader]] = [[], []]
+    sent = []
+    with TemporaryDirectory() as folder:
+        for clips in pairs:
+            for _ in range(TIMES_SEEN):
+                tokens = new_token(), new_token()
+                paths = tuple(Path(folder) / f"{token}.mp4" for token in tokens)
+                write_copies(data_dir, clips, tokens, paths)
+                sent.append(tuple(read_sent(path.read_bytes(), clips[0].prompt) for path in paths))
+                for side, path in zip(headers, paths, strict=True):
+                    side.append(read_header(path))
+                    path.unlink()
+    return check_headers(headers) + [guess.finding for guess in guesses(sent)]
+
+
+def check_ready_clips(study: Study) -> None:
+    """Raises RequestError for the first clip of a study that could not be shown, before anything of it is kept."""
+    for path in dict.fromkeys(row.path for row in study.clips):
+        height, width = decode_mp4(Path(path))[0].shape[1:3]
+        if min(height, width) < 2:
+            raise RequestError(f"{path!r} is {width}x{height} pixels; a study shows clips from 2x2")
+
+
+def _model(label: str) -> str:
+    """The model of a system of the registry; of another label any word that is the same for the same label."""
+    return label.removesuffix(DEGRADED).partition(":")[0]
+
+
+def degrade(frames: np.ndarray) -> np.ndarray:
+    """A copy (T, H, W, 3) that anybody sees is worse: coarse pixels, and motion that stands still and jumps."""
+    count, height, width, _ = frames.shape
+    held = frames[np.arange(count) // HELD * HELD]
+    rows, columns = np.arange(height) // COARSE * COARSE, np.arange(width) // COARSE * COARSE
+    return np.ascontiguousarray(held[:, rows][:, :, columns])
+
+
+def _degraded_labels(study: Study, index: int) -> list[str]:
+    """The spoilt copy that a prompt has for the attention checks, if it has one: systems take turns."""
+    return [_checked_system(study, index) + DEGRADED] if study.degraded and _has_checks(study, index) else []
+
+
+def _checked_system(study: Study, index: int) -> str:
+    labels = study.labels()
+    return labels[index // CHECK_EVERY % len(labels)]
+
+
+def _has_checks(study: Study, index: int) -> bool:
+    """Enough prompts have checks that no annotator needs one twice."""
+    return index % CHECK_EVERY == 0 or index < max(study.degraded, study.identical)
+
+
+def _pairs(study: Study, record: StudyRecord, index: int, clips: dict[str, Clip]) -> list[Pair]:
+    pairs = [(clips[first], clips[second], "") for first, second in study.opponents()]
+    if _has_checks(study, index):
+        base = clips[_checked_system(study, index)]
+        if study.degraded:
+            pairs.append((base, clips[base.system + DEGRADED], "degraded"))
+        if study.identical:
+            pairs.append((base, base, "identical"))
+    prompt, seed = study.items()[index]
+    return [
+        Pair(new_id(), record.id, record.version, prompt, seed, first.id, second.id, kind)
+        for first, second, kind in pairs
+    ]
