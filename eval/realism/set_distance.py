@@ -18,8 +18,8 @@ def frechet_over_time(
 ) -> list[Resampled]:
     """Squared Fréchet distance between features (N, P, D) at each of P positions, then the mean over positions.
 
-    The number of `eval.realism.frechet.frechet_distance`, by products between clips: the trace of (C1 C2)^(1/2) is the sum of
-    the singular values of the N x N matrix of products of centred clips, so that a resample needs no features.
+    The number of `eval.realism.frechet.frechet_distance`, by products between clips: the trace of (C1 C2)^(1/2) is the
+    sum of the singular values of the N x N matrix of products of centred clips, so that a resample needs no features.
     """
     reference, other = _paired(reference, other)
     products = [_products(a, b) for a, b in ((reference, reference), (other, other), (reference, other))]

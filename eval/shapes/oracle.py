@@ -1,8 +1,8 @@
 """The oracle of the shapes world: does a clip show what its prompt says?
 
-It looks at pixels only (`eval.shapes.scene_reading`, `eval.shapes.outlines`) and judges as a strict person would: the right
-number of things, each of the right colour and shape from beginning to end, each moving the right way, on the right
-background. A few bad frames are forgiven, a bad third of a second is not.
+It looks at pixels only (`eval.shapes.scene_reading`, `eval.shapes.outlines`) and judges as a strict person would: the
+right number of things, each of the right colour and shape from beginning to end, each moving the right way, on the
+right background. A few bad frames are forgiven, a bad third of a second is not.
 """
 
 import json

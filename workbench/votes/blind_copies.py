@@ -1,8 +1,8 @@
 """What annotators are sent: a copy of a clip for one side of one assignment, of which no byte comes again.
 
-The pictures get noise below what can be seen, drawn for each copy, and go into `workbench.clips.plain_video`, whose length
-and heads depend on nothing that is shown. Both copies of a pair are made together, and neither is given out before the
-other is there, so that waiting tells nothing either.
+The pictures get noise below what can be seen, drawn for each copy, and go into `workbench.clips.plain_video`, whose
+length and heads depend on nothing that is shown. Both copies of a pair are made together, and neither is given out
+before the other is there, so that waiting tells nothing either.
 """
 
 import hashlib

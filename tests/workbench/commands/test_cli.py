@@ -82,8 +82,9 @@ def test_help_lists_every_command(capsys):
 
 
 def test_every_command_has_a_row():
-    files = {path.stem for path in (ROOT / "workbench" / "commands").glob("*.py")} - {"__init__"}
-    assert {row.module for row in COMMANDS.values()} == files
+    folder = ROOT / "workbench" / "commands"
+    files = [path.relative_to(folder).with_suffix("") for path in folder.rglob("*.py") if path.stem != "__init__"]
+    assert {row.module for row in COMMANDS.values()} == {".".join(file.parts) for file in files}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_every_command_has_a_row():
         ([], ["COMMAND", "--help"]),
         (["generat"], ["'generat'", "'generate'"]),
         (["generate", "--stpes", "3"], ["'--stpes'", "did you mean --steps?"]),
-        (["generate", "--steps", "two"], ["--steps", "'two'", "int"]),
+        (["generate", "--steps", "two"], ["--steps", "'two'", "whole number"]),
         (["generate", "--steps"], ["--steps", "expected one argument"]),
         (["generate", "stray"], ["'stray'", "generate --help"]),
         (["models", "--jsn"], ["'--jsn'", "did you mean --json?"]),
