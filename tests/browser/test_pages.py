@@ -2,9 +2,9 @@
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from models.pipeline import tiny_pipeline
+from tests.page_faults import faults
 from workbench.clips.generation import GenerationService
 from workbench.people.accounts import add_account
 from workbench.settings import Settings
@@ -13,7 +13,6 @@ from workbench.ui.frame import PRODUCT
 from workbench.ui.live import listening, live_app
 from workbench.ui.pages import PAGES
 
-SERIOUS = ("serious", "critical")
 BROWSER = {"accept": "text/html,*/*"}
 
 
@@ -23,17 +22,6 @@ def url(tmp_path_factory):
     service = GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)})
     with live_app(service, Settings(data_dir=data)) as address:
         yield address
-
-
-def faults(page) -> list[str]:
-    """What axe finds that keeps people from using the page, in words."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{violation['id']}: {node['html'][:200]}"
-        for violation in found
-        if violation["impact"] in SERIOUS
-        for node in violation["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
