@@ -9,6 +9,7 @@ import gradio as gr
 
 from eval.evaluator import Source, evaluate
 from eval.metric import MetricResult
+from models.default_world import DEFAULT
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.clips.generation import SavedClip
@@ -50,7 +51,7 @@ from workbench.ui.pages.header import page_header
 from workbench.words import readable
 
 SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
-MAIN = ("shapes-self-forcing", "shapes-asd")
+MAIN = (DEFAULT.baseline, DEFAULT.asd)
 EMPTY = "Choose what goes along the axes and press “Make the grid”. Click a cell to see it beside the reference."
 AXIS_CHOICES = [(axis.title, name) for name, axis in AXES.items()]
 FROM_TEXT = (TEXT, None, None, 0.9, "")
@@ -94,7 +95,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             elem_id="prompt",
         )
         model = gr.Dropdown(
-            model_choices(), value=default_model("shapes-asd"), label="Model", scale=2, min_width=160, elem_id="model"
+            model_choices(), value=default_model(DEFAULT.asd), label="Model", scale=2, min_width=160, elem_id="model"
         )
         steps = gr.Radio(
             [1, 2, 3, 4], value=1, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"
