@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint screenshots
+.PHONY: help app test lint audit screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -25,6 +25,9 @@ test: $(VENV)/installed ## run the tests (ARGS="-k media")
 
 lint: $(VENV)/installed ## check the style
 	$(RUN) -m ruff check .
+
+audit: $(VENV)/installed ## look the installed packages up in a list of known faults (ARGS="--strict")
+	$(RUN) -m workbench audit $(ARGS)
 
 screenshots: $(VENV)/installed ## take the pictures of the README from the running app
 	$(RUN) -m workbench screenshots

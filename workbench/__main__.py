@@ -13,6 +13,7 @@ from models.types import RequestError
 from workbench import __version__
 from workbench.commands import COMMANDS
 from workbench.console import about_given, fail, told
+from workbench.faults import fault_sentence
 from workbench.requests.arguments import READERS, check_given
 
 
@@ -78,16 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         fail(told(error))
         return 2 if about_given(error, options) else 1
-    except MemoryError:
-        fail("the memory of this machine is not enough; ask for less at once, or close what else uses it")
-        return 1
     except KeyboardInterrupt:
         fail("stopped")
         return 130
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        fail(f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
+        fail(fault_sentence(error) or f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
         return 1
 
 

@@ -8,11 +8,12 @@ as well.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from models.default_world import DEFAULT
 from models.registry import list_models
 from models.types import RequestError
 
 FFE_STEPS = 4  # steps of the first chunk behind a star
-EXAMPLE = "shapes-asd:1*"
+EXAMPLE = f"{DEFAULT.asd}:1*"
 
 
 def plan_text(steps: int, first_steps: int = 0, plan: Sequence[int] = ()) -> str:

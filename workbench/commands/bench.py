@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.console import say, say_json
 from workbench.requests.arguments import add_output, device
@@ -24,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "a matrix product reaches here. With --chunks, time and memory of one long clip instead; with --browser, what "
         "a person waits from the click to the first picture.",
     )
-    parser.add_argument("--models", nargs="+", default=["shapes-self-forcing", "shapes-asd"], metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=[DEFAULT.baseline, DEFAULT.asd], metavar="MODEL")
     parser.add_argument("--steps", nargs="+", default=["1", "1*", "2", "4"], metavar="N", help="n* is with FFE")
     parser.add_argument("--frames", type=int, default=49, help="frames a clip (default 49)")
     parser.add_argument("--repeats", type=int, default=5, help="clips timed after the first (default 5)")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.clips.manifest import (
     Manifest,
@@ -25,7 +26,7 @@ from workbench.requests.prompt_files import read_prompts
 from workbench.requests.timeline import EXAMPLE as SWITCH
 from workbench.requests.timeline import read_step_plan, read_switch
 
-EXAMPLE = "a red circle moving right on a black background"
+EXAMPLE = DEFAULT.prompt
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=f'example: python -m workbench generate --prompt "{EXAMPLE}" --steps 1 --ffe --seed 7 --out out.mp4',
     )
     source = parser.add_argument_group("what to make")
-    source.add_argument("--model", help="a name from `models`, or path:FILE (default shapes-asd)")
+    source.add_argument("--model", help=f"a name from `models`, or path:FILE (default {DEFAULT.asd})")
     source.add_argument("--prompt", help="what the clip should show")
     source.add_argument("--image", type=Path, metavar="F", help="a picture that becomes the first frame")
     source.add_argument("--video", type=Path, metavar="F", help="a video the clip starts from, of any size and rate")
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then make the clips one by one."""
     _check_flags(options)
     origin = read_manifest(options.manifest) if options.manifest else None
-    model = open_model(options.model or (origin.model if origin else "shapes-asd"))
+    model = open_model(options.model or (origin.model if origin else DEFAULT.asd))
     service = _service(options, origin)
     jobs, said = _jobs(options, origin, service.pipeline(model).spec)
     for job in jobs:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.console import say, say_json
 from workbench.requests.arguments import check_data_dir, device
@@ -13,11 +14,11 @@ from workbench.votes.studies import DEFAULT_STUDY, default_study, read_study
 from workbench.votes.study_clips import StudyClips, check_ready_clips
 from workbench.votes.voting import Refused, VotingService
 
-EXAMPLE = """example of a study:
+EXAMPLE = f"""example of a study:
   id: one-step
   title: Which video is better?
-  systems: [shapes-asd:1:4, shapes-self-forcing:1:0]
-  prompts: [a red circle moving right on a black background]
+  systems: [{DEFAULT.asd}:1:4, {DEFAULT.baseline}:1:0]
+  prompts: [{DEFAULT.prompt}]
   seeds: [1, 2, 3]
   questions: [overall, motion]"""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.console import notice, one_line, say, say_json
 from workbench.requests.arguments import PROCESSES, device
@@ -23,7 +24,7 @@ LISTS = {
     "name": "what the sweep is called",
 }
 EXAMPLE = (
-    "python -m workbench sweep --models shapes-asd,shapes-self-forcing --steps 1,2 --prompts held-out:8 --dry-run"
+    f"python -m workbench sweep --models {DEFAULT.asd},{DEFAULT.baseline} --steps 1,2 --prompts held-out:8 --dry-run"
 )
 SHOWN = 5
 

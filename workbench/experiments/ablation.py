@@ -21,6 +21,7 @@ from eval.realism.frechet import clip_features
 from eval.statistics.over_time import drift_score, motion_collapse
 from eval.vbench.constants import DIMENSIONS, QUALITY_WEIGHT, SEMANTIC_WEIGHT
 from eval.video.reader import open_video
+from models.default_world import DEFAULT
 from models.types import GenerationRequest, RequestError
 from models.worlds import shapes as world
 from workbench.clips.manifest import manifest_path, read_manifest
@@ -30,7 +31,7 @@ from workbench.store import Store
 from workbench.store.records import ClipFilter, Value
 from workbench.sweeps.work import record_of
 
-BASELINE, ASD = "shapes-self-forcing", "shapes-asd"
+BASELINE, ASD = DEFAULT.baseline, DEFAULT.asd
 FIRST_STEPS = 4
 STEPS = (2, 1)
 ANCHOR = 4

@@ -17,11 +17,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from eval.statistics.intervals import bootstrap_mean
+from models.default_world import DEFAULT
 from models.pipeline import VideoPipeline
 from models.types import GenerationRequest
 from workbench.clips.generation import library_versions
 
-PROMPT = "a red circle moving right on a black background"
+PROMPT = DEFAULT.prompt
 TENTH = 9
 """Index of the chunk that later ones are compared with: by then the window is full and the machine warm."""
 STRETCH = 10

@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 
+from models.default_world import DEFAULT
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.records import StudyRecord
@@ -19,7 +20,7 @@ def trial_study(pairs: int = 40, **changes) -> Study:
     values = {
         "id": TRIAL,
         "title": "A trial of voting",
-        "systems": ("shapes-asd:1:4", "shapes-self-forcing:1:0"),
+        "systems": (f"{DEFAULT.asd}:1:4", f"{DEFAULT.baseline}:1:0"),
         "prompts": tuple(f"trial {k}" for k in range(pairs)),
         "frames": FRAMES,
         "pairs_per_annotator": pairs,

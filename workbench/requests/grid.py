@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from models.default_world import DEFAULT
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
 
@@ -76,7 +77,7 @@ def _numbers(name: str) -> Callable[[str], list[int]]:
 AXES: dict[str, Axis] = {
     axis.name: axis
     for axis in (
-        Axis("model", "Model", _models, lambda name: get_spec(name).title, "shapes-self-forcing, shapes-asd"),
+        Axis("model", "Model", _models, lambda name: get_spec(name).title, f"{DEFAULT.baseline}, {DEFAULT.asd}"),
         Axis("steps", "Steps", _numbers("steps"), lambda n: f"{n} step{'s' * (n != 1)}", "1, 2, 4"),
         Axis("first_steps", "FFE", _numbers("FFE"), lambda n: f"FFE {n}" if n else "no FFE", "0, 4"),
         Axis("seed", "Seed", _numbers("seed"), lambda n: f"seed {n}", "7-10"),

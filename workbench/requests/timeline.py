@@ -1,8 +1,9 @@
 """Steps and prompts chunk by chunk, as people write them on the page, in links and on the command line."""
 
+from models.default_world import DEFAULT
 from models.types import PromptSwitch, RequestError
 
-EXAMPLE = "2: a blue star moving left on a navy background"  # from the second chunk on
+EXAMPLE = f"2: {DEFAULT.switch}"  # from the second chunk on
 
 
 def read_step_plan(text: str, name: str = "the step plan") -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from models.default_world import DEFAULT
 from models.registry import list_models, unavailable
 from models.specs import ModelSpec
 from models.types import RequestError
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 def first_models() -> list[ModelSpec]:
     """The pair whose difference is to be seen first: a baseline and ASD, of the models that run here."""
     able = [spec for spec in list_models() if spec.few_step and "t2v" in spec.tasks and not unavailable(spec)]
-    asd = [spec for spec in able if spec.name.endswith("-asd")]
-    others = [spec for spec in able if spec.name.endswith("-self-forcing")]
+    asd = [spec for spec in able if spec.name == DEFAULT.asd]
+    others = [spec for spec in able if spec.name == DEFAULT.baseline]
     return (others[:1] + asd[:1]) or able[:2]
 
 
@@ -98,4 +99,3 @@ class FirstRun:
             return
         run = self.evaluations.start(Plan(tuple(same), SHOWN_METRICS))
         write_bytes(self._mark, json.dumps({"evaluation": run.id}).encode())
-

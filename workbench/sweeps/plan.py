@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from eval.video.text_files import read_yaml
+from models.default_world import DEFAULT
 from models.registry import get_spec, unavailable, weights_digest
 from models.types import GenerationRequest, RequestError
 from workbench.requests.prompt_files import read_prompts
@@ -126,7 +127,7 @@ def make_plan(values: Mapping[str, Any], place: Place = lambda key, index: "") -
 
 
 EXAMPLES = {
-    "models": "models: [shapes-asd] in the file, or --models shapes-asd",
+    "models": f"models: [{DEFAULT.asd}] in the file, or --models {DEFAULT.asd}",
     "prompts": "prompts: held-out:8 in the file, or --prompts held-out:8",
 }
 
@@ -326,7 +327,7 @@ def read_plan_file(path: Path) -> PlanFile:
     except (yaml.YAMLError, ValueError) as error:
         raise RequestError(f"{_yaml_fault(path, error)}; mend it") from error
     if not isinstance(values, dict):
-        raise RequestError(f"{str(path)!r} is not a table of keys; begin with a line such as `models: [shapes-asd]`")
+        raise RequestError(f"{str(path)!r} is not a table of keys; begin with a line as `models: [{DEFAULT.asd}]`")
     lines: dict[tuple[str, int | None], int] = {}
     for key, value in node.value:
         lines[key.value, None] = key.start_mark.line + 1

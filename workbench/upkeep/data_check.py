@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 import av
 
 from eval.video.reader import Unreadable, inspect_video
+from models.default_world import DEFAULT
 from models.registry import list_models, unavailable
 from models.types import RequestError
 from workbench.clips.manifest import manifest_path, read_manifest
@@ -63,7 +64,7 @@ def check_encoders() -> Iterator[Finding]:
 def check_weights() -> Iterator[Finding]:
     for spec in list_models():
         reason = unavailable(spec)
-        if reason and spec.name.startswith("shapes-"):  # the models that ship with their weights
+        if reason and spec.family == DEFAULT.name:  # the models that ship with their weights
             yield Finding("weights", f"{spec.name} cannot run: {reason}")
 
 

@@ -15,13 +15,14 @@ from typing import Any
 import yaml
 
 from eval.video.text_files import read_yaml
+from models.default_world import DEFAULT
 from models.prompt_text import character_fault
 from models.specs import MODELS
 from models.types import RequestError
 from workbench.systems import read_system
 from workbench.votes.questions import QUESTIONS
 
-DEFAULT_STUDY = "shapes-asd"
+DEFAULT_STUDY = DEFAULT.study
 IDENTITY = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 PAIRINGS = ("target", "all")
 SAMPLINGS = ("uncertainty", "balanced", "uniform")
@@ -191,41 +192,20 @@ def parse_system(text: str) -> System:
 
 
 def default_study() -> Study:
-    """ASD against its baseline on the shapes world, the layout of the paper's preference figure."""
+    """ASD against its baseline on the default world, the layout of the paper's preference figure."""
     return Study(
         id=DEFAULT_STUDY,
         title="Which video is better?",
         systems=(
-            "shapes-asd:1:4",
-            "shapes-asd:1:0",
-            "shapes-self-forcing:1:0",
-            "shapes-self-forcing:2:0",
-            "shapes-self-forcing:4:0",
+            f"{DEFAULT.asd}:1:4",
+            f"{DEFAULT.asd}:1:0",
+            f"{DEFAULT.baseline}:1:0",
+            f"{DEFAULT.baseline}:2:0",
+            f"{DEFAULT.baseline}:4:0",
         ),
-        prompts=PROMPTS,
+        prompts=DEFAULT.study_prompts,
         seeds=(7,),
     )
-
-
-# every colour, shape, direction and background; a third of them two objects
-PROMPTS = (
-    "a red circle moving right on a black background",
-    "a yellow star moving up on a navy background",
-    "a cyan triangle moving left on a gray background",
-    "a purple square moving down on a brown background",
-    "a green circle moving left and an orange star moving right on a navy background",
-    "a white triangle moving up on a brown background",
-    "a blue square moving right on a gray background",
-    "an orange circle moving down on a black background",
-    "a red star moving left and a blue square moving up on a gray background",
-    "a green triangle moving right on a black background",
-    "a cyan star moving down on a brown background",
-    "a yellow square moving left on a navy background",
-    "a white circle moving right and a purple triangle moving down on a black background",
-    "a blue circle moving up on a brown background",
-    "a purple star moving right on a gray background",
-    "a yellow triangle moving up and a cyan square moving left on a black background",
-)
 
 
 def _shallow(study: Study) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.console import notice, say, say_json
 from workbench.requests.arguments import device
 from workbench.requests.prompt_files import read_prompts
 
-EXAMPLE = "a red circle moving right on a black background"
+EXAMPLE = DEFAULT.prompt
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -25,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=f'example: python -m workbench insight --prompt "{EXAMPLE}" --seeds 0-15 --json',
     )
     what = parser.add_argument_group("what to watch")
-    what.add_argument("--model", default="shapes-asd", help="a name from `models` (default shapes-asd)")
+    what.add_argument("--model", default=DEFAULT.asd, help=f"a name from `models` (default {DEFAULT.asd})")
     what.add_argument("--prompt", action="append", help="what the clip should show; may be given several times")
     what.add_argument("--prompts", type=Path, metavar="F", help="a file, one prompt a line")
     what.add_argument("--seeds", default="0", help="every prompt with each of them, as 7 or 0-15 (default 0)")

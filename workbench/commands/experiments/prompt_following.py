@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.clips.media import write_bytes
 from workbench.console import say, say_json
@@ -18,7 +19,7 @@ from workbench.experiments.prompt_following_report import markdown
 from workbench.requests.arguments import PROCESSES, SEED, add_output, device
 from workbench.scoring import prompt_following as pf
 
-TEACHER, CAUSAL_TEACHER, BASELINE, ASD = "shapes-teacher", "shapes-causal-teacher", "shapes-self-forcing", "shapes-asd"
+TEACHER, CAUSAL_TEACHER, BASELINE, ASD = DEFAULT.teacher, DEFAULT.causal_teacher, DEFAULT.baseline, DEFAULT.asd
 
 
 REPORT = Path("data/prompt_following.json")

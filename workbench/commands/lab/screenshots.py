@@ -5,7 +5,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.console import say
 from workbench.lab.browser import find_chromium, open_browser
@@ -16,14 +18,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SIZE = {"width": 1280, "height": 900}
-GENERATE = "/generate?model=shapes-asd&prompt=a+yellow+star+moving+up+on+a+navy+background&steps=1&ffe=4&seed=7"
+GENERATE = f"/generate?model={DEFAULT.asd}&prompt={quote_plus(DEFAULT.prompts[1])}&steps=1&ffe=4&seed=7"
 COMPARE = (
-    "/compare?prompt=a+red+circle+moving+right+on+a+black+background&seed=7&frame=30"
-    "&sides=shapes-self-forcing:1:0,shapes-asd:1:0,shapes-asd:1:4"
+    f"/compare?prompt={quote_plus(DEFAULT.prompt)}&seed=7&frame=30"
+    f"&sides={DEFAULT.baseline}:1:0,{DEFAULT.asd}:1:0,{DEFAULT.asd}:1:4"
 )
-INSIGHT = (
-    "/insight?model=shapes-asd&prompts=a+red+circle+moving+right+on+a+black+background&seeds=0-7&steps=4&frames=73"
-)
+INSIGHT = f"/insight?model={DEFAULT.asd}&prompts={quote_plus(DEFAULT.prompt)}&seeds=0-7&steps=4&frames=73"
 EVALUATED = ["temporal_flickering", "warping_error", "sharpness", "oracle_shape_error", "oracle_color_error"]
 MINUTES = 10 * 60_000
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.console import say, say_json
 from workbench.requests.arguments import COUNT, PROCESSES, SEED
 from workbench.settings import Settings
 
 METRICS = "sharpness,temporal_flickering,oracle_right"
-SHAPES = ("--models", "shapes-asd", "--steps", "1", "--frames", "13", "--metrics", METRICS)
+SHAPES = ("--models", DEFAULT.asd, "--steps", "1", "--frames", "13", "--metrics", METRICS)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.default_world import DEFAULT
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
 from workbench.requests.timeline import read_step_plan
@@ -31,9 +32,7 @@ class Side:
         return system_label(self.model, self.steps, self.first_steps if self.ffe else 0, self.plan)
 
     def request(self, prompt: str, seed: int, frames: int) -> GenerationRequest:
-        return GenerationRequest(
-            prompt, self.steps, self.ffe, self.first_steps, frames, seed, step_plan=self.plan
-        )
+        return GenerationRequest(prompt, self.steps, self.ffe, self.first_steps, frames, seed, step_plan=self.plan)
 
 
 def format_sides(sides: Sequence[Side]) -> str:
@@ -59,8 +58,8 @@ def sides_from_json(value: Any) -> tuple[Side, ...]:
     return _counted([_side_from_object(item) for item in value])
 
 
-EXAMPLE = (
-    '[{"model": "shapes-self-forcing", "steps": 1, "ffe": false}, {"model": "shapes-asd", "steps": 1, "ffe": true}]'
+EXAMPLE = json.dumps(
+    [{"model": DEFAULT.baseline, "steps": 1, "ffe": False}, {"model": DEFAULT.asd, "steps": 1, "ffe": True}]
 )
 
 

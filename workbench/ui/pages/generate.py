@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import gradio as gr
 
+from models.default_world import DEFAULT
 from models.registry import get_spec
 from models.types import Chunk, GenerationRequest, RequestError
 from workbench.clips.generation import SavedClip
@@ -75,7 +76,7 @@ Update = dict[Any, Any]
 
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Generate", "Type what should move, choose a model and its steps, and watch the clip arrive.")
-    model_name = default_model("shapes-asd")
+    model_name = default_model(DEFAULT.asd)
     with gr.Row(equal_height=False, elem_classes="wb-make"):
         with gr.Column(min_width=320, elem_classes="wb-make-form"):
             prompt = gr.Textbox(EXAMPLE_PROMPTS[0], label="Prompt", lines=2, max_lines=6, elem_id="prompt")
@@ -275,7 +276,7 @@ def _done(context: Context, side: Side, request: GenerationRequest, clip: SavedC
 
 def _compare_address(side: Side, request: GenerationRequest) -> str:
     """This clip beside the other model's, or beside its own without FFE."""
-    other = "shapes-self-forcing" if side.model != "shapes-self-forcing" else "shapes-asd"
+    other = DEFAULT.baseline if side.model != DEFAULT.baseline else DEFAULT.asd
     other = default_model(other)
     steps = nearest(side.steps, offered_steps(other))
     return compare_link(

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from models.default_world import DEFAULT
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.requests.timeline import EXAMPLE as SWITCH
@@ -80,7 +81,7 @@ class Card:
 
 def presets() -> list[tuple[str, tuple[Side, ...]]]:
     """Comparisons worth one click, of the models this registry has."""
-    baseline, asd = "shapes-self-forcing", "shapes-asd"
+    baseline, asd = DEFAULT.baseline, DEFAULT.asd
     offered = [
         ("Baseline and ASD, 1 step", (Side(baseline, 1), Side(asd, 1))),
         ("… with FFE", (Side(baseline, 1, True), Side(asd, 1, True))),
@@ -298,9 +299,12 @@ EMPTY = "Choose what to compare and press “Generate all”. The clips play her
 
 def _card(i: int, side: Side, visible: bool) -> Card:
     choices = offered_steps(side.model)
-    with gr.Group(
-        visible=visible, elem_classes=f"wb-side-card wb-side-card-{i}", elem_id=f"side-{LETTERS[i]}"
-    ) as group, gr.Row():
+    with (
+        gr.Group(
+            visible=visible, elem_classes=f"wb-side-card wb-side-card-{i}", elem_id=f"side-{LETTERS[i]}"
+        ) as group,
+        gr.Row(),
+    ):
         model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", min_width=150)
         steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, min_width=120)
         ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, on the first chunk", min_width=120)

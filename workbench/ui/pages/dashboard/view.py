@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 
+from models.default_world import DEFAULT
 from workbench.charts import (
     OverTime,
     Panel,
@@ -77,7 +78,7 @@ def labels(board: pd.DataFrame) -> dict[Row, str]:
 
 def default_reference(systems: Sequence[str]) -> str:
     """The baseline at its most steps, else the first system."""
-    base = [system for system in systems if system.startswith("shapes-self-forcing:") and system.endswith(":0")]
+    base = [system for system in systems if system.startswith(f"{DEFAULT.baseline}:") and system.endswith(":0")]
     return max(base, key=lambda name: int(name.split(":")[1])) if base else next(iter(systems), "")
 
 

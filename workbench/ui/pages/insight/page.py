@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from models.default_world import DEFAULT
 from models.registry import watchable
 from models.types import RequestError
 from workbench.experiments.insight_settings import PLANS, Settings, read_plans, read_settings
@@ -133,7 +134,7 @@ def _form() -> tuple[dict[str, Any], list[tuple[gr.Button, dict[str, Any]]]]:
         )
         model = gr.Dropdown(
             models,
-            value="shapes-asd" if "shapes-asd" in names else names[-1],
+            value=DEFAULT.asd if DEFAULT.asd in names else names[-1],
             label="Model",
             scale=2,
             min_width=160,

@@ -1,0 +1,114 @@
+"""The world that the app opens with. Whatever names a model, a prompt or a study by default reads it from `DEFAULT`.
+
+Another world takes its place by one line here, once its weights lie in `assets/`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EmbeddedWorld:
+    """A world whose models ship with the repository: `prefix` begins their names in the registry.
+
+    `prompts` are the examples, of one thing each; `study_prompts` show every word of its language, a
+    quarter of them two things. `switch` is what a prompt may change to.
+    """
+
+    name: str
+    prefix: str
+    prompts: tuple[str, ...]
+    study_prompts: tuple[str, ...]
+    switch: str
+
+    def model(self, role: str) -> str:
+        """The name of the model that is trained as `role`, as `asd` or `causal-teacher`."""
+        return self.prefix + role
+
+    @property
+    def teacher(self) -> str:
+        return self.model("teacher")
+
+    @property
+    def causal_teacher(self) -> str:
+        return self.model("causal-teacher")
+
+    @property
+    def baseline(self) -> str:
+        return self.model("self-forcing")
+
+    @property
+    def asd(self) -> str:
+        return self.model("asd")
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that examples show."""
+        return self.prompts[0]
+
+    @property
+    def study(self) -> str:
+        """The id of the study that every data folder has."""
+        return f"{self.name}-asd"
+
+
+SHAPES = EmbeddedWorld(
+    "shapes",
+    "shapes-",
+    (
+        "a red circle moving right on a black background",
+        "a yellow star moving up on a navy background",
+        "a cyan triangle moving left on a gray background",
+        "a purple square moving down on a brown background",
+        "a white square moving right on a gray background",
+    ),
+    (
+        "a red circle moving right on a black background",
+        "a yellow star moving up on a navy background",
+        "a cyan triangle moving left on a gray background",
+        "a purple square moving down on a brown background",
+        "a green circle moving left and an orange star moving right on a navy background",
+        "a white triangle moving up on a brown background",
+        "a blue square moving right on a gray background",
+        "an orange circle moving down on a black background",
+        "a red star moving left and a blue square moving up on a gray background",
+        "a green triangle moving right on a black background",
+        "a cyan star moving down on a brown background",
+        "a yellow square moving left on a navy background",
+        "a white circle moving right and a purple triangle moving down on a black background",
+        "a blue circle moving up on a brown background",
+        "a purple star moving right on a gray background",
+        "a yellow triangle moving up and a cyan square moving left on a black background",
+    ),
+    "a blue star moving left on a navy background",
+)
+TABLETOP = EmbeddedWorld(
+    "tabletop",
+    "",
+    (
+        "a red ball rolling right over grass",
+        "a yellow cone rolling up over stone",
+        "a cyan cylinder rolling left over sand",
+        "a purple cube rolling down over water",
+        "a white ball rolling right over wood",
+    ),
+    (
+        "a red ball rolling right over grass",
+        "a yellow cone rolling up over stone",
+        "a cyan cylinder rolling left over sand",
+        "a purple cube rolling down over water",
+        "a green ball rolling left and an orange cone rolling right over stone",
+        "a white cylinder rolling up over water",
+        "a blue cube rolling right over sand",
+        "an orange ball rolling down over night sky",
+        "a red cone rolling left and a blue cube rolling up over wood",
+        "a green cylinder rolling right over grass",
+        "a cyan cone rolling down over water",
+        "a yellow cube rolling left over stone",
+        "a white ball rolling right and a purple cylinder rolling down over night sky",
+        "a blue ball rolling up over wood",
+        "a purple cone rolling right over sand",
+        "a yellow cylinder rolling up and a cyan cube rolling left over grass",
+    ),
+    "a blue ball rolling left over sand",
+)
+DEFAULT = SHAPES

@@ -1,0 +1,34 @@
+"""The world that defaults are read from: its models exist, and it understands its own examples."""
+
+import re
+
+import pytest
+
+import models.worlds.shapes as shapes
+import models.worlds.tabletop.grammar as tabletop
+from models.default_world import DEFAULT, SHAPES, TABLETOP
+from models.registry import get_spec
+from models.worlds.training_worlds import WORLDS
+from workbench.votes.studies import default_study
+
+LANGUAGES = {"shapes": shapes, "tabletop": tabletop}
+
+
+@pytest.mark.parametrize("world", [SHAPES, TABLETOP], ids=lambda world: world.name)
+def test_examples_are_understood_and_show_every_word(world):
+    language = LANGUAGES[world.name]
+    for prompt in (*world.prompts, *world.study_prompts, world.switch):
+        assert language.parse_prompt(prompt), prompt
+    said = {word for prompt in world.study_prompts for word in prompt.split()}
+    synonyms = {"the", "sliding", "moving", "grey"}
+    assert WORLDS[world.name].words - synonyms <= said
+    assert len(set(world.study_prompts)) == 16
+    assert sum(bool(re.search(" and ", prompt)) for prompt in world.study_prompts) == 4
+
+
+def test_defaults_are_models_of_the_default_world():
+    for name in (DEFAULT.teacher, DEFAULT.causal_teacher, DEFAULT.baseline, DEFAULT.asd):
+        assert get_spec(name).family == DEFAULT.name
+    study = default_study()
+    assert study.id == DEFAULT.study and study.prompts == DEFAULT.study_prompts
+    assert {system.split(":")[0] for system in study.systems} == {DEFAULT.asd, DEFAULT.baseline}
