@@ -28,7 +28,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("upkeep.doctor", "check data, clips, weights, encoders"),
     "backup": Command("upkeep.backup", "save the data folder as one file"),
     "restore": Command("upkeep.restore", "make a data folder from a backup"),
-    "audit": Command("audit", "look installed packages up in a list of known faults"),
+    "audit": Command("upkeep.audit", "look installed packages up in a list of known faults"),
     "vote-torture": Command("lab.vote_torture", "kill the app while people vote; no vote may be lost"),
     "sweep-torture": Command("lab.sweep_torture", "kill a sweep at random; every cell must be there once"),
     "chaos": Command("lab.chaos", "kill, cut off and starve everything; nothing may be lost"),
