@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from eval.video.text_files import read_json
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.clips.under_way import FOLDER, is_left
+from workbench.sweeps.first_run import NAME as FIRST_RUN
 
 if TYPE_CHECKING:
     from workbench.clips.generation import GenerationService
@@ -117,5 +118,6 @@ class Jobs:
         for sweep in self.store.sweeps.all():
             if sweep.waiting:
                 count = sweep.waiting + sweep.done + sweep.failed
-                says = f"{sweep.done} of {count} clips; the same `sweep` command goes on"
+                how = "the app goes on" if sweep.name == FIRST_RUN else "the same `sweep` command goes on"
+                says = f"{sweep.done} of {count} clips; {how}"
                 yield Job(sweep.id, "sweep", "waiting", f"{sweep.name}: {says}" if sweep.name else says)

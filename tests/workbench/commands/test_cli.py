@@ -403,11 +403,15 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
         (["autoencodr"], ["'autoencodr'", "autoencoder"]),
         (["autoencoder", "--preset", "none"], ["preset 'none'", "smoke"]),
         (["autoencoder", "--steps", "0"], ["--steps 0"]),
-        (["autoencoder", "--seed", "-1"], ["--seed -1"]),
+        (["autoencoder", "--seed", "-1"], ["--seed", "'-1'"]),
         (["autoencoder"], ["--out is missing"]),
         (["autoencoder", "--set", "lrr=1"], ["'lrr=1'", "lr"]),
         (["autoencoder", "--set", "lr"], ["'lr'", "NAME=VALUE"]),
         (["autoencoder", "--set", "batch=few"], ["batch=few", "whole number"]),
+        (
+            ["video-autoencoder", "--preset", "tabletop-sharper", "--set", "start=nowhere", "--out", "run"],
+            ["start 'nowhere' is not here"],
+        ),
         (["autoencoder", "--out", "/dev/null/run"], ["'/dev/null/run'", "Not a directory"]),
     ],
 )
