@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+from workbench.faults import fault_sentence
+
 WRONG_PLACE = (
     errno.ENOENT,
     errno.EISDIR,
@@ -44,15 +45,9 @@ def fail(text: str) -> None:
 
 def told(error: OSError) -> str:
     """One sentence about a file or disk that does not serve: what, why, and the way out."""
+    if (found := fault_sentence(error)) or error.errno is None:  # without a number it has a sentence of its own
+        return found or str(error)
     where = f" at {str(error.filename)!r}" if error.filename is not None else ""
-    if error.errno in NO_ROOM:
-        return f"the disk is full{where}; what was done before is kept, so make room and run the same command again"
-    if error.errno == errno.EROFS:
-        return f"the disk can only be read{where}; choose a folder that can be written"
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "too many files are open; raise the limit (ulimit -n), or use fewer workers"
-    if error.errno is None:  # raised with a sentence of its own
-        return str(error)
     reason = error.strerror or str(error) or type(error).__name__
     return f"{reason[:1].lower()}{reason[1:]}{where}; give another name, or mend it there"
 

@@ -438,20 +438,28 @@ def test_a_grid_plays_in_step_shades_its_cells_and_opens_a_pair(open_page):
     page.wait_for_selector("#cells .wb-cells[data-state=ready]")
     page.wait_for_selector("#status [data-state=done]")
     assert page.locator(".wb-cell").count() == 6
-    page.evaluate(
-        "() => { const { clock } = document.querySelector('.wb-cells').workbench; clock.pause(); clock.seek(9); }"
-    )
+    page.fill(".wb-cells .wb-scrub", "9")
     shown = page.eval_on_selector_all(".wb-cell canvas", "all => all.map((canvas) => canvas.dataset.frame)")
     assert shown == ["9"] * 6
     page.select_option("[aria-label='Shade cells by']", "sharpness")
     notes = page.locator(".wb-cell .wb-note").all_inner_texts()
     assert len(notes) == 6 and all(float(note.replace(",", "")) > 0 for note in notes)
+    legend = page.locator(".wb-shade-legend span").all_inner_texts()
+    ends = [float(text.split()[1].replace(",", "")) for text in legend]
+    values = [float(note.replace(",", "")) for note in notes]
+    assert ends == [min(values), max(values)]
+    page.click(".wb-cell >> nth=2", modifiers=["Shift"])
     page.click(".wb-cell >> nth=4")
     page.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
     assert page.locator(".wb-cells-pair canvas").count() == 2
-    page.wait_for_function("() => location.search.includes('xv=1%2C2%2C4')")
+    page.wait_for_function("() => /xv=1%2C2%2C4.*frame=9.*shade=sharpness.*ref=2.*cell=4/.test(location.search)")
     again = open_page(page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0]), ".wb-cells[data-state=ready]")
-    assert again.locator(".wb-cell").count() == 6
+    again.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
+    frames = again.eval_on_selector_all(".wb-cell canvas", "all => all.map((canvas) => canvas.dataset.frame)")
+    assert frames == ["9"] * 6 and again.locator(".wb-shade-legend span").count() == 2
+    assert again.get_attribute(".wb-cell >> nth=2", "data-reference") == "true" and again.url == page.url
+    again.fill("#frames input", "17")
+    again.wait_for_selector("body[data-stale]")
 
 
 def test_a_comparison_handed_on_as_one_file_plays_without_a_server(open_page, browser, tmp_path):

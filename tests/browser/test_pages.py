@@ -2,17 +2,17 @@
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from models.pipeline import tiny_pipeline
+from tests.page_faults import faults
 from workbench.clips.generation import GenerationService
+from workbench.people.accounts import add_account
 from workbench.settings import Settings
 from workbench.ui.app import build_app
 from workbench.ui.frame import PRODUCT
 from workbench.ui.live import listening, live_app
 from workbench.ui.pages import PAGES
 
-SERIOUS = ("serious", "critical")
 BROWSER = {"accept": "text/html,*/*"}
 
 
@@ -22,17 +22,6 @@ def url(tmp_path_factory):
     service = GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)})
     with live_app(service, Settings(data_dir=data)) as address:
         yield address
-
-
-def faults(page) -> list[str]:
-    """What axe finds that keeps people from using the page, in words."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{violation['id']}: {node['html'][:200]}"
-        for violation in found
-        if violation["impact"] in SERIOUS
-        for node in violation["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
@@ -87,11 +76,11 @@ def test_addresses_people_type_lead_somewhere(url):
 
 @pytest.fixture(scope="module")
 def prefixed(tmp_path_factory):
-    """The app behind a proxy that serves it under /lab and takes the prefix off."""
+    """The app for people of an auth file, behind a proxy that serves it under /lab and takes the prefix off."""
     data = tmp_path_factory.mktemp("data")
-    app = build_app(
-        GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), Settings(data_dir=data, root_path="/lab")
-    )
+    add_account(data / "people", "rita", "researcher", "a password", cost=10)
+    settings = Settings(data_dir=data, root_path="/lab", auth=data / "people")
+    app = build_app(GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)}), settings)
 
     async def proxy(scope, receive, send):
         if scope["type"] == "http":
@@ -109,12 +98,17 @@ def test_behind_a_proxy_with_a_prefix_pages_make_and_show_clips(browser, prefixe
     page.set_default_timeout(180_000)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("response", lambda answer: problems.append(answer.url) if answer.status >= 400 else None)
-    page.goto(f"{prefixed}/lab/")
-    page.wait_for_url("**/lab/compare*")
+    page.goto(f"{prefixed}/lab/compare?frames=13&seed=5")
+    page.wait_for_url("**/lab/login?next=*")
+    page.fill("#name", "rita")
+    page.fill("#password", "a password")
+    page.click("#login button")
+    page.wait_for_url("**/lab/compare?*seed=5*frames=13*")  # where the visitor was going, to the last setting
     page.wait_for_selector(".wb-frame")
     page.click(".wb-frame a:has-text('Generate')")
     page.wait_for_url("**/lab/generate*")
     page.wait_for_selector("#generate")
+    page.fill("#frames input", "13")
     page.click("#generate")
     page.wait_for_selector("#status [data-state=done]")
     page.wait_for_selector("#player .wb-player[data-state=ready]")

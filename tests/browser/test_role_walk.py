@@ -20,7 +20,7 @@ ANYBODY = """GET /api/v1/health | GET /api/v1/voting | GET /login | GET /vote | 
 POST /api/v1/session | POST /api/v1/logout"""
 VOTES = "POST /api/v1/next-pair | POST /api/v1/votes | POST /api/v1/votes/undo | POST /api/v1/consent"
 LOOKS = """GET / | GET /compare | GET /grid | GET /insight | GET /evaluate | GET /dashboard | GET /studies
-GET /results | GET /claims | GET /models | GET /config | GET /theme.css
+GET /results | GET /claims | GET /models | GET /jobs | GET /api/v1/jobs | GET /config | GET /theme.css
 GET /static/{path:path} | GET /assets/{path:path}
 GET /svelte/{path:path} | GET /robots.txt | GET /pwa_icon | GET /pwa_icon/{size} | GET /manifest.json | GET /vendor
 GET /media/{token} | GET /api/v1/openapi.json | GET /api/v1/clips | GET /api/v1/clips/{clip}/picture

@@ -31,6 +31,8 @@ from workbench.clips.manifest import (
 )
 from workbench.clips.media import encode_mp4, replacing, write_lossless, write_png
 from workbench.clips.picture_check import picture_notices
+from workbench.clips.under_way import written_down
+from workbench.faults import wants_memory
 
 if TYPE_CHECKING:  # torch is imported when the first clip is made: pages and commands should not wait for it
     from models.pipeline import VideoPipeline
@@ -105,12 +107,27 @@ class GenerationService:
         """
         pipeline = self.pipeline(model)
         notices = [*notices, *pipeline.check(request), *picture_notices(pipeline.spec, request)]
-        request = pipeline.fit(request)
+        asked, request = request, pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
+        with ExitStack() as listed:
+            if out is None:  # for the app, whose killed server is followed by another
+                listed.enter_context(written_down(self.clips.parent, model, asked))
+            return self._make(pipeline, model, request, on_chunk, cancelled, out, notices)
+
+    def _make(
+        self,
+        pipeline: "VideoPipeline",
+        model: str,
+        request: GenerationRequest,
+        on_chunk: Callable[[Chunk], None] | None,
+        cancelled: Callable[[], bool] | None,
+        out: Path | None,
+        notices: Sequence[str],
+    ) -> SavedClip:
         try:
             chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
-        except RuntimeError as error:
-            if type(error).__name__ != "OutOfMemoryError":
+        except (RuntimeError, MemoryError) as error:
+            if not wants_memory(error):
                 raise
             import torch  # noqa: PLC0415
 

@@ -1,9 +1,12 @@
 """The one place that writes and reads videos and pictures: clips are (T, H, W, 3) uint8 RGB with `fps`."""
 
 import io
+import itertools
+import math
 import os
 import secrets
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -15,7 +18,7 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from eval.video.reader import Unreadable, evenly, open_video
+from eval.video.reader import Unreadable, Video, evenly, open_video
 from models.types import RequestError
 
 MAX_PIXELS = 64_000_000
@@ -96,27 +99,57 @@ def _to_yuv(frame: np.ndarray) -> av.VideoFrame:
     )
 
 
+class Footage:
+    """A video file as it is meant to be seen, upright, with square pixels and evenly timed, one frame at a time.
+
+    `shape` is (T, H, W, 3), `fps` the rate; iterating decodes (H, W, 3) uint8 RGB anew, in memory that does not grow
+    with the length, and may end early where frames are lost. Raises RequestError for what is not a video or changes
+    its size.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as video:
+            facts = video.facts
+        rate, self._shown = evenly(facts.times) if facts.times else (facts.fps, range(facts.frames))
+        self.shape, self.fps = (len(self._shown), facts.height, facts.width, 3), float(rate)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with self._open() as video:
+            shown = Counter(self._shown)
+            for window in video.windows():
+                for place, frame in enumerate(window.frames, start=window.first):
+                    yield from itertools.repeat(frame, shown[place])
+            if len(video.sizes) > 1:
+                shown = f"{str(self.path)!r} changes its picture size within the file"
+                raise RequestError(f"{shown}; give one of one size")
+
+    @contextmanager
+    def _open(self) -> Iterator[Video]:
+        try:
+            with open_video(self.path, square=True) as video:
+                yield video
+        except Unreadable as error:
+            raise RequestError(str(error)) from error
+
+
 def decode_mp4(path: Path) -> tuple[np.ndarray, float]:
     """A whole video as it is meant to be seen: (T, H, W, 3) uint8 RGB, upright, square pixels, evenly timed; its rate.
 
     Raises RequestError for what is not a video, changes its size, or is too large to hold.
     """
-    try:
-        with open_video(path, square=True) as video:
-            facts, notices = video.facts, []
-            rate, shown = evenly(facts.times) if facts.times else (facts.fps, range(facts.frames))
-            size = len(shown) * facts.width * facts.height * 3
-            if size > MOST_BYTES:
-                raise RequestError(
-                    f"{str(path)!r} takes {size / 1e9:.1f} GB in memory, and {MOST_BYTES / 1e9:.1f} GB are allowed; "
-                    "give a shorter or smaller video"
-                )
-            frames = np.concatenate([window.frames for window in video.windows(notices.append)])
-            if len(video.sizes) > 1:
-                raise RequestError(f"{str(path)!r} changes its picture size within the file; give one of one size")
-    except Unreadable as error:
-        raise RequestError(str(error)) from error
-    return (frames[[k for k in shown if k < len(frames)]] if facts.times else frames), float(rate)
+    footage = Footage(path)
+    size = math.prod(footage.shape)
+    if size > MOST_BYTES:
+        raise RequestError(
+            f"{str(path)!r} takes {size / 1e9:.1f} GB in memory, and {MOST_BYTES / 1e9:.1f} GB are allowed; "
+            "give a shorter or smaller video"
+        )
+    frames, count = np.empty(footage.shape, np.uint8), 0
+    for frame in footage:
+        frames[count] = frame
+        count += 1
+    return frames[:count], footage.fps
 
 
 def write_lossless(frames: np.ndarray, fps: float, path: Path) -> None:

@@ -9,6 +9,16 @@ class Command(NamedTuple):
     module: str
     help: str
 
+    @property
+    def lab(self) -> bool:
+        """Whether developers call it, as `lab COMMAND`."""
+        return self.module.startswith("lab.")
+
+
+def words(name: str) -> list[str]:
+    """The words that call a command."""
+    return ["lab", name] if COMMANDS[name].lab else [name]
+
 
 COMMANDS: dict[str, Command] = {
     "app": Command("app", "serve the app in a browser"),
@@ -24,12 +34,15 @@ COMMANDS: dict[str, Command] = {
     "votes": Command("votes", "export, import and statistics of votes"),
     "studies": Command("studies", "preference studies: add, check, freeze"),
     "accounts": Command("accounts", "people, roles and invitations"),
+    "jobs": Command("upkeep.jobs", "work under way, and what was interrupted"),
     "doctor": Command("upkeep.doctor", "check data, clips, weights, encoders"),
     "backup": Command("upkeep.backup", "save the data folder as one file"),
     "restore": Command("upkeep.restore", "make a data folder from a backup"),
-    "audit": Command("audit", "look installed packages up in a list of known faults"),
+    "audit": Command("upkeep.audit", "look installed packages up in a list of known faults"),
     "vote-torture": Command("lab.vote_torture", "kill the app while people vote; no vote may be lost"),
     "sweep-torture": Command("lab.sweep_torture", "kill a sweep at random; every cell must be there once"),
+    "chaos": Command("lab.chaos", "kill, cut off and starve everything; nothing may be lost"),
+    "bad-inputs": Command("lab.bad_inputs", "wrong input to every command and endpoint"),
     "store-load": Command("lab.store_load", "a large store, timed"),
     "leak-check": Command("lab.leak_check", "try to tell the sides of pairs apart without looking"),
     "vote-load": Command("lab.vote_load", "many annotators voting at once, timed"),

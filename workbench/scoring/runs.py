@@ -19,12 +19,15 @@ from eval.metric import Facts, Resources
 from models.types import RequestError
 from workbench.clips.library import ClipFile, Library, conditioning_picture
 from workbench.clips.media import write_bytes
+from workbench.clips.under_way import is_left, mark
+from workbench.faults import fault_sentence
 from workbench.scoring.evaluation import create_metrics
 
 QUEUED, RUNNING, DONE, STOPPED, FAILED = "queued", "running", "done", "stopped", "failed"
 ACTIVE = (QUEUED, RUNNING)
 IDENTITY = re.compile(r"[0-9a-f]{16}")
 FORMAT = "asd-workbench evaluation"
+AT_WORK = "at-work.json"
 
 
 @dataclass(frozen=True)
@@ -150,12 +153,32 @@ class EvaluationService:
                 raise RequestError(f"metric {metric.facts.name!r} cannot run here ({why.rstrip('.')}); leave it out")
         return tuple(metric.facts for metric in metrics)
 
+    def unfinished(self) -> list[str]:
+        """The ids of evaluations that are not complete, of this server and of earlier ones."""
+        found = []
+        for folder in sorted(self.folder.glob("*/run.json")):
+            with suppress(RequestError):
+                if not self.get(folder.parent.name).complete:
+                    found.append(folder.parent.name)
+        return found
+
+    def interrupted(self) -> list[str]:
+        """The ids of evaluations that a process which is gone was at; those that were stopped or failed are not."""
+        return [path.parent.name for path in sorted(self.folder.glob(f"*/{AT_WORK}")) if is_left(path)]
+
     def _begin(self, run: Run) -> None:
+        mark(run.folder / AT_WORK)
         run.state, run.error, run.progress = QUEUED, "", None
         run.stop.clear()
         threading.Thread(target=self._work, args=(run,), name=f"evaluate {run.id}", daemon=True).start()
 
     def _work(self, run: Run) -> None:
+        try:
+            self._take_turn(run)
+        finally:
+            (run.folder / AT_WORK).unlink(missing_ok=True)
+
+    def _take_turn(self, run: Run) -> None:
         while not self._turn.acquire(timeout=0.1):
             if run.stop.is_set():
                 run.state = STOPPED
@@ -165,7 +188,7 @@ class EvaluationService:
             self._compute(run)
             run.state = DONE if run.complete else STOPPED
         except Exception as error:  # told to whoever looks at the run; the server goes on
-            run.error = f"{type(error).__name__}: {error}"
+            run.error = fault_sentence(error, place=False) or f"{type(error).__name__}: {error}"
             run.state = FAILED
         finally:
             self._turn.release()

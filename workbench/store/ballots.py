@@ -139,9 +139,10 @@ class Ballots:
             connection.execute(schema.refusal.insert().values(**values, assignment=named, body=kept))
 
     def recent_votes(self, person: Person, since: str) -> int:
-        """How many votes this person has cast after a moment, undone ones included."""
+        """How many votes this person has cast after a moment and until now, undone ones included. Votes of the future
+        were cast before the clock was put back."""
         with self._database.read() as connection:
-            return connection.execute(RECENT, {"person": person.id, "since": since}).scalar_one()
+            return connection.execute(RECENT, {"person": person.id, "since": since, "until": now()}).scalar_one()
 
     def tallies(self, study: StudyRecord, question: str) -> list[tuple[str, str, str, int]]:
         """(system on the left, on the right, answer, how often) over the votes that count, checks left out."""
@@ -247,7 +248,9 @@ def _progress_query():
 def _recent_query():
     vote, table = schema.vote, schema.assignment
     query = select(func.count()).select_from(vote).join(table, table.c.id == vote.c.assignment)
-    return query.where(table.c.annotator == bindparam("person"), vote.c.created_at > bindparam("since"))
+    return query.where(
+        table.c.annotator == bindparam("person"), vote.c.created_at.between(bindparam("since"), bindparam("until"))
+    )
 
 
 def _lock(table) -> Select:

@@ -18,6 +18,7 @@ from workbench.store import Store
 SEED = 7
 PROMPTS = 3
 SHOWN_METRICS = ("temporal_flickering", "motion_smoothness_flow", "sharpness")
+NAME = "first run"  # of its sweep
 log = logging.getLogger(__name__)
 
 
@@ -54,10 +55,15 @@ class FirstRun:
     def start(self, then: Callable[[], None]) -> None:
         """Begin in the background, unless this server only shows results or the store has clips; `then` is called
         when that is done, or now."""
-        if self.settings.read_only or not self.settings.first_run or self.store.count_clips():
+        wanted = self.settings.first_run and not self.settings.read_only
+        if not wanted or (self.store.count_clips() and not self._is_left()):
             return then()
         self.active = True
         threading.Thread(target=self._work, args=(then,), name="first-run", daemon=True).start()
+
+    def _is_left(self) -> bool:
+        """Whether an earlier server was killed while it made them."""
+        return any(sweep.name == NAME and sweep.waiting for sweep in self.store.sweeps.all())
 
     def _work(self, then: Callable[[], None]) -> None:
         try:
@@ -77,7 +83,7 @@ class FirstRun:
         if not models:
             return
         values = {"models": models, "prompts": list(self.prompts[:PROMPTS]), "steps": [1], "ffe": "both"}
-        plan = make_plan(values | {"seeds": [SEED], "name": "first run"})
+        plan = make_plan(values | {"seeds": [SEED], "name": NAME})
         sweep = Sweep(plan, self.settings, self.store)
         work = sweep.begin()
         self.total = len(work.items)

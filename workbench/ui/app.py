@@ -25,6 +25,7 @@ from workbench.ui.access.mcp_clients import CallersClients
 from workbench.ui.api.dashboard_api import dashboard_router
 from workbench.ui.api.endpoints import build_endpoints
 from workbench.ui.api.export_api import export_router
+from workbench.ui.api.jobs_api import jobs_router
 from workbench.ui.api.library import library_router
 from workbench.ui.api.media import media_router
 from workbench.ui.api.results_api import results_router
@@ -37,6 +38,7 @@ from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
 from workbench.ui.selftest import selftest_router
 from workbench.ui.theme import THEME
+from workbench.upkeep.jobs import Jobs
 from workbench.votes.study_clips import StudyClips
 from workbench.votes.study_maker import registry_maker
 from workbench.votes.voting import VotingService
@@ -56,7 +58,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     clips = StudyClips(store, settings.data_dir, registry_maker(service))
     voting = VotingService(store, settings, clips, accounts=accounts)
     first_run = FirstRun(settings, store, evaluations, EXAMPLE_PROMPTS)
-    context = Context(service, evaluations, settings, voting, first_run)
+    jobs = Jobs(settings.data_dir, store, evaluations, service)
+    context = Context(service, evaluations, settings, voting, first_run, jobs)
     app = FastAPI(
         title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
@@ -68,7 +71,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         """Answers once the server takes requests."""
         return {"status": "ok", "version": __version__}
 
-    app.state.voting, app.state.first_run = voting, first_run
+    app.state.voting, app.state.first_run, app.state.jobs = voting, first_run, jobs
     app.include_router(voting_router(voting, accounts))
     app.include_router(tokens_router(voting))
     app.include_router(vote_page_router())
@@ -76,6 +79,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.include_router(library_router(evaluations))
     app.include_router(export_router(evaluations.library))
     app.include_router(results_router(store))
+    app.include_router(jobs_router(jobs))
     app.include_router(dashboard_router(store))
     app.include_router(selftest_router(context.media, settings.data_dir / "selftest"))
     app.mount("/vendor", StaticFiles(directory=plotly_folder()), name="vendor")

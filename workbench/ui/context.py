@@ -10,10 +10,12 @@ from models.default_world import DEFAULT
 from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
 from workbench.clips.generation import GenerationService
+from workbench.faults import fault_sentence
 from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.sweeps.first_run import FirstRun
 from workbench.ui.api.media import MediaTokens
+from workbench.upkeep.jobs import Jobs
 from workbench.votes.voting import VotingService
 
 # every handler that touches a network shares this queue, so two never run at once
@@ -34,6 +36,7 @@ class Context:
     settings: Settings
     voting: VotingService
     first_run: FirstRun
+    jobs: Jobs | None = None
     media: MediaTokens = field(default_factory=MediaTokens)
 
     def check_writable(self) -> None:
@@ -87,10 +90,15 @@ def sentence(error: Exception, *hidden: str | Path | None) -> str:
     """An error as it may be shown: no server paths, and no details of what was not the user's doing."""
     if not isinstance(error, RequestError):
         logging.getLogger(__name__).error("a handler failed", exc_info=error)
+        if fault := fault_sentence(error, place=False):
+            return _hiding(f"{fault[:1].upper()}{fault[1:]}. Your settings are unchanged.", hidden)
         return (
             f"This failed on the server ({type(error).__name__}); the log there says why. Your settings are unchanged."
         )
-    text = str(error)
+    return _hiding(str(error), hidden)
+
+
+def _hiding(text: str, hidden: Sequence[str | Path | None]) -> str:
     for path in filter(None, hidden):
         text = text.replace(str(path), Path(path).name)
     return text

@@ -49,6 +49,7 @@ def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], N
         if not settings.read_only:
             # pages are there without it; who makes the first clip should not wait for it either
             threading.Thread(target=importlib.import_module, args=("models.pipeline",), daemon=True).start()
+            app.state.jobs.go_on()
         # one after the other: what people see first should not share the machine with clips for annotators
         app.state.first_run.start(then=app.state.voting.prepare)
 

@@ -3,15 +3,16 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from models.types import RequestError
-from workbench.clips.media import decode_mp4, encode_mp4
+from workbench.clips.media import Footage, encode_stream
+from workbench.faults import fault_sentence
 from workbench.store import Store, StoreUnavailable
 from workbench.store.ballots import new_token
 from workbench.store.records import Clip, Pair, StudyRecord, new_id
@@ -29,9 +30,10 @@ CHECK_EVERY = 4  # of so many prompts one has a check of each kind
 
 @dataclass(frozen=True)
 class Made:
-    """Frames (T, H, W, 3) uint8 RGB, the clip of the store they are and the weights it came from ("" for none)."""
+    """Frames (T, H, W, 3) uint8 RGB, held or in a file, the clip of the store they are and the weights it came from
+    ("" for none)."""
 
-    frames: np.ndarray
+    frames: np.ndarray | Footage
     fps: float
     origin: str = ""
     weights: str = ""
@@ -148,6 +150,15 @@ class StudyClips:
             if clip.file not in there and not (self.data_dir / clip.file).is_file()
         }
 
+    def lost_pairs(self, record: StudyRecord) -> frozenset[str]:
+        """The pairs, by id, of which a clip is gone."""
+        lost = self.lost(record)
+        pairs = self.store.studies.pair_clips(record.id, record.version) if lost else {}
+        return frozenset(pair for pair, clips in pairs.items() if not lost.keys().isdisjoint(clips))
+
+    def are_there(self, *clips: Clip) -> bool:
+        return all((self.data_dir / clip.file).is_file() for clip in clips)
+
     def missing(self, record: StudyRecord) -> list[Clip]:
         """Clips that are gone and that none made later stands for."""
         study = study_from_json(record.definition)
@@ -175,7 +186,7 @@ class StudyClips:
             self._errors[name] = str(error)
         except Exception as error:  # told to whoever looks at the study; the server goes on
             logging.getLogger(__name__).error("the clips of study %s failed", record.id, exc_info=error)
-            self._errors[name] = f"{type(error).__name__}: {error}"
+            self._errors[name] = fault_sentence(error, place=False) or f"{type(error).__name__}: {error}"
         finally:
             if self._errors.get(name):
                 with self._lock:
@@ -187,18 +198,16 @@ class StudyClips:
         """Display copies of the same prompt and seed by each of `labels`. `made_by` are the weights of the study's
         other clips by model; raises RequestError when a model has others now, for a study never mixes them."""
         clips: dict[str, Clip] = {}
-        frames: dict[str, Made] = {}
-        for label in labels:
-            base = label.removesuffix(DEGRADED)
-            if base not in frames:
-                frames[base] = self._frames(study, base, prompt, seed)
-                if made_by.setdefault(_model(base), frames[base].weights) not in ("", frames[base].weights):
-                    raise RequestError(
-                        f"the weights of {_model(base)} have changed since the first clips of study {study.id!r} were "
-                        f"made; make a new version with `studies remake {study.id}`"
-                    )
-            made = frames[base] if base == label else replace(frames[base], frames=degrade(frames[base].frames))
-            clips[label] = self._write(study.id, label, prompt, seed, made)
+        for base in dict.fromkeys(label.removesuffix(DEGRADED) for label in labels):
+            made = self._frames(study, base, prompt, seed)  # one at a time is held
+            if made_by.setdefault(_model(base), made.weights) not in ("", made.weights):
+                raise RequestError(
+                    f"the weights of {_model(base)} have changed since the first clips of study {study.id!r} were "
+                    f"made; make a new version with `studies remake {study.id}`"
+                )
+            for label in (base, base + DEGRADED):
+                if label in labels:
+                    clips[label] = self._write(study.id, label, prompt, seed, made)
         return clips
 
     def _frames(self, study: Study, label: str, prompt: str, seed: int) -> Made:
@@ -206,8 +215,8 @@ class StudyClips:
             raise _Stopped
         if study.clips:
             row = next(row for row in study.clips if (row.system, row.prompt, row.seed) == (label, prompt, seed))
-            frames, fps = decode_mp4(Path(row.path))
-            return Made(frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2], fps)
+            footage = Footage(Path(row.path))
+            return Made(footage, footage.fps)
         if self.make is None:
             raise RequestError(f"study {study.id!r} needs clips, and nothing here makes them; open it in the app")
         return self.make(parse_system(label), prompt, seed, study.frames)
@@ -217,8 +226,16 @@ class StudyClips:
         file = f"{FOLDER}/{identity}.mp4"
         path = self.data_dir / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        encode_mp4(made.frames, made.fps, path)
-        count, height, width, _ = made.frames.shape
+        height, width = (side // 2 * 2 for side in made.frames.shape[1:3])
+        count = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal count
+            for frame in degraded(made.frames) if label.endswith(DEGRADED) else made.frames:
+                count += 1
+                yield frame[:height, :width]
+
+        encode_stream(counted(), width, height, made.fps, path)
         shape = count, made.fps, width, height, path.stat().st_size
         return Clip(identity, study, label, prompt, seed, file, *shape, made.origin, made.weights)
 
@@ -245,9 +262,12 @@ def leaks_of_copies(data_dir: Path, pairs: Sequence[tuple[Clip, Clip]]) -> list[
 def check_ready_clips(study: Study) -> None:
     """Raises RequestError for the first clip of a study that could not be shown, before anything of it is kept."""
     for path in dict.fromkeys(row.path for row in study.clips):
-        height, width = decode_mp4(Path(path))[0].shape[1:3]
+        footage = Footage(Path(path))
+        _, height, width, _ = footage.shape
         if min(height, width) < 2:
             raise RequestError(f"{path!r} is {width}x{height} pixels; a study shows clips from 2x2")
+        for _ in footage:  # what changes its size within the file raises
+            pass
 
 
 def _model(label: str) -> str:
@@ -255,12 +275,14 @@ def _model(label: str) -> str:
     return label.removesuffix(DEGRADED).partition(":")[0]
 
 
-def degrade(frames: np.ndarray) -> np.ndarray:
-    """A copy (T, H, W, 3) that anybody sees is worse: coarse pixels, and motion that stands still and jumps."""
-    count, height, width, _ = frames.shape
-    held = frames[np.arange(count) // HELD * HELD]
-    rows, columns = np.arange(height) // COARSE * COARSE, np.arange(width) // COARSE * COARSE
-    return np.ascontiguousarray(held[:, rows][:, :, columns])
+def degraded(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Frames (H, W, 3) of a copy that anybody sees is worse: coarse pixels, and motion that stands still and jumps."""
+    for index, frame in enumerate(frames):
+        if index % HELD == 0:
+            height, width, _ = frame.shape
+            rows, columns = np.arange(height) // COARSE * COARSE, np.arange(width) // COARSE * COARSE
+            held = np.ascontiguousarray(frame[rows][:, columns])
+        yield held
 
 
 def _degraded_labels(study: Study, index: int) -> list[str]:

@@ -205,9 +205,8 @@ class VotingService:
             self.clips.start(record)
             return record
         if not self.changed_weights(record):
-            raise RequestError(
-                f"the weights of study {identity!r} have not changed and no clip is gone; there is nothing to remake"
-            )
+            nothing = "have not changed and no clip is gone; there is nothing to remake"
+            raise RequestError(f"the weights behind study {identity!r} {nothing}")
         pins = tuple(f"{model} {digest}" for model, digest in _weights_now(study.models()).items())
         return self.add_study(replace(study, weights=pins))
 
@@ -244,9 +243,7 @@ class VotingService:
         study = self.definition(record.id, record.version)
         lost = self._lost(record)
         open_one, done, _ = self.store.ballots.standing(person, record, lost)
-        if open_one and not all(
-            (self.settings.data_dir / clip.file).is_file() for clip in (open_one.left, open_one.right)
-        ):
+        if open_one and not self.clips.are_there(open_one.left, open_one.right):
             self._forget(("lost", record.id, record.version))  # a clip was deleted just now
             lost = self._lost(record)
             open_one, done, _ = self.store.ballots.standing(person, record, lost)
@@ -360,8 +357,8 @@ class VotingService:
         watched, least = _number(body, "watched", 0.0), self.settings.min_watch
         if watched < least:
             raise Refused(422, "not-watched", f"watch {least:.0%} of both clips before you vote")
-        since = datetime.now(UTC) - datetime.fromisoformat(given.issued_at)
-        if since.total_seconds() < least * _duration(given):
+        since = (datetime.now(UTC) - datetime.fromisoformat(given.issued_at)).total_seconds()
+        if 0 <= since < least * _duration(given):  # below 0 the clock was put back, and tells nothing
             raise Refused(422, "too-fast", f"this vote came sooner than {least:.0%} of the clips can be watched")
         return watched
 
@@ -380,15 +377,7 @@ class VotingService:
 
     def _lost(self, record: StudyRecord) -> frozenset[str]:
         """Pairs of which a clip is gone; people are given others."""
-
-        def find() -> frozenset[str]:
-            gone = self.clips.lost(record)
-            if not gone:
-                return frozenset()
-            pairs = self.store.studies.pair_clips(record.id, record.version)
-            return frozenset(pair for pair, clips in pairs.items() if not gone.keys().isdisjoint(clips))
-
-        return self._fresh(("lost", record.id, record.version), find)
+        return self._fresh(("lost", record.id, record.version), lambda: self.clips.lost_pairs(record))
 
     def _values(self, record: StudyRecord, study: Study):
         told = study.sampling == "uncertainty"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from models.networks.codec import latent_frames, load_codec
@@ -34,6 +33,7 @@ from models.training.loop import (
     steady,
 )
 from models.training.losses import flow_matching_loss, noisy_pair
+from models.weights import load_model
 from models.worlds.training_worlds import WORLDS
 
 ARCHITECTURE = {
@@ -66,7 +66,8 @@ TINY = {
 class TeacherConfig:
     """`routed_share` of the tokens pass through all layers in training, the others through the first and the last
     (TREAD, arXiv 2501.04765); 1 turns that off, as do the last fifth of the steps. `muon` updates the layers'
-    matrices by Muon and holds the learning rate level until the last quarter."""
+    matrices by Muon and holds the learning rate level until the last quarter. `start` is a folder with networks
+    `teacher` and `text_encoder` to go on from."""
 
     world: str = "shapes"
     autoencoder: Path = Path("assets/shapes-autoencoder")
@@ -130,11 +131,9 @@ class TeacherRecipe(Recipe):
         others = (p for module in self.modules.values() for p in module.parameters() if id(p) not in taken)
         return {"teacher": matrices, "others": adamw_of(others, lr=lr, betas=betas)}
 
-    def _take_over(self, assets: Path) -> None:
-        """Go on from published weights: `shapes-teacher` and `shapes-text-encoder` below `assets`."""
-        for module, name in ((self.model, "shapes-teacher"), (self.text, "shapes-text-encoder")):
-            weights = load_file(assets / name / "diffusion_pytorch_model.safetensors")
-            module.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
+    def _take_over(self, start: Path) -> None:
+        for module, name in ((self.model, "teacher"), (self.text, "text_encoder")):
+            module.load_state_dict(load_model(type(module), start / name).state_dict())
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config

@@ -29,6 +29,7 @@ from models.training.peers import Peers
 from models.training.recipes import RECIPES
 from models.training.recipes.self_forcing import prefix_plan
 from models.training.stages import STAGES, with_what_they_need
+from models.weights import load_model
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,14 @@ def test_smoke_training_logs_finite_values_and_exports(chain, folder, name):
     assert (folder / name / "log.jsonl").read_text().count("\n") == RECIPES[name].presets["smoke"].steps
     assert list((folder / name / "tensorboard").glob("events*"))
     assert (folder / name / "samples.png").stat().st_size > 1000
+
+
+def test_a_teacher_goes_on_from_what_another_run_exported(chain, folder):
+    start = folder / "teacher/export"
+    recipe = RECIPES["teacher"].build(smoke("teacher", folder, start=start))
+    for module, name in ((recipe.model, "teacher"), (recipe.text, "text_encoder")):
+        wanted = load_model(type(module), start / name).state_dict()
+        assert all(torch.equal(tensor, wanted[key]) for key, tensor in module.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd", "aad1", "shapes-clip"])
@@ -244,9 +253,7 @@ def noise_at(seed: int, step: int) -> ClipNoise:
 def test_rollout_depends_on_the_step_seed_only(chain, folder):
     recipe = RECIPES["self-forcing"].build(smoke("self-forcing", folder))
     text = recipe.prompts.embeddings[:2]
-    clips = [
-        recipe.rollout(prefix_plan(2), text, noise_at(5, 9), gradient=False) for _ in range(2)
-    ]
+    clips = [recipe.rollout(prefix_plan(2), text, noise_at(5, 9), gradient=False) for _ in range(2)]
     assert torch.equal(*clips)
     other = recipe.rollout(prefix_plan(2), text, noise_at(5, 10), gradient=False)
     assert not torch.equal(clips[0], other)

@@ -1,6 +1,5 @@
 """All commands by the same rules: nothing that is there is lost, and wrong input is exit code 2 and one line."""
 
-import argparse
 import math
 import shutil
 from pathlib import Path
@@ -9,6 +8,8 @@ import pytest
 
 from workbench.__main__ import build_parser, main
 from workbench.commands import COMMANDS
+from workbench.commands import words as words_of
+from workbench.lab.bad_inputs import NEEDED, WRONG, kind_of, needed, parsers
 from workbench.requests.arguments import READERS
 
 # what is read, kept up to date in place, or a place for data: every other option with a path names an output
@@ -27,11 +28,14 @@ NO_OUTPUTS = {
     "ablation": {"data_dir"},
     "generate": {"image", "video", "prompts", "manifest"},
     "insight": {"prompts"},
+    "jobs": {"data_dir"},
+    "leak-check": {"data_dir"},
     "publish": {"source"},
     "readme": {"file"},
     "restore": {"file", "data_dir"},
     "screenshots": {"measured"},
     "store-load": {"data_dir"},
+    "tabletop-oracle": {"weights"},
     "studies": {"file", "data_dir"},
     "sweep": {"plan", "weights", "data_dir"},
     "votes": {"data_dir", "file"},
@@ -39,45 +43,13 @@ NO_OUTPUTS = {
 # outputs whose names depend on what is read, or that a run goes on with: their commands ask `check_outputs` themselves
 OWN_CHECK = {("evaluate", "out"), ("evaluate", "vbench_out"), ("generate", "out"), ("generate", "out_dir")}
 OWN_CHECK |= {("train", "out")}
-NEEDED = {
-    "convert": ["weights.safetensors"],
-    "publish": ["run", "generator"],
-    "bench-vbench": ["--vbench", "v", "--dino", "d", "--pyiqa", "p"],
-}
-
-
-def parsers(command: str) -> list[tuple[list[str], argparse.ArgumentParser]]:
-    """The parsers of a command's actions, or its own, each with the words that lead to it."""
-    parser = build_parser(command).commands.choices[command]
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return [([command, name], inner) for name, inner in action.choices.items()]
-    return [([command], parser)]
-
-
 ALL = [(words, parser) for command in COMMANDS for words, parser in parsers(command)]
 OPTIONS = [(words, parser, action) for words, parser in ALL for action in parser._actions if action.nargs != 0]
 
 
-def needed(
-    parser: argparse.ArgumentParser, words: list[str], but: argparse.Action | None = None, given: str | None = None
-) -> list[str]:
-    """Values for all that a command must have, `but` one, which is left out or `given`."""
-    found = list(NEEDED.get(words[0], ()))
-    for action in parser._actions:
-        if action is but and given is not None and not action.option_strings:
-            found += [given]
-        if action is but or words[0] in NEEDED or action.nargs in (0, "?", "*"):
-            continue
-        if not action.option_strings:
-            found += [next(iter(action.choices)) if action.choices else "name"]
-        elif action.required:
-            found += [action.option_strings[0], "name.json"]
-    return found
-
-
 def refused(capsys, argv: list[str]) -> str:
-    code, told = main([str(word) for word in argv]), capsys.readouterr()
+    argv = [*words_of(argv[0]), *map(str, argv[1:])]
+    code, told = main(argv), capsys.readouterr()
     assert code == 2, (argv, code, told.err)
     assert told.err.count("\n") == 1 and told.err.startswith("error: ") and "Traceback" not in told.err, told.err
     return told.err
@@ -147,21 +119,6 @@ def test_no_output_is_one_of_the_apps_own_files(capsys, tmp_path, monkeypatch):
 
 
 # --- words
-
-
-WRONG = {
-    int: ("x", "1.5", "-1", "nan", "", "9" * 30, "1" * 5000, "\udcff"),
-    float: ("x", "-1", "nan", "inf", "", "1e300", "\udcff"),
-    Path: ("", " ", "x" * 300, "y/" * 3000),
-    None: ("half \ud800", "\udcff", "bell\a"),
-}
-
-
-def kind_of(action: argparse.Action) -> object:
-    """The kind of words that an option takes, whoever reads them."""
-    if action.type in READERS:
-        return action.type
-    return {"whole": int, "number": float}.get(action.type.__qualname__.partition(".")[0])
 
 
 @pytest.mark.parametrize("words, parser", ALL, ids=[" ".join(words) for words, _ in ALL])
@@ -241,7 +198,7 @@ def test_a_file_that_is_none_is_told_in_one_sentence(capsys, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "line", ["votes stats", "votes export --out o.csv", "studies list", "doctor", "backup --out o.tar"]
+    "line", ["votes stats", "votes export --out o.csv", "studies list", "doctor", "jobs", "backup --out o.tar"]
 )
 def test_looking_makes_no_data_folder(capsys, tmp_path, monkeypatch, line):
     monkeypatch.chdir(tmp_path)

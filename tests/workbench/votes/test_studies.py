@@ -23,7 +23,7 @@ from workbench.votes.leak_check import leak_check, separation
 from workbench.votes.pair_choice import choose_pair, values_of
 from workbench.votes.questions import ANSWERS
 from workbench.votes.studies import DEFAULT_STUDY, default_study, parse_system, read_study, study_from, study_from_json
-from workbench.votes.study_clips import StudyClips, degrade
+from workbench.votes.study_clips import StudyClips, degraded
 from workbench.votes.voting import VotingService, describe_system
 
 SYSTEMS = ("shapes-asd:1:4", "shapes-asd:1:0", "shapes-self-forcing:1:0", "shapes-self-forcing:2:0")
@@ -311,7 +311,7 @@ def test_clips_of_changed_weights_are_remade_as_a_new_version_and_old_votes_keep
 
 def test_a_spoilt_copy_is_far_worse():
     clip = draw(parse_system("shapes-asd:1:4"), "p", 0, 13).frames
-    spoilt = degrade(clip)
+    spoilt = np.stack(list(degraded(clip)))
     assert spoilt.shape == clip.shape and spoilt.dtype == clip.dtype
     moved = (np.abs(np.diff(spoilt.astype(int), axis=0)).max(axis=(1, 2, 3)) > 0).sum()
     assert moved == 2 and np.abs(spoilt.astype(int) - clip).mean() > 5

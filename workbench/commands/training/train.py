@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from models.types import RequestError
 from workbench.console import notice, say, say_json
@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
     config = _configure(options, row)
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
     facts |= {"hardware": use_device(options.device), "precision": options.precision}
-    _check_out(options, facts)
     _check_inputs(config)
+    _check_out(options, facts)
     with _other_processes(options), _asked_to_stop() as stop:
         latest = train(row.build(config), _run_of(options, config, facts, stop), resume=options.resume)
     if stop():
@@ -189,15 +189,25 @@ def _configure(options: argparse.Namespace, row: Any) -> Any:
 
 
 def _settings(given: list[str], config: Any) -> dict[str, Any]:
-    """Values of --set for numbers, switches and words of a preset, each of the kind that it had."""
-    known = {name: value for name, value in vars(config).items() if isinstance(value, (bool, int, float, str))}
+    """Values of --set for numbers, switches, words and paths of a preset, each of its own kind."""
+    known = _kinds(config)
     settings: dict[str, Any] = {}
     for text in given:
         name, _, value = text.partition("=")
         if name not in known or not value:
             raise RequestError(f"--set {text!r} is no NAME=VALUE of this preset; names are {', '.join(known)}")
-        settings[name] = _as(type(known[name]), name, value)
+        settings[name] = _as(known[name], name, value)
     return settings
+
+
+def _kinds(config: Any) -> dict[str, type]:
+    """What kind of value each setting takes; those of other kinds, such as roles, are left out."""
+    kinds = {}
+    for name, hint in get_type_hints(type(config)).items():
+        kind = Path if hint == Path | None else hint
+        if kind in (bool, int, float, str, Path):
+            kinds[name] = kind
+    return kinds
 
 
 def _as(kind: type, name: str, text: str) -> Any:

@@ -27,7 +27,7 @@ def _doors(roles: tuple[str, ...], method: str, *paths: str) -> list[Door]:
 
 
 PAGES = ("/", "/generate", "/compare", "/grid", "/insight", "/evaluate", "/dashboard", "/studies", "/results")
-PAGES += ("/claims", "/models")
+PAGES += ("/claims", "/models", "/jobs")
 MCP = ("/gradio_api/mcp", "/gradio_api/mcp/", "/gradio_api/mcp/*")  # tools that make, over a protocol for programs
 DOORS: tuple[Door, ...] = (
     *_doors(ALL_ROLES, "GET", "/api/v1/health", "/api/v1/voting", "/login", "/vote", "/ui/*", "/favicon.ico"),
@@ -39,6 +39,7 @@ DOORS: tuple[Door, ...] = (
     *_doors(LOOKERS, "GET", "/manifest.json", "/pwa_icon", "/pwa_icon/{}", "/robots.txt"),
     *_doors(LOOKERS, "GET", "/api/v1/openapi.json", "/api/v1/clips", "/api/v1/clips/{}/picture"),
     *_doors(LOOKERS, "GET", "/api/v1/evaluations/{}/{}", "/api/v1/results/{}/{}", "/api/v1/leaderboard/{}"),
+    *_doors(LOOKERS, "GET", "/api/v1/jobs"),
     *_doors(LOOKERS, "GET", "/api/v1/export/sheet.mp4", "/api/v1/export/page.html"),
     *_doors(LOOKERS, "GET", "/gradio_api/info", "/gradio_api/theme.css", "/gradio_api/startup-events"),
     *_doors(LOOKERS, "GET", "/gradio_api/app_id", "/gradio_api/heartbeat/{}", "/gradio_api/queue/data"),
@@ -69,6 +70,7 @@ LOOKING = frozenset(
         "dashboard.page": "opened moved changed pressed",
         "pages.claims": "load filtered",
         "pages.models": "models_table",
+        "pages.jobs": "jobs_table",
         "api.endpoints": "models",
         "api.leaderboard_endpoint": "leaderboard",
     }.items()

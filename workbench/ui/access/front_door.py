@@ -177,7 +177,8 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
     looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     if role == NOBODY:
         if looks:
-            return RedirectResponse(f"{prefix}/login?next={quote(prefix + _path(request.scope))}", 303)
+            wanted = prefix + _path(request.scope) + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"{prefix}/login?next={quote(wanted, safe='/')}", 303)
         return _told(401, "you are not signed in; open /login in a browser")
     if role == ANNOTATOR:
         return RedirectResponse(f"{prefix}/vote", 303) if looks else _told(403, "annotators reach the Vote page only")

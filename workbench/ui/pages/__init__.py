@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import claims, generate, grid, models
+from workbench.ui.pages import claims, generate, grid, jobs, models
 from workbench.ui.pages.compare import page as compare
 from workbench.ui.pages.dashboard import page as dashboard
 from workbench.ui.pages.evaluate import page as evaluate
@@ -33,6 +33,7 @@ PAGES = (
     Page("Insight", "/insight", "Make", insight.build),
     Page("Evaluate", "/evaluate", "Measure", evaluate.build),
     Page("Dashboard", "/dashboard", "Measure", dashboard.build),
+    Page("Jobs", "/jobs", "Measure", jobs.build),
     Page("Studies", "/studies", "People", studies.build),
     Page("Results", "/results", "People", results.build),
     Page("Claims", "/claims", "Evidence", claims.build),

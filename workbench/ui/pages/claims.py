@@ -10,7 +10,7 @@ import gradio as gr
 
 from workbench.charts.claims import long_chart
 from workbench.experiments.claims_report import MARKS, told_interval
-from workbench.ui.components.component import SEGMENTS, script_component
+from workbench.ui.components.component import SEGMENTS, form_script, script_component
 from workbench.ui.context import EXAMPLE_PROMPTS, PRIVATE, Context
 from workbench.ui.pages.header import page_header
 from workbench.words import counted
@@ -26,6 +26,7 @@ CURVES = (
 COLUMNS = ("Verdict", "Claim", "Published", "Here (95 %)", "n", "See it", "Command")
 WORDS = {"confirmed": "confirmed", "not confirmed": "undecided", "reversed": "reversed"}  # for people
 EVERY = "all"
+WRITE_LINK = form_script(f"(verdict) => ({{ show: ({json.dumps(WORDS)})[verdict] ?? '' }})", "changed")
 PLAIN = re.compile(r"(\S+) (\d+\*?)")  # a system alone, with nothing said of pictures, switches or length
 NUMBERS = (
     ("right", "All right"),
@@ -61,26 +62,29 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     ]
     systems = script_component("table", elem_id="systems")
 
-    def load() -> list[Any]:
+    def load(request: gr.Request) -> list[Any]:
         report = read_report(context.settings.data_dir)
         if report is None:
             text = (
                 "No claims have been measured yet; run `python -m workbench claims`, which takes about half an hour."
             )
-            return [{"state": "idle", "text": text}, *[None] * (len(charts) + 2)]
+            return [EVERY, {"state": "idle", "text": text}, *[None] * (len(charts) + 2)]
         seconds = report["long_frames"] / FPS
         figures = [
             long_chart(report["long"], name, title, seconds) if report["long"] else None for name, title in CURVES
         ]
         said = f"{summary(report)} Measured {report['date'][:10]} by {report['command']}."
-        return [{"state": "idle", "text": said}, checklist_table(report), *figures, systems_table(report)]
+        verdict = {word: verdict for verdict, word in WORDS.items()}.get(request.query_params.get("show", ""), EVERY)
+        shown = [checklist_table(report, verdict), *figures, systems_table(report)]
+        return [verdict, {"state": "idle", "text": said}, *shown]
 
     def filtered(verdict: str) -> dict[str, Any] | None:
         report = read_report(context.settings.data_dir)
         return checklist_table(report, verdict) if report else None
 
-    blocks.load(load, None, [status, checklist, *charts, systems], show_progress="hidden", **PRIVATE)
-    choice.change(filtered, choice, checklist, show_progress="hidden", **PRIVATE)
+    blocks.load(load, None, [choice, status, checklist, *charts, systems], show_progress="hidden", **PRIVATE)
+    choice.input(filtered, choice, checklist, show_progress="hidden", **PRIVATE)
+    choice.change(None, choice, None, js=WRITE_LINK, **PRIVATE)
 
 
 def summary(report: dict[str, Any]) -> str:

@@ -13,12 +13,24 @@ from models.default_world import DEFAULT
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.clips.generation import SavedClip
+from workbench.clips.kept import kept_clip
 from workbench.requests.grid import AXES, Cell, Grid, grid_query, read_grid, texts_from_query
 from workbench.scoring.evaluation import create_metrics
 from workbench.ui.api.export_api import export_links
 from workbench.ui.components.clips import chunk_starts, sheet, speed_facts
 from workbench.ui.components.comparison import Side
-from workbench.ui.components.component import DICE, NOT_STARTED, SEGMENTS, STARTED, script_component
+from workbench.ui.components.component import DICE, NOT_STARTED, SEGMENTS, STARTED, form_script, script_component
+from workbench.ui.components.inputs import (
+    LINK_SCRIPT,
+    TEXT,
+    build_inputs,
+    connect_inputs,
+    fitting_source,
+    linked_input,
+    open_inputs,
+    read_inputs,
+    with_input,
+)
 from workbench.ui.components.links import evaluate_link, generate_link
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
@@ -42,6 +54,19 @@ SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynam
 MAIN = (DEFAULT.baseline, DEFAULT.asd)
 EMPTY = "Choose what goes along the axes and press “Make the grid”. Click a cell to see it beside the reference."
 AXIS_CHOICES = [(axis.title, name) for name, axis in AXES.items()]
+FROM_TEXT = (TEXT, None, None, 0.9, "")
+# the address as `grid_query` writes it, from the fields
+SETTINGS = f"""(model, steps, first_steps, seed, prompt, frames, x, xt, y, yt, z, zt, source, kept, strength) => {{
+  {LINK_SCRIPT}
+  const parts = (text, by) => (text ?? '').split(by).map((part) => part.trim()).filter(Boolean);
+  const prompts = (text) => parts(text, /[|\\n]/).join('|');
+  const values = (axis, text) => !axis ? '' : axis === 'prompt' ? prompts(text) : parts(text, ',').join(',');
+  const axes = {{ x, xv: values(x, xt), y, yv: values(y, yt), z, zv: values(z, zt) }};
+  const fixed = {{ model, steps, first_steps, seed, prompt, frames }};
+  for (const axis of [x, y, z]) delete fixed[axis];
+  return {{ ...axes, ...fixed, ...inputs(source, kept, strength) }};
+}}"""
+WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "making")
 Update = dict[Any, Any]
 
 
@@ -87,17 +112,19 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 what = gr.Dropdown(choices, value=axis, label=f"{name} axis", elem_id=f"axis-{name}")
                 values = gr.Textbox(text, label="Values", lines=1, max_lines=6, elem_id=f"values-{name}")
             axes += [what, values]
-    with gr.Row():
+    with gr.Row(elem_id="presets"):
         buttons = [(gr.Button(title, size="sm", min_width=130), rows) for title, rows in presets()]
     with gr.Row():
         run = gr.Button("Make the grid", variant="primary", scale=3, elem_id="make")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
+    with gr.Accordion("Start from a picture or a video", open=False, elem_id="more") as more:
+        inputs = build_inputs([model.value])
     status = script_component("status", elem_id="status")
     cells = script_component("cells", options={"empty": EMPTY}, elem_id="cells")
-    link = script_component("address", elem_id="address")
 
     form = [model, steps, ffe, seed, prompt, frames, *axes]
-    made = [cells, status, link, run, stop]
+    in_link = [*form, *inputs.linked]
+    made = [cells, status, run, stop]
     linked = gr.State(False)
     quiet = {"show_progress": "hidden", **PRIVATE}
     busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
@@ -113,8 +140,12 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 if query.get(name):
                     text = name in ("model", "prompt")
                     updates[component] = query[name] if text else whole(query[name], name, "a whole number")
+            opened = open_inputs(inputs, context, read_inputs(query))
         except RequestError as error:
             return {status: {"state": "error", "text": str(error)}, linked: False}
+        updates |= opened
+        if opened:
+            updates[more] = gr.update(open=True)
         if updates[linked]:
             for i, (name, text) in enumerate(texts_from_query(query)):
                 updates[axes[2 * i]] = name if name in AXES else ""
@@ -122,22 +153,23 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         return updates
 
-    def make(*values: Any) -> Iterator[Update]:
+    def make(*values: Any, kept: bool = False) -> Iterator[Update]:
+        asked, given = values[: len(form)], values[len(form) :]
         try:
             context.check_writable()
-            grid = grid_of(*values)
+            grid = grid_of(*asked)
             yield {status: {"state": "running", "text": "Loading the models", "progress": 0}, **busy}
-            changes = make_grid(context, grid)
-            last = {link: grid_query(grid), **ready}
+            changes = make_grid(context, grid, given, kept=kept)
             yield from holding(
-                ({**busy, **{outputs[n]: part for n, part in parts.items()}} for parts in changes), last
+                ({**busy, **{outputs[n]: part for n, part in parts.items()}} for parts in changes), ready
             )
         except Exception as error:
-            yield {status: {"state": "error", "text": sentence(error)}, **ready}
+            hidden = [*given[1:3], context.evaluations.library.uploads]
+            yield {status: {"state": "error", "text": sentence(error, *hidden)}, **ready}
 
     def make_linked(open_it: bool, *values: Any) -> Iterator[Update]:
         if open_it:
-            yield from make(*values)
+            yield from make(*values, kept=True)
         else:
             yield {run: gr.update()}
 
@@ -145,10 +177,22 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return {status: {"state": "idle", "text": "Cancelled. Cells that were finished are saved."}} | ready
 
     outputs = {"cells": cells, "status": status}
-    opened = blocks.load(reopen, None, [*form, status, linked], **quiet)
-    opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
+    opened = blocks.load(reopen, None, [*form, *inputs.opened, status, linked, more], **quiet)
+    opened.then(None, in_link, None, js=MAKING, **quiet)
+    gr.on([field.change for field in in_link], None, in_link, None, js=WRITE_LINK, **quiet)
+    opening = opened.then(make_linked, [linked, *form, *inputs.fields], made, **MODEL_QUEUE, **quiet)
     clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
-    making = clicked.then(make, form, made, **MODEL_QUEUE, **PATIENT, **quiet)
+    clicked.then(None, in_link, None, js=MAKING, **quiet)
+    connect_inputs(inputs, context)
+    making = clicked.then(make, [*form, *inputs.fields], made, **MODEL_QUEUE, **PATIENT, **quiet)
+    gr.on(
+        [model.input, *(field.change for field in axes)],
+        sources,
+        [inputs.source, model, *axes],
+        inputs.source,
+        queue=False,
+        **quiet,
+    )
     for event in (opening, making):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
@@ -156,6 +200,19 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     for button, rows in buttons:
         flat = [part for row in rows for part in row]
         button.click(lambda flat=flat: flat, None, axes, queue=False, **quiet)
+
+
+def sources(kind: str, model: str, *axes: str) -> dict:
+    """Only the inputs that every model of the grid takes are offered."""
+    return fitting_source(_models(model, axes), kind)
+
+
+def _models(model: str, axes: Sequence[str]) -> list[str]:
+    names = dict(zip(axes[::2], axes[1::2], strict=True)).get("model")
+    try:
+        return AXES["model"].read(names) if names else [model]
+    except RequestError:  # half typed: the button tells it
+        return [model]
 
 
 def grid_of(model: str, steps: Any, ffe: Any, seed: Any, prompt: str, frames: Any, *axes: str) -> Grid:
@@ -175,16 +232,21 @@ def grid_of(model: str, steps: Any, ffe: Any, seed: Any, prompt: str, frames: An
     return read_grid(base, list(zip(axes[::2], axes[1::2], strict=True)))
 
 
-def make_grid(context: Context, grid: Grid) -> Iterator[dict[str, Any]]:
+def make_grid(
+    context: Context, grid: Grid, given: Sequence[Any] = FROM_TEXT, *, kept: bool = False
+) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, as the cells are made one after the other.
 
-    Every cell is checked before the first is made; raises RequestError naming the cell.
+    All start from `given`, the values of the page's `Inputs`; with `kept`, clips that were made before are shown as
+    they are stored. Every cell is checked before the first is made; raises RequestError naming the cell.
     """
     cells, identity = grid.cells(), uuid4().hex
     labels = grid.labels()
+    requests = []
     for place, cell in cells:
         try:
-            context.service.check(cell.model, cell.request)
+            requests.append(with_input(cell.request, context, cell.model, *given))
+            context.service.check(cell.model, requests[-1][0])
         except RequestError as error:
             raise RequestError(f"Cell {_words(labels, place)}: {error}") from error
     shown = [{"place": list(place), "label": _words(labels, place), "note": "waiting"} for place, _ in cells]
@@ -197,11 +259,14 @@ def make_grid(context: Context, grid: Grid) -> Iterator[dict[str, Any]]:
         "cells": shown,
         "ticks": [],
         "metrics": [_shade(name) for name in SHADES],
+        "link": grid_query(grid) | linked_input(*given),
     }
     metrics, clips, notices = create_metrics(SHADES), [], []
     for i, (_, cell) in enumerate(cells):
-        with closing(context.service.stream(cell.model, cell.request)) as events:
-            clip = next(event for event in events if isinstance(event, SavedClip))
+        clip = kept_clip(context.service, context.evaluations.library, cell.model, requests[i][0]) if kept else None
+        if clip is None:
+            with closing(context.service.stream(cell.model, *requests[i])) as events:
+                clip = next(event for event in events if isinstance(event, SavedClip))
         clips.append(clip)
         notices += clip.notices
         frames = clip.result.frames

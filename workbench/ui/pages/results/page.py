@@ -8,7 +8,7 @@ import gradio as gr
 
 from models.types import RequestError
 from workbench.store import Store
-from workbench.ui.components.component import script_component
+from workbench.ui.components.component import form_script, script_component
 from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.pages.header import page_header
 from workbench.ui.pages.results import view
@@ -20,6 +20,9 @@ from workbench.votes.study_metrics import beside, measure
 
 ALL_CHECKS = [("Everybody", 0.0), ("Half of their checks passed", 0.5), ("All of their checks passed", 1.0)]
 STILL = {"still": True}
+WRITE_LINK = form_script(
+    "(study, question, target, checks) => ({ study, question, target, checks: checks || '' })", "changed"
+)
 Update = dict[Any, Any]
 
 
@@ -119,6 +122,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     quiet = {"show_progress": "hidden", "concurrency_limit": None, **PRIVATE}
     inputs, rest = [study, question, target, checks], ([study, question, checks], [progress, metrics, flagged])
     blocks.load(opened, None, outputs, **quiet).then(metrics_for, *rest, **quiet)
+    gr.on([part.change for part in inputs], None, inputs, None, js=WRITE_LINK, **PRIVATE)
     target.input(shown_for, inputs, outputs, **quiet)
     for event in (study.input, question.input, checks.input, again.click):
         event(shown_for, inputs, outputs, **quiet).then(metrics_for, *rest, **quiet)

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from models.types import RequestError
-from workbench.ui.components.component import script_component
+from workbench.ui.components.component import form_script, script_component
 from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.pages.header import page_header
 from workbench.ui.pages.studies import view
@@ -16,6 +16,7 @@ from workbench.votes.voting import Refused
 # what makes or changes a study; reviewers may not
 STUDY_QUEUE = {"concurrency_id": "studies", "concurrency_limit": 1}
 NEW = "A new study"
+WRITE_LINK = form_script(f"(study) => ({{ study: study === '{NEW}' ? '' : study }})", "changed")
 TITLES = {
     "target": "the first system against each other one",
     "all": "every two systems",
@@ -52,6 +53,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return view.listed(
             [(each, voting.clips.progress(each), store.studies.count_pairs(each.id, each.version)) for each in records]
         )
+
+    study.change(None, study, None, js=WRITE_LINK, **PRIVATE)
 
     def choices() -> list[str]:
         return [NEW, *(row[0] for row in rows()["rows"])]

@@ -1,11 +1,13 @@
 /**
  * A grid of clips, all in step. Its value: {id, fps, total, axes: [{title, labels}], cells: [cell], metrics: [{name, title,
- * better}], cellSize}; a cell is {place: [x, y, z], label, url, frames, scores: {name: {text, value}}, note}. A value with the
+ * better}], link}; a cell is {place: [x, y, z], label, url, frames, scores: {name: {text, value}}, note}. A value with the
  * id of the last one adds cells. A click on a cell opens it beside the reference (marked; Shift and a click choose another).
+ * The address holds `link` and what is looked at: frame, shading, reference, the cell beside it.
  */
 import { Clock } from "./clock.js";
 import { el, icon } from "./dom.js";
 import { framesFromSheet } from "./frames.js";
+import { readQuery, writeQuery } from "./link.js";
 import { Player } from "./player.js";
 
 export function mount(element, { props, watch }) {
@@ -16,20 +18,26 @@ export function mount(element, { props, watch }) {
 
 class Cells {
   constructor(root, { empty = "" }) {
-    Object.assign(this, { root, value: null, reference: 0, views: [], metric: "", queue: Promise.resolve() });
+    Object.assign(this, { root, value: null, reference: 0, views: [], metric: "", beside: null, linked: readQuery(), queue: Promise.resolve() });
     root.classList.add("wb-cells");
     root.dataset.state = "empty";
-    this.clock = new Clock(() => this.draw(), () => this.update());
+    this.clock = new Clock(() => this.draw(), () => { this.update(); this.writeLink(); });
     this.play = el("button", { type: "button", class: "wb-button", "aria-label": "Play", onclick: () => this.toggle() }, icon("play"));
     this.scrub = el("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Frame", class: "wb-scrub" });
-    this.scrub.addEventListener("input", () => { this.clock.pause(); this.clock.seek(Number(this.scrub.value)); });
+    this.scrub.addEventListener("input", () => {
+      const frame = Number(this.scrub.value); // pausing writes the frame on screen back into the field
+      this.clock.pause();
+      this.clock.seek(frame);
+    });
     this.readout = el("output", { class: "wb-readout" });
-    this.shade = el("select", { "aria-label": "Shade cells by", onchange: () => { this.metric = this.shade.value; this.paint(); } });
-    this.bar = el("div", { class: "wb-transport", hidden: true }, this.play, this.scrub, this.readout, this.shade);
+    this.shade = el("select", { "aria-label": "Shade cells by", onchange: () => { this.metric = this.shade.value; this.paint(); this.writeLink(); } });
+    this.bar = el("div", { class: "wb-transport", hidden: true }, this.play,
+      el("div", { class: "wb-timeline" }, el("div", { class: "wb-ticks", "aria-hidden": "true" }), this.scrub), this.readout, this.shade);
+    this.legend = el("div", { class: "wb-shade-legend", hidden: true });
     this.table = el("div", { class: "wb-cells-tables" });
     this.pair = el("div", { class: "wb-cells-pair", hidden: true });
     this.message = el("div", { class: "wb-message", text: empty });
-    root.replaceChildren(this.message, this.bar, this.table, this.pair);
+    root.replaceChildren(this.message, this.bar, this.legend, this.table, this.pair);
     root.workbench = this;
   }
 
@@ -59,7 +67,7 @@ class Cells {
     this.paint();
     if (ready && !this.started) {
       this.started = true;
-      if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.clock.play();
+      if (!this.reopen() && !window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.clock.play();
     }
     this.update();
   }
@@ -68,7 +76,9 @@ class Cells {
     this.clock.pause();
     Object.assign(this.clock, { fps: value.fps, total: 0, available: 0, position: 0, range: null });
     for (const view of this.views) for (const bitmap of view.frames ?? []) bitmap.close();
-    Object.assign(this, { reference: 0, started: false });
+    Object.assign(this, { reference: 0, beside: null, started: false });
+    this.player?.clock.pause();
+    if (this.linked.shade) this.metric = this.linked.shade;
     this.message.textContent = "";
     this.pair.hidden = true;
     this.bar.hidden = false;
@@ -87,7 +97,7 @@ class Cells {
     const head = el("tr", {}, el("td"), ...x.labels.map((text) => el("th", { scope: "col", text })));
     const rows = y.labels.map((text, j) => el("tr", {}, el("th", { scope: "row", text }), ...x.labels.map((_, i) => el("td", {}, at(i, j)?.node))));
     return el("div", { class: "wb-scroll", tabindex: 0, role: "region", "aria-label": label ?? "Grid" },
-      el("table", {}, label ? el("caption", { text: label }) : null, el("thead", {}, head), el("tbody", {}, ...rows)));
+      el("table", { style: `--columns:${x.labels.length}` }, label ? el("caption", { text: label }) : null, el("thead", {}, head), el("tbody", {}, ...rows)));
   }
 
   makeView(cell, index) {
@@ -98,19 +108,47 @@ class Cells {
     return { cell: { ...cell }, node, canvas, note, frames: null };
   }
 
+  /** The address the page was opened with counts once; says whether it names a frame to stand at. */
+  reopen() {
+    const { frame, ref, cell } = this.linked;
+    this.linked = {};
+    const known = (index) => index !== undefined && this.views[index];
+    if (known(ref)) this.choose(Number(ref));
+    if (known(cell)) this.open(Number(cell));
+    if (frame) this.clock.seek(Number(frame) || 0);
+    return Boolean(frame);
+  }
+
+  /** The address follows the picture, but only when it stands still. */
+  writeLink() {
+    const { link } = this.value ?? {};
+    if (!link || !this.started || this.clock.playing || document.body.hasAttribute("data-stale")) return;
+    writeQuery({ ...link, frame: this.clock.frame, shade: this.metric, ref: this.reference || "", cell: this.beside ?? "" });
+  }
+
   /** Another reference for the pair view. */
   choose(index) {
     this.reference = index;
     this.paint();
+    this.writeLink();
+  }
+
+  close() {
+    this.player?.clock.pause();
+    this.pair.hidden = true;
+    this.beside = null;
+    this.writeLink();
   }
 
   open(index) {
     const chosen = [...new Set([this.reference, index])].map((i) => this.views[i].cell).filter((cell) => cell.url);
     if (!chosen.length) return;
+    this.beside = index;
     this.clock.pause();
+    this.writeLink();
     const root = el("div");
     const tools = el("p", { class: "wb-line" }, `${chosen[0].label} is the reference; Shift-click a cell to choose another. `,
-      el("button", { type: "button", class: "wb-mode", text: "Close", onclick: () => { this.player?.clock.pause(); this.pair.hidden = true; } }));
+      el("button", { type: "button", class: "wb-mode", text: "Close", onclick: () => this.close() }));
     this.pair.replaceChildren(tools, root);
     this.pair.hidden = false;
     this.player = new Player(root, { bus: "grid", compare: true, keyboard: false });
@@ -124,6 +162,7 @@ class Cells {
     const { name, better } = (this.value?.metrics ?? []).find((metric) => metric.name === this.metric) ?? {};
     const values = this.views.map(({ cell }) => cell.scores?.[name]?.value).filter((v) => v !== null && v !== undefined);
     const [low, high] = [Math.min(...values), Math.max(...values)];
+    this.explain(better, values.length ? [low, high].map((end) => this.textOf(name, end)) : []);
     this.views.forEach((view, i) => {
       const score = view.cell.scores?.[name];
       const known = score && score.value !== null && score.value !== undefined;
@@ -134,6 +173,21 @@ class Cells {
     });
   }
 
+  textOf(name, value) {
+    return this.views.map(({ cell }) => cell.scores?.[name]).find((score) => score?.value === value)?.text ?? "";
+  }
+
+  /** What the colours mean, from the value at one end to that at the other. */
+  explain(better, [low, high]) {
+    this.legend.hidden = !low;
+    if (!low) return;
+    const [from, to] = better === false ? [high, low] : [low, high];
+    const [worst, best] = better === null || better === undefined ? ["lowest", "highest"] : ["worst", "best"];
+    const stops = [0, 0.25, 0.49, 0.51, 0.75, 1].map((share) => `${color(share)} ${100 * share}%`);
+    this.legend.replaceChildren(el("span", { text: `${worst} ${from}` }),
+      el("i", { "aria-hidden": "true", style: `background:linear-gradient(90deg, ${stops.join(",")})` }), el("span", { text: `${best} ${to}` }));
+  }
+
   toggle() {
     if (this.clock.playing) this.clock.pause();
     else this.clock.play();
@@ -142,6 +196,7 @@ class Cells {
   draw() {
     for (const view of this.views) this.drawOne(view);
     this.update();
+    this.writeLink();
   }
 
   drawOne({ canvas, frames }) {

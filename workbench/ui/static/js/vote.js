@@ -205,7 +205,7 @@ class VotePage {
   }
 
   async undo() {
-    if (!["voting", "done"].includes(this.state)) return;
+    if (!["voting", "done"].includes(this.state)) return this.say(WAITING[this.state] ?? "");
     await this.guarded(async () => {
       if (!this.last) return this.say("There is no vote to undo.");
       await call("votes/undo", { assignment: this.last });
