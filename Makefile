@@ -3,11 +3,15 @@ PYTHON ?= python3
 PORT ?= 7860
 ARGS ?=
 WORKERS ?= logical
+QUICK := tests/test_layout.py tests/models/test_world.py tests/models/networks/test_weights.py \
+  tests/models/training/test_losses.py tests/eval/test_stats.py tests/eval/test_paired.py tests/eval/test_over_time.py \
+  tests/eval/test_frame_metrics.py tests/workbench/clips/test_timeline.py tests/workbench/clips/test_grid.py \
+  tests/workbench/ui/test_words.py
 VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint audit screenshots
+.PHONY: help app test quick lint audit screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -23,6 +27,9 @@ test: $(VENV)/installed ## run the tests (ARGS="-k media")
 	if [ $$parallel -ne 0 ] && [ $$parallel -ne 5 ]; then exit $$parallel; fi; \
 	exit $$alone
 
+quick: $(VENV)/installed ## run the tests that answer in a minute
+	$(RUN) -m pytest -q -n 2 --dist loadfile $(QUICK)
+
 lint: $(VENV)/installed ## check the style
 	$(RUN) -m ruff check .
 
@@ -30,7 +37,7 @@ audit: $(VENV)/installed ## look the installed packages up in a list of known fa
 	$(RUN) -m workbench audit $(ARGS)
 
 screenshots: $(VENV)/installed ## take the pictures of the README from the running app
-	$(RUN) -m workbench screenshots
+	$(RUN) -m workbench lab screenshots
 
 $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,31 @@ def test_the_rule_catches_what_it_is_for(package, place, source):
 def test_every_folder_with_code_is_a_package_with_a_docstring(package):
     for folder in {path.parent for _, path in FILES if path.is_relative_to(ROOT / package)}:
         assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
+
+
+def room(name):
+    """`models`, `eval`, or the part of `workbench` that a dotted name is in."""
+    first, _, rest = name.partition(".")
+    return f"{first}/{rest.partition('.')[0]}" if first == "workbench" else first
+
+
+def arrows():
+    """(room, imported room) of every import between rooms."""
+    for _, path in FILES:
+        own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in MAY_IMPORT:
+                names = {room(f"{node.module}.{alias.name}") for alias in node.names}
+                yield from ((own, name) for name in names - {own, "workbench/__version__"})
+
+
+def test_imports_point_down_the_floors_of_the_drawing():
+    drawing = re.search(r"```floors\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.DOTALL)[1]
+    floors = {name: int(line.split()[0]) for line in drawing.splitlines() for name in line.split()[1:]}
+    upwards = {(own, other) for own, other in arrows() if floors[own] <= floors[other]}
+    # trials run commands whole, as users do
+    assert upwards <= {("workbench/lab", "workbench/commands"), ("workbench/lab", "workbench/__main__")}
+    assert set(floors) == {name for arrow in arrows() for name in arrow} - {"workbench/__init__"}
 
 
 PAGES = """

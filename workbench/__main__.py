@@ -1,4 +1,7 @@
-"""`python -m workbench COMMAND`. Exit code 0: done; 1: it failed; 2: the input is wrong. Errors are one line."""
+"""`python -m workbench COMMAND`, or `lab COMMAND` for developers.
+
+Exit code 0: done; 1: it failed; 2: the input is wrong. Errors are one line.
+"""
 
 import argparse
 import difflib
@@ -12,9 +15,11 @@ from typing import NoReturn
 from models.types import RequestError
 from workbench import __version__
 from workbench.commands import COMMANDS
-from workbench.console import about_given, fail, told
+from workbench.console import about_given, fail, notice, told
 from workbench.faults import fault_sentence
 from workbench.requests.arguments import READERS, check_given
+
+LAB = "trials and benchmarks for developers"
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,12 +48,18 @@ class Parser(argparse.ArgumentParser):
         self.error(f"{word!r} is not understood here" + (f", did you mean {near[0]}?" if near else ""))
 
 
-def build_parser(command: str | None) -> Parser:
-    """The parser with `command`'s own flags; the other commands are only listed."""
-    parser = Parser(prog="python -m workbench", description="Few-step causal video generation.")
+def build_parser(command: str | None, *, lab: bool = False) -> Parser:
+    """The parser with `command`'s own flags; the other commands of its group are only listed."""
+    lab = lab or (command in COMMANDS and COMMANDS[command].lab)
+    prog = "python -m workbench lab" if lab else "python -m workbench"
+    parser = Parser(prog=prog, description=LAB if lab else "Few-step causal video generation.")
     parser.add_argument("--version", action="version", version=f"ASD Workbench {__version__}")
     parser.commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    if not lab:
+        parser.commands.add_parser("lab", help=LAB)
     for name, row in COMMANDS.items():
+        if row.lab != lab:
+            continue
         if name == command:
             importlib.import_module(f"workbench.commands.{row.module}").add_parser(parser.commands)
         else:
@@ -61,8 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in argv if not word.startswith("-")), None)
+    lab = command == "lab"
+    if lab:
+        argv.remove("lab")
+        command = next((word for word in argv if not word.startswith("-")), None)
+    elif command in COMMANDS and COMMANDS[command].lab:
+        notice(f"`{command}` is `lab {command}` now")
+        lab = True
     try:
-        options = build_parser(command).parse_args(argv)
+        options = build_parser(command, lab=lab).parse_args(argv)
     except SystemExit as stop:  # argparse ends --help and bad input this way
         return int(stop.code or 0)
     try:

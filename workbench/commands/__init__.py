@@ -9,6 +9,16 @@ class Command(NamedTuple):
     module: str
     help: str
 
+    @property
+    def lab(self) -> bool:
+        """Whether developers call it, as `lab COMMAND`."""
+        return self.module.startswith("lab.")
+
+
+def words(name: str) -> list[str]:
+    """The words that call a command."""
+    return ["lab", name] if COMMANDS[name].lab else [name]
+
 
 COMMANDS: dict[str, Command] = {
     "app": Command("app", "serve the app in a browser"),

@@ -25,7 +25,7 @@ from workbench.clips.media import read_image, replacing
 from workbench.clips.search import find_clips, shown_name
 from workbench.console import notice, one_line, say
 from workbench.requests.arguments import device, number
-from workbench.requests.outputs import check_outputs
+from workbench.requests.outputs import check_outputs, vbench_files
 
 FORMATS = (".json", ".csv", ".parquet")
 EXAMPLE = "python -m workbench evaluate clips/ --metrics temporal_flickering,sharpness --out scores.csv"
@@ -252,14 +252,6 @@ def _tables(out: Path | None) -> list[Path]:
     suffix = out.suffix
     tables = () if suffix.lower() == ".json" else (f".frames{suffix}", f".drift{suffix}")
     return [out, *(out.with_suffix(ending) for ending in (".jsonl", *tables))]
-
-
-def vbench_files(options: argparse.Namespace) -> list[Path]:
-    """The two files that --vbench-out writes."""
-    if not options.vbench_out:
-        return []
-    stem = options.out.stem if options.out else "results"
-    return [options.vbench_out / f"{stem}_{kind}.json" for kind in ("full_info", "eval_results")]
 
 
 def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) -> Source:

@@ -18,6 +18,7 @@ import httpx
 
 from workbench.__main__ import build_parser, main
 from workbench.commands import COMMANDS
+from workbench.commands import words as words_of
 from workbench.requests.arguments import READERS
 
 PATIENCE = 60.0  # seconds until something counts as hung
@@ -166,7 +167,7 @@ def try_commands(count: int, seed: int, report: Report, on_each: Callable[[], ob
                 said, code = io.StringIO(), None
                 try:
                     with _patience(), contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-                        code = main(argv)
+                        code = main([*words_of(argv[0]), *argv[1:]])
                 except _Hung:
                     report.faults.append(f"{argv!r} hung"[:300])
                 except BaseException as error:

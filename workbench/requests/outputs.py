@@ -1,5 +1,6 @@
 """What commands may write: never over what they read, and over other files only when that was asked for."""
 
+import argparse
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -48,3 +49,11 @@ def _identity(path: Path) -> tuple[int, int]:
     """Links and other spellings of a name are the same file."""
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def vbench_files(options: argparse.Namespace) -> list[Path]:
+    """The two files that --vbench-out writes."""
+    if not options.vbench_out:
+        return []
+    stem = options.out.stem if options.out else "results"
+    return [options.vbench_out / f"{stem}_{kind}.json" for kind in ("full_info", "eval_results")]

@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
 
-from models.sampling import rollout
 from models.sampling.noise_levels import shift_sigma
+from models.sampling.rollout import rollout
 from models.sampling.schedulers import StepPlan, per_frame, x0_from_flow
 from models.training.losses import (
     dmd_gradient,

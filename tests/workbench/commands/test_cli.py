@@ -19,7 +19,7 @@ from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 from workbench.clips.manifest import image_path, read_manifest, request_from_manifest
 from workbench.clips.media import decode_mp4, read_image, write_png
-from workbench.commands import COMMANDS
+from workbench.commands import COMMANDS, words
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -69,16 +69,27 @@ def test_help_is_told_without_loading_torch(command):
         "assert not {'torch', 'gradio'} & set(sys.modules); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", check, command], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", check, *words(command)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"usage: python -m workbench {command}")
+    assert done.stdout.startswith(f"usage: python -m workbench {' '.join(words(command))}")
 
 
 def test_help_lists_every_command(capsys):
-    code, out, _ = run(capsys, "--help")
-    assert code == 0
-    assert all(re.search(rf"^ +{name}\s", out, re.M) and row.help in out for name, row in COMMANDS.items())
+    (code, out, _), (lab_code, lab_out, _) = run(capsys, "--help"), run(capsys, "lab", "--help")
+    assert code == lab_code == 0 and re.search(r"^ +lab\s", out, re.M)
+    for name, row in COMMANDS.items():
+        here, elsewhere = (lab_out, out) if row.lab else (out, lab_out)
+        assert re.search(rf"^ +{name}\s", here, re.M) and row.help in here
+        assert not re.search(rf"^ +{name}\s", elsewhere, re.M)
+
+
+def test_a_command_of_the_lab_is_known_by_its_former_name_too(capsys):
+    code, out, err = run(capsys, "store-load", "--help")
+    assert code == 0 and out.startswith("usage: python -m workbench lab store-load")
+    assert err == "notice: `store-load` is `lab store-load` now\n"
+    assert run(capsys, "lab", "store-load", "--help") == (0, out, "")
+    assert refused(run(capsys, "lab", "generate"), "'generate'", "'store-load'")
 
 
 def test_every_command_has_a_row():

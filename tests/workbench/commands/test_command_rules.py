@@ -8,6 +8,7 @@ import pytest
 
 from workbench.__main__ import build_parser, main
 from workbench.commands import COMMANDS
+from workbench.commands import words as words_of
 from workbench.lab.bad_inputs import NEEDED, WRONG, kind_of, needed, parsers
 from workbench.requests.arguments import READERS
 
@@ -34,6 +35,7 @@ NO_OUTPUTS = {
     "restore": {"file", "data_dir"},
     "screenshots": {"measured"},
     "store-load": {"data_dir"},
+    "tabletop-oracle": {"weights"},
     "studies": {"file", "data_dir"},
     "sweep": {"plan", "weights", "data_dir"},
     "votes": {"data_dir", "file"},
@@ -46,7 +48,8 @@ OPTIONS = [(words, parser, action) for words, parser in ALL for action in parser
 
 
 def refused(capsys, argv: list[str]) -> str:
-    code, told = main([str(word) for word in argv]), capsys.readouterr()
+    argv = [*words_of(argv[0]), *map(str, argv[1:])]
+    code, told = main(argv), capsys.readouterr()
     assert code == 2, (argv, code, told.err)
     assert told.err.count("\n") == 1 and told.err.startswith("error: ") and "Traceback" not in told.err, told.err
     return told.err

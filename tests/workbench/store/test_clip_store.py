@@ -245,8 +245,9 @@ def test_a_cell_that_another_sweep_has_done_is_done(store):
 
 
 def test_a_full_store_is_timed(tmp_path, capsys):
-    assert main(["store-load", "--clips", "300", "--values", "900", "--data-dir", str(tmp_path), "--json"]) in (0, 1)
+    flags = ["--clips", "300", "--values", "900", "--data-dir", str(tmp_path)]
+    assert main(["lab", "store-load", *flags, "--json"]) in (0, 1)
     found = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row for row in found["readings"]}
     assert rows["leaderboard, everything"]["rows"] == 3 * 20 * 3 and rows["leaderboard, everything"]["limit"] == 1.0
-    assert main(["store-load", "--clips", "300", "--values", "900", "--data-dir", str(tmp_path)]) == 2
+    assert main(["lab", "store-load", *flags]) == 2
