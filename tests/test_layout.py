@@ -48,9 +48,7 @@ def violations(package, place, tree):
             yield f"{place}:{line}: {root} belongs in {OWNER[root]}"
         if root == "eval" and plain:
             yield f"{place}:{line}: `import eval` hides the builtin; write `from eval.x import y`"
-        if name.startswith("models.training") and not place.startswith(
-            ("models/training/", *TRAINERS)
-        ):
+        if name.startswith("models.training") and not place.startswith(("models/training/", *TRAINERS)):
             yield f"{place}:{line}: inference may not import models.training"
 
 

@@ -179,7 +179,7 @@ def test_missing_files_folders_and_sound_are_skipped(tmp_path):
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
     skipped = [s.skipped for s in evaluate([Source(p.name, p) for p in (tmp_path / "x", tmp_path, sound)], METRICS)]
-    assert "No such file" in skipped[0] and "Is a directory" in skipped[1] and "none of those" in skipped[2]
+    assert "No such file" in skipped[0] and "holds no numbered PNG" in skipped[1] and "none of those" in skipped[2]
 
 
 def test_a_truncated_file_gives_the_frames_it_has_and_says_so(tmp_path, clip):

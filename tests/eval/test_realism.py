@@ -96,9 +96,7 @@ def test_kernel_distance_is_its_definition():
     for p in range(2):
         x, y = first[:, p], second[:, p]
         pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
-        terms = [
-            kernel(x[i], x[j]) + kernel(y[i], y[j]) - kernel(x[i], y[j]) - kernel(x[j], y[i]) for i, j in pairs
-        ]
+        terms = [kernel(x[i], x[j]) + kernel(y[i], y[j]) - kernel(x[i], y[j]) - kernel(x[j], y[i]) for i, j in pairs]
         expected.append(np.mean(terms))
     found = kernel_over_time(first, second, resamples=2)
     assert [each.value for each in found] == pytest.approx([*expected, np.mean(expected)], rel=1e-9)
@@ -142,9 +140,7 @@ def test_sets_that_do_not_match_are_named():
 
 def test_the_folded_network_is_the_package_s_own():
     frames = real_clips(0)[0][:3]
-    pixels = torch.stack(
-        [torch.from_numpy(cv2.resize(f, (224, 224), interpolation=cv2.INTER_CUBIC)) for f in frames]
-    )
+    pixels = torch.stack([torch.from_numpy(cv2.resize(f, (224, 224), interpolation=cv2.INTER_CUBIC)) for f in frames])
     network = whole_network()
     with torch.inference_mode():
         held = network._swish(network._bn0(network._conv_stem(pixels.permute(0, 3, 1, 2) / 127.5 - 1)))

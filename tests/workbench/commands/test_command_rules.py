@@ -48,7 +48,8 @@ OPTIONS = [(words, parser, action) for words, parser in ALL for action in parser
 
 
 def refused(capsys, argv: list[str]) -> str:
-    argv = [*words_of(argv[0]), *map(str, argv[1:])]
+    name, others = argv[:1], argv[1:]
+    argv = [*(words_of(*name) if name and name[0] in COMMANDS else name), *map(str, others)]
     code, told = main(argv), capsys.readouterr()
     assert code == 2, (argv, code, told.err)
     assert told.err.count("\n") == 1 and told.err.startswith("error: ") and "Traceback" not in told.err, told.err

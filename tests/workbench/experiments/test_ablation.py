@@ -176,7 +176,7 @@ def test_a_clip_is_made_judged_stored_and_found_again(tmp_path, tiny):
     store.close()
 
 
-@pytest.mark.parametrize("flag, told", [("--prompts", "give 1 or more"), ("--workers", "give 1 or more")])
+@pytest.mark.parametrize("flag, told", [("--prompts", "give 1 or more"), ("--workers", "a whole number from 1")])
 def test_bad_input_is_told_in_one_line(flag, told, capsys):
     assert main(["ablation", flag, "0"]) == 2
     assert told in capsys.readouterr().err

@@ -216,7 +216,7 @@ def test_the_command_lists_and_refuses(capsys):
     for flags, said in (
         (["--claims", "nope"], "claim 'nope' is not in the table; choose of ffe-beats-asd"),
         (["--prompts", "1"], "--prompts 1 is too few"),
-        (["--workers", "0"], "--workers 0 is too few"),
+        (["--workers", "0"], "argument --workers: '0' is not a whole number from 1"),
     ):
         assert main(["claims", *flags]) == 2
         error = capsys.readouterr().err

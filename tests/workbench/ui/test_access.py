@@ -60,8 +60,8 @@ def join(client: TestClient, app, module: str, name: str):
     return client.post("/gradio_api/queue/join", json={"fn_index": index, "data": [], "session_hash": "x"})
 
 
-MADE = (("pages.generate", "make"), ("pages.evaluate", "cancel"), ("pages.studies", "frozen"))
-SHOWN = ("pages.results", "opened")
+MADE = (("pages.generate", "make"), ("evaluate.page", "cancel"), ("studies.page", "frozen"))
+SHOWN = ("results.page", "opened")
 
 
 def test_strangers_reach_nothing_but_the_door(app):

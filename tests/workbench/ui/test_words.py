@@ -31,7 +31,8 @@ def test_what_is_no_system_is_told_or_left_alone():
 
 
 @pytest.mark.parametrize(
-    "value, text", [(23790.2, "23,790"), (-9e-6, "0.0000"), (12.345, "12.35"), (0.9931, "0.9931"), (None, "–")]  # noqa: RUF001
+    "value, text",
+    [(23790.2, "23,790"), (-9e-6, "0.0000"), (12.345, "12.35"), (0.9931, "0.9931"), (None, "–")],  # noqa: RUF001
 )
 def test_numbers_are_written_out(value, text):
     assert readable(value) == text

@@ -142,7 +142,7 @@ def test_the_default_study_is_one_the_models_know():
 
 def test_systems_in_words():
     assert str(parse_system("shapes-asd:1:4")) == "shapes-asd:1:4"
-    assert describe_system("shapes-asd:1:4")== "ASD 1*"
+    assert describe_system("shapes-asd:1:4") == "ASD 1*"
     assert describe_system("elsewhere") == "elsewhere"
 
 

@@ -62,7 +62,7 @@ LOOKING = frozenset(
         "pages.generate": "reopen fit",
         "compare.page": "reopen _fit",
         "components.inputs": "boxes",
-        "pages.grid": "reopen",
+        "pages.grid": "reopen sources",
         "insight.page": "reopen",
         "evaluate.page": "reopen open_linked show show_chart",
         "studies.page": "opened chosen looked checked",
