@@ -3,15 +3,11 @@ PYTHON ?= python3
 PORT ?= 7860
 ARGS ?=
 WORKERS ?= logical
-QUICK := tests/test_layout.py tests/models/test_world.py tests/models/networks/test_weights.py \
-  tests/models/training/test_losses.py tests/eval/test_stats.py tests/eval/test_paired.py tests/eval/test_over_time.py \
-  tests/eval/test_frame_metrics.py tests/workbench/clips/test_timeline.py tests/workbench/clips/test_grid.py \
-  tests/workbench/ui/test_words.py
 VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help app test quick lint audit screenshots
+.PHONY: help app test quick check lint types audit screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -28,10 +24,16 @@ test: $(VENV)/installed ## run the tests (ARGS="-k media")
 	exit $$alone
 
 quick: $(VENV)/installed ## run the tests that answer in a minute
-	$(RUN) -m pytest -q -n 2 --dist loadfile $(QUICK)
+	$(RUN) -m pytest -q -n 2 --dist loadfile @tests/quick.txt
 
-lint: $(VENV)/installed ## check the style
+check: lint types ## check style, format and types
+
+lint: $(VENV)/installed ## check style and format
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/installed ## check the types of models, eval and workbench
+	$(RUN) -m mypy
 
 audit: $(VENV)/installed ## look the installed packages up in a list of known faults (ARGS="--strict")
 	$(RUN) -m workbench audit $(ARGS)
@@ -39,12 +41,12 @@ audit: $(VENV)/installed ## look the installed packages up in a list of known fa
 screenshots: $(VENV)/installed ## take the pictures of the README from the running app
 	$(RUN) -m workbench lab screenshots
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11; give a newer one by PYTHON=python3.11" >&2; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "no virtual environments here: sudo apt-get install python3-venv" >&2; exit 1; }
-	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-dev.txt
 	@$(RUN) -c 'import cv2' || \
 		{ echo "system libraries are missing: sudo apt-get install $$(xargs < packages.txt)" >&2; exit 1; }
 	@touch $@

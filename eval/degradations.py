@@ -3,8 +3,8 @@
 All of it is drawn by code from a fixed seed: a textured pan with a disc that moves across it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -57,15 +57,10 @@ Degrade = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Degradation:
-    """`apply` gives a clip that is the clean one before `BREAK`. `moves`: the metrics it is for, and their direction.
-
-    `may_move` names metrics that see it too, by what they are.
-    """
+    """`apply` gives a clip that is the clean one before `BREAK`. Metrics say in their facts which ones move them."""
 
     title: str
     apply: Degrade
-    moves: Mapping[str, int]
-    may_move: Sequence[str] = field(default_factory=tuple)
 
 
 def _each(change: Callable[[np.ndarray, int], np.ndarray]) -> Degrade:
@@ -113,73 +108,18 @@ def _morph(clip: np.ndarray) -> np.ndarray:
     return np.concatenate([clip[:BREAK], np.stack(changed)])
 
 
-PAIRS = ("temporal_flickering", "frame_difference")
 DEGRADATIONS: dict[str, Degradation] = {
-    "blur": Degradation(
-        "Blur",
-        _each(lambda f, t: cv2.GaussianBlur(f, (0, 0), 2)),
-        {"sharpness": -1, "texture_spectrum_distance": 1},
-        ("contrast", *PAIRS),
-    ),
-    "noise": Degradation(
-        "Noise",
-        _each(_noise),
-        {"sharpness": 1, "warping_error": 1},
-        ("motion_smoothness_flow", *PAIRS),
-    ),
-    "flicker": Degradation(
-        "Flicker",
-        _each(lambda f, t: f + (6 if t % 2 else -6)),
-        {"luma_flicker": 1, "warping_error": 1, "motion_smoothness_flow": -1},
-        PAIRS,
-    ),
-    "freeze": Degradation(
-        "Freeze", _freeze, {"dynamic_degree_flow": -1, "frame_difference": -1, "temporal_flickering": 1}
-    ),
-    "judder": Degradation(
-        "Judder",
-        _judder,
-        {"motion_smoothness_flow": -1},
-        ("dynamic_degree_flow", "warping_error", *PAIRS),
-    ),
-    "gray": Degradation(
-        "Loss of colour",
-        _each(lambda f, t: _gray(f) + 0.35 * (f - _gray(f))),
-        {"saturation": -1, "colorfulness": -1},
-        PAIRS,
-    ),
-    "colour_shift": Degradation(
-        "Colour shift",
-        _each(lambda f, t: f + np.float32([45, 0, -45])),
-        {"saturation": 1},
-        ("colorfulness", "exposure"),
-    ),
-    "darker": Degradation("Darker", _each(lambda f, t: f - 35), {"exposure": -1}, ("saturation",)),
-    "flatter": Degradation(
-        "Less contrast",
-        _each(lambda f, t: f.mean((0, 1)) + 0.5 * (f - f.mean((0, 1)))),
-        {"contrast": -1, "sharpness": -1, "texture_spectrum_distance": 1},
-        ("saturation", "colorfulness", *PAIRS),
-    ),
-    "jpeg": Degradation(
-        "Compression",
-        _each(_jpeg),
-        {"blockiness": 1},
-        (
-            "warping_error",
-            "motion_smoothness_flow",
-            "dynamic_degree_flow",
-            "sharpness",
-            "ground_stability",
-            *PAIRS,
-        ),
-    ),
-    "morph": Degradation(
-        "Morphing ground",
-        _morph,
-        {"ground_stability": -1, "warping_error": 1},
-        ("motion_smoothness_flow", "dynamic_degree_flow", "luma_flicker", *PAIRS),
-    ),
+    "blur": Degradation("Blur", _each(lambda f, t: cv2.GaussianBlur(f, (0, 0), 2))),
+    "noise": Degradation("Noise", _each(_noise)),
+    "flicker": Degradation("Flicker", _each(lambda f, t: f + (6 if t % 2 else -6))),
+    "freeze": Degradation("Freeze", _freeze),
+    "judder": Degradation("Judder", _judder),
+    "gray": Degradation("Loss of colour", _each(lambda f, t: _gray(f) + 0.35 * (f - _gray(f)))),
+    "colour_shift": Degradation("Colour shift", _each(lambda f, t: f + np.float32([45, 0, -45]))),
+    "darker": Degradation("Darker", _each(lambda f, t: f - 35)),
+    "flatter": Degradation("Less contrast", _each(lambda f, t: f.mean((0, 1)) + 0.5 * (f - f.mean((0, 1))))),
+    "jpeg": Degradation("Compression", _each(_jpeg)),
+    "morph": Degradation("Morphing ground", _morph),
 }
 
 

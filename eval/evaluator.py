@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.metric import ClipFacts, Metric, MetricResult, Scorer, unscored
+from eval.metric import ClipFacts, Metric, MetricResult, Scorer, elsewhere, unscored
 from eval.video.clip import check_frames
 from eval.video.frame_folder import NO_RATE
 from eval.video.reader import ALONE, BESIDE_OTHERS, Reading, Unreadable, Video, VideoFacts, file_digest, open_video
@@ -25,8 +25,8 @@ from eval.video.windows import Window, windows
 class Source:
     """One clip to judge: a file at `path`, or `frames` (T, H, W, 3) uint8 RGB with `fps`.
 
-    `fps` beside a path replaces the rate that the file tells. `id` names the clip in results. `image` and
-    `auxiliary` are as in `ClipFacts`.
+    `fps` beside a path replaces the rate that the file tells. `id` names the clip in results. `image`, `auxiliary`
+    and `world` are as in `ClipFacts`.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Source:
     prompt: str = ""
     image: np.ndarray | None = field(default=None, compare=False, repr=False)
     auxiliary: Mapping[str, Any] = field(default_factory=dict)
+    world: str = ""
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.frames is None):
@@ -83,7 +84,7 @@ class ClipScores:
                 name: MetricResult(r["value"], tuple(r["per_frame"]), r["reason"], r["parts"])
                 for name, r in values.pop("results").items()
             }
-            tuples = {name: tuple(values.pop(name)) for name in ("notices", "times")}
+            tuples: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("notices", "times")}
             return cls(**values, **tuples, results=results)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a clip's scores ({type(error).__name__}: {error})") from error
@@ -243,9 +244,12 @@ def _score_open(
         facts = replace(facts, fps=source.fps, notices=tuple(text for text in facts.notices if NO_RATE not in text))
     earlier = done.get((digest, source.prompt))
     reused = _reusable(earlier, metrics) if earlier else {}
-    absent = {name: unscored(reason) for name, reason in missing.items() if reason and name not in reused}
+    strange = {metric.facts.name: elsewhere(metric.facts, source.world) for metric in metrics}
+    reasons = {name: strange[name] or reason for name, reason in missing.items()}
+    absent = {name: unscored(reason) for name, reason in reasons.items() if reason and name not in reused}
     run = [metric for metric in metrics if metric.facts.name not in reused | absent]
-    clip = ClipFacts(facts.width, facts.height, facts.fps, facts.frames, source.prompt, source.image, source.auxiliary)
+    size = (facts.width, facts.height, facts.fps, facts.frames)
+    clip = ClipFacts(*size, source.prompt, source.image, source.auxiliary, source.world)
     frames, notices, times, computed = facts.frames, facts.notices, facts.times, {}
     if run:
         frames, told, computed = _stream(video, [_Guarded(metric, clip) for metric in run], step)

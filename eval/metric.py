@@ -35,16 +35,35 @@ class Facts:
     paper: str
     unit: str = ""
     needs: tuple[str, ...] = ()
+    world: str = ""
+    """The world of clips that it knows; "" when it judges any."""
     cost: float = 1.0
     """Rough milliseconds per 832x480 frame on one CPU core."""
     curve_unit: str = ""
     """What the curve holds, where it is not the value's own unit."""
     version: str = "1"
     """Changes when the same clip would get another number: a new formula, other weights."""
+    judge: str = ""
+    """Who gives the number, where it is not what `kind` says."""
+    moved_by: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """What the metric is for: degradations by their name in `DEGRADATIONS`, and the sign of its answer to each."""
+    may_move_by: tuple[str, ...] = field(default=(), compare=False)
+    """Degradations that it sees too, by what it is."""
+
+    @property
+    def judged_by(self) -> str:
+        """Who gives the number, in words."""
+        return self.judge or JUDGES[self.kind]
 
 
 GROUPS = ("temporal quality", "frame quality", "text alignment", "semantics", "consistency", "motion")
-KINDS = ("vbench", "weight-free", "trained here", "published weights")
+JUDGES = {
+    "vbench": "VBench's own networks or formula",
+    "weight-free": "arithmetic on pixels",
+    "trained here": "a network of this repository",
+    "published weights": "a network that others trained",
+}
+KINDS = tuple(JUDGES)
 
 
 @dataclass(frozen=True)
@@ -64,7 +83,8 @@ class ClipFacts:
     """What is known of a clip before its frames: `frames` as the container tells it, or None.
 
     `image` (H, W, 3) uint8 RGB is the picture an image-to-video clip was made from; `auxiliary` is VBench's
-    `auxiliary_info` of the prompt, such as the object that should be seen.
+    `auxiliary_info` of the prompt, such as the object that should be seen. `world` is that of the model that made it,
+    "" where it is not known.
     """
 
     width: int
@@ -74,6 +94,7 @@ class ClipFacts:
     prompt: str = ""
     image: np.ndarray | None = field(default=None, compare=False, repr=False)
     auxiliary: Mapping[str, Any] = field(default_factory=dict)
+    world: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +112,13 @@ class MetricResult:
             raise ValueError("a result has either a value or a reason why there is none")
 
 
+def elsewhere(facts: Facts, world: str) -> str:
+    """Why a metric does not apply to clips of `world`; "" when it does, or when the world is not known."""
+    if facts.world in ("", world) or not world:
+        return ""
+    return f"does not apply: the clip is of the {world} world, and this metric knows the {facts.world} world only"
+
+
 def unscored(reason: str, per_frame: Sequence[float | None] = ()) -> MetricResult:
     """A clip that could not be scored, and why."""
     return MetricResult(None, tuple(per_frame), reason)
@@ -106,10 +134,25 @@ class Scorer(Protocol):
         """The value once all frames were given."""
 
 
+@dataclass(frozen=True)
+class Refused:
+    """The scorer of a clip that cannot be scored, for a reason known before its frames."""
+
+    reason: str
+
+    def add(self, window: Window) -> None:
+        pass
+
+    def result(self) -> MetricResult:
+        return unscored(self.reason)
+
+
 class Metric(Protocol):
     """A row of `METRICS`. `open` starts a clip and may be called for many clips; networks are loaded once."""
 
-    facts: Facts
+    @property
+    def facts(self) -> Facts:
+        """What it says about itself."""
 
     def missing(self) -> str:
         """Why it cannot run here (which file, what size, where it is expected), or "" when it can."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -114,7 +114,7 @@ def _summary(name: str, scores: Sequence[ClipScores]) -> Summary:
     reasons = Counter(
         r.reason if r else "skipped" if each.skipped else "not asked for" for each, r in results if not r or r.reason
     )
-    lost = {"unscored": reasons.total(), "reasons": dict(reasons.most_common())}
+    lost: dict[str, Any] = {"unscored": reasons.total(), "reasons": dict(reasons.most_common())}
     if not known:
         return Summary(name, 0, None, None, None, **lost)
     values, prompts = zip(*known, strict=True)

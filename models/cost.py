@@ -104,10 +104,11 @@ def fit_calls(calls: Sequence[Call]) -> Fit:
         raise ValueError("no calls were timed; time at least one clip")
     typical = {place: median(seconds) for place, seconds in places.items()}
     rows = np.array([(1, frames, frames * read) for frames, read in typical])
-    from scipy.optimize import nnls  # noqa: PLC0415  (takes a second to import)
+    from scipy.optimize import nnls
 
     found, _ = nnls(rows / np.array([*typical.values()])[:, None], np.ones(len(rows)))
-    fit = Fit(*map(float, found), n=len(calls), error=0.0)
+    call, frame, pair = found.tolist()
+    fit = Fit(call, frame, pair, n=len(calls), error=0.0)
     errors = [abs(fit.seconds(c.frames, c.read) - c.seconds) / c.seconds for c in calls]
     return Fit(fit.call, fit.frame, fit.pair, fit.n, median(errors))
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class EmbeddedWorld:
     """A world whose models ship with the repository: `prefix` begins their names in the registry.
 
-    `prompts` are the examples, of one thing each; `study_prompts` show every word of its language, a
-    quarter of them two things. `switch` is what a prompt may change to.
+    `prompts` are the examples, of one thing each; `study_prompts` show every word that its models follow, and of the
+    shapes world one thing each, as its models make two wrong. `switch` is what a prompt may change to.
     """
 
     name: str
@@ -66,18 +66,18 @@ SHAPES = EmbeddedWorld(
         "a yellow star moving up on a navy background",
         "a cyan triangle moving left on a gray background",
         "a purple square moving down on a brown background",
-        "a green circle moving left and an orange star moving right on a navy background",
+        "a green circle moving left on a navy background",
         "a white triangle moving up on a brown background",
         "a blue square moving right on a gray background",
         "an orange circle moving down on a black background",
-        "a red star moving left and a blue square moving up on a gray background",
+        "a blue square moving up on a black background",
         "a green triangle moving right on a black background",
         "a cyan star moving down on a brown background",
         "a yellow square moving left on a navy background",
-        "a white circle moving right and a purple triangle moving down on a black background",
+        "a white circle moving right on a brown background",
         "a blue circle moving up on a brown background",
         "a purple star moving right on a gray background",
-        "a yellow triangle moving up and a cyan square moving left on a black background",
+        "a green triangle moving up on a navy background",
     ),
     "a blue star moving left on a navy background",
 )

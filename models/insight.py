@@ -82,7 +82,7 @@ def frames_read(chunks: Sequence[int], *, window: int | None = None, sink: int =
     start, found = 0, []
     for length in chunks:
         numbers = torch.arange(start, start + length).view(1, -1, 1, 1)
-        seen, _ = cache.context(0, start, numbers, numbers, write=True)
+        seen, _ = cache.context(0, start, length, write=True)(numbers, numbers)
         cache.advance(start, length)
         found.append(tuple(seen.flatten().tolist()))
         start += length

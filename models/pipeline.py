@@ -3,17 +3,19 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.default_world import DEFAULT
+from models.latent_time import latent_frames, pixel_frames
 from models.networks.attention_masks import chunk_layout
-from models.networks.autoencoder import ShapesAutoencoder
-from models.networks.codec import Codec, latent_frames, pixel_frames
+from models.networks.codec import Codec, to_pixels
 from models.networks.kv_cache import KVCache
-from models.networks.text_encoder import ShapesTextEncoder, TextEncoder
+from models.networks.text_encoder import TextEncoder
+from models.networks.tiny_decoder import TinyDecoder
 from models.networks.transformer import CausalVideoTransformer
 from models.prompt_text import character_fault
 from models.sampling.rollout import ChunkLatents, ClipNoise, Guidance, Observe, TextSwitch, rollout, sample_flow
@@ -22,20 +24,31 @@ from models.specs import ModelSpec
 from models.types import CACHES, Chunk, GenerationRequest, GenerationResult, RequestError
 from models.video_input import fit_frames, fit_image, fitted_length
 from models.video_input import notices as video_notices
-from models.worlds.shapes import parse_prompt, unknown_words
+from models.worlds.training_worlds import WORLDS
 
-MAX_FRAMES = 4000
 MAX_STEPS = 100
-REACH_EDGE = 60  # frames: by then half of all things of the shapes world would touch the edge
 
 
 class VideoPipeline:
-    """One model, its text encoder and its codec. `stream` and `__call__` give the same frames, bit for bit."""
+    """One model, its text encoder and its codec, and a tiny decoder for `drafts`, if there is one. `stream` and
+    `__call__` give the same frames, bit for bit."""
 
     def __init__(
-        self, spec: ModelSpec, transformer: CausalVideoTransformer, text_encoder: TextEncoder, codec: Codec
+        self,
+        spec: ModelSpec,
+        transformer: CausalVideoTransformer,
+        text_encoder: TextEncoder,
+        codec: Codec,
+        drafts: TinyDecoder | None = None,
     ) -> None:
         self.spec, self.transformer, self.text_encoder, self.codec = spec, transformer, text_encoder, codec
+        self.drafts = drafts
+
+    def compile(self, how: str, **options: Any) -> None:
+        """Compile the layers when they are first run: "layers", or "graphs" to replay them as CUDA graphs, too.
+        `options` go to `torch.compile`."""
+        mode = {"mode": "reduce-overhead"} if how == "graphs" else {}
+        self.transformer.compile_repeated_blocks(fullgraph=True, **mode, **options)
 
     def check(self, request: GenerationRequest) -> list[str]:
         """Raise `RequestError` for what cannot be made; return notices about what can but may surprise."""
@@ -52,14 +65,24 @@ class VideoPipeline:
         return GenerationResult.joined(chunks, self.spec.fps, notices)
 
     @torch.no_grad()
-    def stream(self, request: GenerationRequest, *, generator: torch.Generator | None = None) -> Iterator[Chunk]:
-        """Yield the frames of each chunk as soon as they exist; together they are exactly `request.frames` frames."""
+    def stream(
+        self, request: GenerationRequest, *, generator: torch.Generator | None = None, drafts: bool = False
+    ) -> Iterator[Chunk]:
+        """Yield the frames of each chunk as soon as they exist; together they are exactly `request.frames` frames.
+
+        With `drafts`, and a tiny decoder, each chunk comes as its quick look while the next is made, and all come
+        again, decoded in full, when the last is there.
+        """
         self.check(request)
         request = self.fit(request)
         began = time.perf_counter()
         noise = ClipNoise(generator) if generator else ClipNoise.of_seed(request.seed)
-        latents = self.causal_latents(request, noise) if self.spec.causal else self._whole(request, noise)
+        latents = self.latents(request, noise)
         newest: ChunkLatents | None = None
+        if drafts and self.drafts:
+            finished: list[ChunkLatents] = []
+            yield from self._drafts(request, latents, finished, began)
+            latents = iter(finished)
 
         def runs() -> Iterator[Tensor]:
             nonlocal newest
@@ -72,6 +95,21 @@ class VideoPipeline:
             made += len(kept)
             chunk = newest
             yield Chunk(index, total, kept, chunk.sigmas, chunk.forwards, time.perf_counter() - began)
+            if made == request.frames:
+                return
+
+    def _drafts(
+        self, request: GenerationRequest, latents: Iterator[ChunkLatents], finished: list[ChunkLatents], began: float
+    ) -> Iterator[Chunk]:
+        """The chunks as the tiny decoder shows them; their latents are put into `finished`."""
+        made, total, memory = 0, len(chunk_layout_for(self.spec, request.frames, shown=True)), None
+        for chunk in latents:
+            finished.append(chunk)
+            video, memory = self.drafts.decode(chunk.latents, memory)
+            kept = to_pixels(video)[: request.frames - made]
+            made += len(kept)
+            took = time.perf_counter() - began
+            yield Chunk(chunk.index, total, kept, chunk.sigmas, chunk.forwards, took, draft=True)
             if made == request.frames:
                 return
 
@@ -93,8 +131,9 @@ class VideoPipeline:
             plan = StepPlan.by_hand(self._layout(request), request.step_plan, self.spec.levels, given=given)
         else:
             plan = StepPlan.uniform(self._layout(request), request.steps, self.spec.levels, given=given)
-            if request.ffe and self.spec.few_step:
-                plan = plan.enhance_first(request.first_steps, self.spec.levels)
+            first = request.first_steps if request.ffe and self.spec.few_step else self.spec.first_chunk_steps
+            if first:
+                plan = plan.enhance_first(first, self.spec.levels)
         return plan if request.video is None else plan.start_at(request.strength)
 
     def _layout(self, request: GenerationRequest) -> tuple[int, ...]:
@@ -106,6 +145,11 @@ class VideoPipeline:
     def _frame_shape(self, request: GenerationRequest) -> tuple[int, int, int]:
         height, width = request.size or self.spec.size
         return (self.transformer.config.in_channels, height // 8, width // 8)
+
+    def latents(self, request: GenerationRequest, noise: ClipNoise | None = None) -> Iterator[ChunkLatents]:
+        """The chunks of a clip before they are decoded."""
+        noise = noise or ClipNoise.of_seed(request.seed)
+        return self.causal_latents(request, noise) if self.spec.causal else self._whole(request, noise)
 
     def causal_latents(
         self,
@@ -129,15 +173,16 @@ class VideoPipeline:
         size = request.size or self.spec.size
         given = None if request.image is None else self.codec.encode(fit_image(request.image, size)[None])
         device = next(self.transformer.parameters()).device
+        model: Any = network or self.transformer
         yield from rollout(
-            network or self.transformer,
+            model,
             plan,
             self._embed(request.prompt),
             new_cache(),
             lambda chunk, step, size: noise(chunk, step, size).to(device),
             (1, channels, height, width),
             given=given,
-            source=None if request.video is None else partial(self.codec.encode_run, request.video),
+            source=None if request.video is None else self.codec.encode_runs(request.video),
             switches={s.chunk: TextSwitch(self._embed(s.prompt), s.cache) for s in request.switches},
             guidance=None if self.spec.few_step else Guidance(self._embed(""), self._scale(request), new_cache()),
             observe=observe,
@@ -184,16 +229,14 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     """The rules of a request, each with a sentence of its own; returns notices."""
     prompt = request.prompt.strip()
     if not prompt:
-        raise RequestError(
-            "the prompt is empty; describe the clip, for example 'a red circle moving right on a black background'"
-        )
+        raise RequestError(f"the prompt is empty; describe the clip, for example {DEFAULT.prompt!r}")
     limit = spec.prompt_limit
     if len(prompt) > limit:
         raise RequestError(f"the prompt has {len(prompt)} characters; at most {limit} are read, so shorten it")
     if fault := character_fault(prompt):
         raise RequestError(f"the prompt {fault}; take it out")
     _whole_number("steps", request.steps, 1, MAX_STEPS)
-    _whole_number("frames", request.frames, 1, MAX_FRAMES)
+    _whole_number("frames", request.frames, 1, spec.most_frames)
     _whole_number("seed", request.seed, 0, 2**63 - 1)
     _whole_number("first_steps", request.first_steps, 1, MAX_STEPS)
     if spec.causal and request.steps not in spec.steps:
@@ -209,7 +252,8 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     if request.image is not None:
         _check_image(spec, request.image)
     elif "t2v" not in spec.tasks and request.video is None:
-        raise RequestError(f"{spec.name} makes video from a picture only; give one, or choose a model that offers t2v")
+        start = "a picture" if "i2v" in spec.tasks else "a video"
+        raise RequestError(f"{spec.name} makes video from {start} only; add one, or choose a text-to-video model")
     if request.video is not None:
         _check_video(spec, request)
     if request.step_plan or request.switches:
@@ -295,18 +339,15 @@ def _check_video(spec: ModelSpec, request: GenerationRequest) -> None:
 
 
 def _about_prompt(spec: ModelSpec, prompt: str) -> list[str]:
-    strange = unknown_words(prompt) if spec.family == "shapes" else []
-    if strange:
+    world = WORLDS.get(spec.family)
+    if world is None:
+        return []
+    if strange := world.unknown_words(prompt):
         shown = ", ".join(strange[:12]) + (", ..." if len(strange) > 12 else "")
         return [f"words this model does not know: {shown}"]
-    if spec.family != "shapes":
-        return []
-    caption = parse_prompt(prompt)
+    caption = world.parse(prompt)
     if caption is None:
-        return [
-            "the prompt is outside the grammar this model was trained on: a COLOR SHAPE moving DIRECTION on a "
-            "BACKGROUND background"
-        ]
+        return [f"the prompt is outside the grammar this model was trained on: {world.form}"]
     if len(caption.objects) > 1:
         return ["two things are more than this model learned: expect their colours, shapes and ways to be mixed up"]
     return []
@@ -319,11 +360,18 @@ def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
             f"{request.frames} frames are more than the {pixel_frames(spec.latent_frames)} this model was trained on"
         )
     # a video says itself where things go
-    goes_on = spec.family == "shapes" and spec.causal and not request.switches and request.video is None
-    if goes_on and request.frames > REACH_EDGE:
+    edge = WORLDS[spec.family].edge if spec.family in WORLDS else None
+    goes_on = edge and spec.causal and not request.switches and request.video is None
+    if goes_on and request.frames > edge:
         notices.append(
-            f"what keeps moving one way reaches the edge after about {REACH_EDGE} frames, which no training clip "
+            f"what keeps moving one way reaches the edge after about {edge} frames, which no training clip "
             "shows; other prompts at later chunks can turn it round"
+        )
+    own = spec.first_chunk_steps
+    if own and not request.ffe and not request.step_plan and own != request.steps:
+        notices.append(
+            f"the first chunk takes {own} steps, as {spec.name} was released; a step plan of {request.steps} turns "
+            "that off"
         )
     if request.ffe and not spec.few_step:
         why = "takes many steps anyway" if spec.causal else "makes all frames at once"
@@ -343,27 +391,3 @@ def _about_strength(strength: float) -> list[str]:
     if strength == 1:
         return ["strength 1 keeps nothing of the video but its length"]
     return []
-
-
-def tiny_pipeline(seed: int = 0, *, causal: bool = True) -> VideoPipeline:
-    """The real classes at tiny width with random weights, for tests of plumbing; what it makes is noise."""
-    torch.manual_seed(seed)
-    spec = ModelSpec(
-        name="tiny-random",
-        title="Random weights",
-        family="shapes",
-        paper="none",
-        weights="none",
-        steps=(1, 2, 3, 4),
-        trained_steps=(),
-        default_steps=1,
-        note="random weights, tests only",
-        causal=causal,
-        guidance_scale=1.0 if causal else 2.0,
-    )
-    transformer = CausalVideoTransformer(
-        num_attention_heads=2, attention_head_dim=12, ffn_dim=48, num_layers=2, text_dim=16, freq_dim=16
-    )
-    autoencoder = ShapesAutoencoder(widths=(8, 8, 16), encoder_layers=(1, 1, 1), decoder_layers=(1, 1, 1))
-    text = ShapesTextEncoder(width=16, num_layers=1, num_attention_heads=2)
-    return VideoPipeline(spec, transformer.eval(), text.eval(), Codec(autoencoder.eval()))

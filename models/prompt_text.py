@@ -1,6 +1,8 @@
-"""Which characters a prompt may hold: those of text, which UTF-8 can store and every page can show."""
+"""Which characters a prompt may hold: those of text, which UTF-8 can store and every page can show; and which no text
+of a request may."""
 
 import unicodedata
+from typing import Any
 
 from models.types import RequestError
 
@@ -30,4 +32,25 @@ def character_fault(text: str) -> str | None:
             return f"holds half a character (U+{ord(character):04X}) at place {place}"
         if kind == "Cc" and character not in BREAKS:
             return f"holds a control character (U+{ord(character):04X}) at place {place}"
+    return None
+
+
+def unstorable_fault(value: Any) -> str | None:
+    """What is wrong with the first text in a JSON value that cannot be stored, as "holds a null character"; None if
+    all can.
+
+    UTF-8 has no half characters, and PostgreSQL's texts and the names of files have no null characters.
+    """
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += [*part, *part.values()]
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, str):
+            if "\0" in part:
+                return "holds a null character (U+0000)"
+            if any("\ud800" <= character <= "\udfff" for character in part):
+                return "holds half a character (a lone surrogate)"
     return None

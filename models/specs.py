@@ -1,4 +1,4 @@
-"""The table of models. Adding one is adding a row (and, for the shapes family, its weights under `assets/`)."""
+"""The table of models. Adding one is adding a row (and, for a world that ships, its weights under `assets/`)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +14,16 @@ class ModelSpec:
 
     `steps` are the step counts on offer, `trained_steps` those it was trained at. `causal` models generate chunk by
     chunk (`first_chunk` latent frames, then `chunk` each) through a cache; others make the whole clip at once with
-    guidance.
-    `sampler` "few-step" predicts the clean chunk and renoises it, "flow" takes many Euler steps with guidance.
-    `window` and `sink` limit what a chunk sees: in clips longer than the training length of `latent_frames`, or
-    always, with `window_always`. With `sink_follows` the sink stays next to the window; else it keeps its place.
+    guidance. `sampler` "few-step" predicts the clean chunk and renoises it, "flow" takes many Euler steps with
+    guidance. `window` and `sink` limit what a chunk sees: in clips longer than the training length of `latent_frames`,
+    or always, with `window_always`. With `sink_follows` the sink stays next to the window; else it keeps its place.
     `step_lists` are the noise levels * 1000 that the network is told where they are not `step_sigmas` of the shift;
     with `sigma_table` sigma is the nearest entry of the shifted table, as in CausVid. An image is one latent frame, so
-    a model takes one ("i2v") only if its first chunk is one. `prompt_limit` counts characters. `sizes` (height,
-    width) are offered beside `size`, and any other of sides in steps of 16 up to the largest area. `checkpoint` are
-    the files of a released network, `source` a file of one's own.
+    a model takes one ("i2v") only if its first chunk is one. `first_chunk_steps` are what its released sampler gives
+    the first chunk that it makes (0: as many as the others). `prompt_limit` counts characters. `sizes` (height, width)
+    are offered beside `size`, and any other of sides in steps of 16 up to the largest area; `most_frames` is the
+    longest clip. `checkpoint` are the files of a released network, `source` a file of one's own, `pipeline` the class
+    of diffusers that runs it.
     """
 
     name: str
@@ -50,11 +51,14 @@ class ModelSpec:
     window_always: bool = False
     sink_follows: bool = True
     step_lists: tuple[tuple[float, ...], ...] = ()
+    first_chunk_steps: int = 0
     sigma_table: bool = False
     prompt_limit: int = 1000
+    most_frames: int = 4000
     sizes: tuple[tuple[int, int], ...] = ()
     checkpoint: Checkpoint | None = None
     source: Source | None = None
+    pipeline: str = ""
 
     def __post_init__(self) -> None:
         if "i2v" in self.tasks and self.causal and self.first_chunk != 1:
@@ -78,10 +82,20 @@ class ModelSpec:
         if not self.sizes:
             own = f"{self.size[1]}x{self.size[0]}"
             return None if size == self.size else f"{shown}; {self.name} makes {own} only"
-        most = max(height * width for height, width in (self.size, *self.sizes))
+        most = max(height * width for height, width in self.all_sizes)
         if min(size) < 64 or any(side % 16 for side in size) or size[0] * size[1] > most:
             return f"{shown}; sides go in steps of 16 from 64, at most {most:,} pixels a frame"
         return None
+
+    @property
+    def trained_frames(self) -> int:
+        """Pixel frames of the clips it was trained on: the first latent frame holds one, every other four."""
+        return 4 * (self.latent_frames - 1) + 1
+
+    @property
+    def all_sizes(self) -> tuple[tuple[int, int], ...]:
+        """The (height, width) on offer, its own first."""
+        return (self.size, *self.sizes)
 
     @property
     def few_step(self) -> bool:
@@ -91,7 +105,7 @@ class ModelSpec:
 
 def _student(name: str, title: str, paper: str, note: str, **values: Any) -> ModelSpec:
     """A causal few-step model of the shapes world; by default trained for four steps."""
-    usual = {"steps": (1, 2, 3, 4), "trained_steps": (4,), "default_steps": 4}
+    usual: dict[str, Any] = {"steps": (1, 2, 3, 4), "trained_steps": (4,), "default_steps": 4}
     return ModelSpec(name, title, "shapes", paper, name, note=note, **(usual | values))
 
 
@@ -99,9 +113,9 @@ ASD_PAPER = "Adversarial Self-Distillation (arXiv 2511.01419)"
 CAUSVID_PAPER = "CausVid (arXiv 2412.07772)"
 SELF_FORCING_PAPER = "Self Forcing (arXiv 2506.08009)"
 AAD1_PAPER = "AAD-1 (arXiv 2606.03972)"
-ONE_STEP = {"trained_steps": (1,), "default_steps": 1}
-ALL_STEPS = {"trained_steps": (1, 2, 3, 4), "default_steps": 1}
-FROM_PICTURE = {**ONE_STEP, "steps": (1, 2), "tasks": ("i2v",)}
+ONE_STEP: dict[str, Any] = {"trained_steps": (1,), "default_steps": 1}
+ALL_STEPS: dict[str, Any] = {"trained_steps": (1, 2, 3, 4), "default_steps": 1}
+FROM_PICTURE: dict[str, Any] = {**ONE_STEP, "steps": (1, 2), "tasks": ("i2v",)}
 
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
@@ -143,7 +157,7 @@ MODELS: dict[str, ModelSpec] = {
             steps=(4, 8, 16, 32, 48),
             trained_steps=(),
             default_steps=16,
-            note="the teacher taught to see the past only, by diffusion forcing: many steps a chunk with guidance",
+            note="the teacher taught to see the past only, by diffusion forcing: many steps per chunk with guidance",
             sampler="flow",
             guidance_scale=2.0,
         ),
@@ -204,7 +218,7 @@ MODELS: dict[str, ModelSpec] = {
             "shapes-aad1-dmd",
             "AAD-1's start, DMD only",
             AAD1_PAPER,
-            "one step from a picture: distribution matching for as long as AAD-1 trains in all",
+            "one step from a picture: distribution matching for as long as AAD-1 trains altogether",
             **FROM_PICTURE,
         ),
         _student(

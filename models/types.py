@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 CACHES = ("keep", "recache", "reset")
+COMPILE = ("off", "layers", "graphs")
 
 
 class RequestError(ValueError):
@@ -59,7 +60,8 @@ class Chunk:
     """What `pipeline.stream` yields: the frames of one chunk, as soon as they exist.
 
     `frames` (t, H, W, 3) uint8 RGB; `sigmas` the noise levels the chunk was denoised at (empty for a given image);
-    `forwards` network calls for this chunk, clean pass and guidance included; `seconds` since the request began.
+    `forwards` network calls for this chunk, clean pass and guidance included; `seconds` since the request began. A
+    `draft` is a quick look, and the same chunk comes again.
     """
 
     index: int
@@ -68,6 +70,7 @@ class Chunk:
     sigmas: tuple[float, ...]
     forwards: int
     seconds: float
+    draft: bool = False
 
 
 @dataclass(frozen=True)

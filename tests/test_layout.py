@@ -5,6 +5,8 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -101,13 +103,66 @@ def arrows():
                 yield from ((own, name) for name in names - {own, "workbench/__version__"})
 
 
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def drawn_floors():
+    """The floor of each room in the drawing."""
+    drawing = re.search(r"```floors\n(.*?)```", PAGE, re.DOTALL)[1]
+    return {name: int(line.split()[0]) for line in drawing.splitlines() for name in line.split()[1:]}
+
+
+def test_the_page_counts_the_house():
+    told = re.search(r"^\| rooms, floors, arrows between them .* (\d+), (\d+), (\d+) \|$", PAGE, re.MULTILINE).groups()
+    rooms, height, most_arrows = map(int, told)
+    floors = drawn_floors()
+    assert (len(floors), max(floors.values())) == (rooms, height)
+    assert len(set(arrows())) <= most_arrows
+
+
 def test_imports_point_down_the_floors_of_the_drawing():
-    drawing = re.search(r"```floors\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.DOTALL)[1]
-    floors = {name: int(line.split()[0]) for line in drawing.splitlines() for name in line.split()[1:]}
+    floors = drawn_floors()
     upwards = {(own, other) for own, other in arrows() if floors[own] <= floors[other]}
-    # trials run commands whole, as users do
-    assert upwards <= {("workbench/lab", "workbench/commands"), ("workbench/lab", "workbench/__main__")}
+    assert not upwards
     assert set(floors) == {name for arrow in arrows() for name in arrow} - {"workbench/__init__"}
+
+
+def module_imports():
+    """Modules of the three packages with those they import as they are imported, or for their types."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for _, path in FILES}
+    modules = {path: name.removesuffix(".__init__") for path, name in names.items()}
+    known = set(modules.values())
+    for path, own in modules.items():
+        blocks = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom | ast.If)]
+        found = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]
+        named = {(node.module, f"{node.module}.{alias.name}") for node in found for alias in node.names}
+        yield own, {inner if inner in known else outer for outer, inner in named} & known - {own}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    list(TopologicalSorter(dict(module_imports())).static_order())  # CycleError names the circle
+    with pytest.raises(CycleError, match="cycle"):
+        list(TopologicalSorter(dict(module_imports()) | {"models.types": {"models.pipeline"}}).static_order())
+
+
+def test_no_file_is_too_long_to_be_read_at_once():
+    lines = {path: path.read_text().count("\n") for _, path in FILES}
+    assert not {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > 420}
+
+
+def test_no_folder_holds_more_files_than_can_be_looked_over():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = Counter(str(Path(name).parent) for name in listed.splitlines() if "/" in name)
+    assert not {folder: count for folder, count in folders.items() if count > 15}
+
+
+SCRIPTS = ROOT / "workbench" / "ui" / "static" / "js"
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.rglob("*.js")), ids=lambda path: path.name)
+def test_scripts_import_what_is_there(script):
+    for place in re.findall(r'(?:from|import) "(\.[^"]+)"', script.read_text()):
+        assert (script.parent / place).is_file(), f"{script.name} imports {place}, which is not there"
 
 
 PAGES = """

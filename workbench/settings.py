@@ -11,6 +11,8 @@ class Settings:
     `database_url` None means SQLite inside `data_dir`; `auth` is the file with people and roles, None for local use.
     `root_path` is the prefix that a proxy takes off addresses, as "/lab"; "" without one.
     `first_run` fills an empty data folder with a few measured clips once the server runs.
+    `models` are networks of one's own that the pages offer beside the registry's, as `path:FILE`.
+    `compile` is how layers are compiled: off, layers, or graphs (CUDA graphs).
     Folders of clips on this machine may be evaluated at and below those of `clips`, and no others.
     The server answers to the names of this machine for itself, to `host`, and to those of `allowed_host`. Sites of
     `framed_by` may show its pages inside their own.
@@ -29,3 +31,5 @@ class Settings:
     min_watch: float = 0.8
     first_run: bool = False
     root_path: str = ""
+    models: tuple[str, ...] = ()
+    compile: str = "off"

@@ -1,10 +1,11 @@
-"""The metrics. Adding one is a file with `create(resources)` and a row in `METRICS`."""
+"""The registry of metrics. Adding one is a file with `FACTS` and `create(resources)`, and a row in `METRICS`."""
 
 import difflib
 import importlib
 from collections.abc import Sequence
 
 from eval.metric import Metric, Resources
+from eval.vbench.weights import weights_folder
 
 # name: module, or module:function, that makes it; in page order; imported when asked for
 METRICS: dict[str, str] = {
@@ -28,7 +29,8 @@ METRICS: dict[str, str] = {
     # text alignment
     "overall_consistency": "eval.vbench.metrics.text_alignment:overall_consistency",
     "clip_score": "eval.vbench.metrics.text_alignment:clip_score",
-    "shapes_clip_alignment": "eval.metrics.content.shapes_clip_alignment",
+    "shapes_clip_alignment": "eval.metrics.content.world_clip_alignment:create_shapes",
+    "tabletop_clip_alignment": "eval.metrics.content.world_clip_alignment:create_tabletop",
     # semantics
     "object_class": "eval.vbench.metrics.unavailable:object_class",
     "multiple_objects": "eval.vbench.metrics.unavailable:multiple_objects",
@@ -43,32 +45,62 @@ METRICS: dict[str, str] = {
     "background_consistency": "eval.vbench.metrics.consistency:background_consistency",
     "i2v_subject": "eval.vbench.metrics.consistency:i2v_subject",
     "i2v_background": "eval.vbench.metrics.unavailable:i2v_background",
-    "subject_consistency_shapes_clip": "eval.metrics.content.shapes_clip_consistency:create_subject",
-    "background_consistency_shapes_clip": "eval.metrics.content.shapes_clip_consistency:create_background",
+    "subject_consistency_shapes_clip": "eval.metrics.content.world_clip_consistency:create_shapes_subject",
+    "background_consistency_shapes_clip": "eval.metrics.content.world_clip_consistency:create_shapes_background",
+    "subject_consistency_tabletop_clip": "eval.metrics.content.world_clip_consistency:create_tabletop_subject",
+    "background_consistency_tabletop_clip": "eval.metrics.content.world_clip_consistency:create_tabletop_background",
     "appearance_drift": "eval.metrics.content.appearance_drift",
     # motion
     "dynamic_degree": "eval.vbench.metrics.motion:dynamic_degree",
     "dynamic_degree_flow": "eval.metrics.motion.dynamic_degree_flow",
     "frame_difference": "eval.metrics.motion.frame_difference",
+    # what the prompt asks for
+    "oracle_right": "eval.metrics.content.prompt_oracle:create_right",
+    "oracle_shape_error": "eval.metrics.content.prompt_oracle:create_shape_error",
+    "oracle_color_error": "eval.metrics.content.prompt_oracle:create_color_error",
+    "tabletop_right": "eval.metrics.content.prompt_oracle:create_tabletop_right",
 }
 
 
-def list_metrics() -> list[str]:
-    """Every name that `create_metric` knows, in page order."""
-    return list(METRICS)
+class UnknownMetric(ValueError):
+    """A name that is no metric's; the message lists what exists, nearest names first."""
+
+
+def list_metrics(resources: Resources | None = None) -> list[str]:
+    """Every name that `create_metric` knows, in page order; open_clip's models are the last of them, where `resources`
+    has them."""
+    return [*METRICS, *_open_clip(resources or Resources())]
 
 
 def create_metric(name: str, resources: Resources | None = None) -> Metric:
-    """The metric called `name`. Raises ValueError that lists what exists, nearest names first."""
-    if name not in METRICS:
-        near = difflib.get_close_matches(name, METRICS, n=3, cutoff=0.3)
-        known = ", ".join([*near, *(other for other in METRICS if other not in near)])
-        raise ValueError(f"metric {name!r} does not exist; choose from {known}")
-    module, _, function = METRICS[name].partition(":")
-    return getattr(importlib.import_module(module), function or "create")(resources or Resources())
+    """The metric called `name`. Raises UnknownMetric for a name that is none's."""
+    (metric,) = create_metrics([name], resources)
+    return metric
 
 
 def create_metrics(names: Sequence[str] | None = None, resources: Resources | None = None) -> list[Metric]:
-    """Several metrics, each once, in page order; None for all of them."""
-    metrics = {name: create_metric(name, resources) for name in (METRICS if names is None else names)}
-    return [metrics[name] for name in METRICS if name in metrics]
+    """Several metrics, each once, in page order; None for all of them. Raises UnknownMetric."""
+    resources = resources or Resources()
+    others = _open_clip(resources)
+    known = [*METRICS, *others]
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(str(unknown[0]), known, n=3, cutoff=0.3)
+        listed = ", ".join([*near, *(name for name in known if name not in near)])
+        raise UnknownMetric(f"metric {unknown[0]!r} does not exist; choose from {listed}")
+    wanted = known if names is None else [name for name in known if name in set(names)]
+    return [others[name] if name in others else _make(METRICS[name], resources) for name in wanted]
+
+
+def _make(place: str, resources: Resources) -> Metric:
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function or "create")(resources)
+
+
+def _open_clip(resources: Resources) -> dict[str, Metric]:
+    """Text alignment by open_clip's models: the one asked for, and those in the folder of weights."""
+    if not resources.clip and not (weights_folder(resources.weights) / "open_clip").is_dir():
+        return {}
+    from eval.vbench.metrics.open_clip_score import open_clip_scores
+
+    return {metric.facts.name: metric for metric in open_clip_scores(resources)}

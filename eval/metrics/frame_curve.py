@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.metric import ClipFacts, Facts, MetricResult, Scorer, unscored
+from eval.metric import ClipFacts, Facts, MetricResult, Refused, Scorer, unscored
 from eval.video.windows import Window
 
 Curve = Sequence[float | None]
@@ -33,21 +33,8 @@ class FrameMetric:
 
     def open(self, clip: ClipFacts) -> Scorer:
         if min(clip.width, clip.height) < self.least_side:
-            return Unscored(self.too_small)
+            return Refused(self.too_small)
         return (self.scorer or FrameScorer)(self, clip)
-
-
-@dataclass(frozen=True)
-class Unscored:
-    """The scorer of a clip that cannot be scored, for a reason known before its frames."""
-
-    reason: str
-
-    def add(self, window: Window) -> None:
-        pass
-
-    def result(self) -> MetricResult:
-        return unscored(self.reason)
 
 
 class FrameScorer:

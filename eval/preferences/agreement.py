@@ -1,6 +1,6 @@
 """Do annotators agree? Krippendorff's alpha, raw agreement, and how each did on the attention checks."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +30,9 @@ def agreement(votes: pd.DataFrame, *, resamples: int = 1000, seed: int = 0) -> A
     if not len(shared):
         return Agreement(None, None, 0, 0)
     generator = np.random.default_rng(seed)
-    draws = [_alpha(shared[generator.integers(len(shared), size=len(shared))]) for _ in range(resamples)]
+    draws = [nominal_alpha(shared[generator.integers(len(shared), size=len(shared))]) for _ in range(resamples)]
     low, high = np.nanquantile(draws, [0.025, 0.975]) if np.isfinite(draws).any() else (np.nan, np.nan)
-    value = _alpha(shared)
+    value = nominal_alpha(shared)
     found = Interval(value, float(low), float(high), len(shared)) if np.isfinite(value) else None
     return Agreement(found, raw_agreement(shared), len(shared), int(shared.sum()))
 
@@ -55,17 +55,6 @@ def rated_units(votes: pd.DataFrame) -> dict[Hashable, list[str]]:
     return {unit: group["answer"].tolist() for unit, group in said.groupby("unit")}
 
 
-def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float:
-    """Nominal alpha of the values given to each unit, by any number of observers (Krippendorff 2011, Computing
-    Krippendorff's alpha-reliability). Units with one value are left out; nan where all values are the same."""
-    values = {value: k for k, value in enumerate(dict.fromkeys(value for unit in units for value in unit))}
-    table = np.zeros((len(units), len(values)))
-    for row, unit in zip(table, units, strict=True):
-        for value in unit:
-            row[values[value]] += 1
-    return _alpha(table)
-
-
 def raw_agreement(table: np.ndarray) -> float:
     """Share of pairs of values within units that are equal, for counts (units, values)."""
     sizes = table.sum(1)
@@ -76,8 +65,9 @@ def _unit_counts(answers: list[str]) -> list[int]:
     return [answers.count(answer) for answer in ("first", "second", "tie", "bad")]
 
 
-def _alpha(table: np.ndarray) -> float:
-    """1 - observed / expected disagreement of counts (units, values)."""
+def nominal_alpha(table: np.ndarray) -> float:
+    """Krippendorff's alpha of counts (units, values): 1 - observed / expected disagreement (2011, Computing
+    Krippendorff's alpha-reliability). Units with one value are left out; nan where all values are the same."""
     table = table[table.sum(1) >= 2]
     sizes, totals = table.sum(1), table.sum(0)
     n = totals.sum()

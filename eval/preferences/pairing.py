@@ -13,7 +13,7 @@ IMAGINED = 0.5
 EXPLORE = 0.1
 
 
-def pair_values(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, float]]) -> dict[Pair, float]:
+def pair_values(systems: Sequence[str], counts: Mapping[Pair, Sequence[float]]) -> dict[Pair, float]:
     """How much one more vote on each pair (a before b in `systems`) would lower the squared standard errors of the win
     rates between all systems. The widest weigh most: each by its cube, the slope of the 4-norm.
 
@@ -43,7 +43,7 @@ def choose_pair(
     return *chosen, explore / len(pairs) + (1 - explore) * (chosen == best)
 
 
-def widest(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, float]], z: float = 1.96) -> float:
+def widest(systems: Sequence[str], counts: Mapping[Pair, Sequence[float]], z: float = 1.96) -> float:
     """Width of the widest 95 % interval of a win rate between two systems, 0 to 1, were votes independent."""
     design, table = _tally(systems, counts)
     coefficients = davidson.fit(design, table + IMAGINED)
@@ -53,7 +53,7 @@ def widest(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, flo
     )
 
 
-def _tally(systems: Sequence[str], counts: Mapping[Pair, tuple[float, float, float]]) -> tuple[Design, np.ndarray]:
+def _tally(systems: Sequence[str], counts: Mapping[Pair, Sequence[float]]) -> tuple[Design, np.ndarray]:
     pairs = tuple((a, b) for a in range(len(systems)) for b in range(a + 1, len(systems)))
     table = np.array([counts.get((systems[a], systems[b]), (0, 0, 0)) for a, b in pairs], float)
     return Design(len(systems), pairs, side=False, ties=True), table.reshape(-1, 3)

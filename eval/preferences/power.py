@@ -25,7 +25,7 @@ def decisive_votes(share: float, *, power: float = POWER, alpha: float = ALPHA) 
 
 def sign_test_power(votes: int, share: float, *, alpha: float = ALPHA) -> float:
     """Probability that the exact two-sided 5 % sign test of `votes` decisive votes rejects a half."""
-    from scipy.stats import binom  # noqa: PLC0415  (takes a second to import)
+    from scipy.stats import binom
 
     most = int(binom.ppf(alpha / 2, votes, 0.5))
     if binom.cdf(most, votes, 0.5) > alpha / 2:
@@ -46,8 +46,3 @@ def more_votes(gap: Interval, votes: int, *, power: float = POWER, alpha: float 
     error = (gap.high - gap.low) / 2 / ndtri(1 - alpha / 2)
     needed = votes * ((ndtri(1 - alpha / 2) + ndtri(power)) * error / abs(gap.value)) ** 2
     return max(math.ceil(needed) - votes, 1) if needed < MOST else None
-
-
-def design_effect(votes_per_annotator: float, correlation: float) -> float:
-    """By how much votes must be multiplied when an annotator's votes are alike: 1 + (m - 1) * ICC (Kish 1965)."""
-    return 1 + (votes_per_annotator - 1) * correlation

@@ -105,7 +105,7 @@ def side_bias(votes: pd.DataFrame) -> SideBias | None:
     decisive = votes[votes["winner"].isin(["left", "right"])]
     if not len(decisive):
         return None
-    from scipy.stats import binomtest  # noqa: PLC0415  (takes a second to import)
+    from scipy.stats import binomtest
 
     left = (decisive["winner"] == "left").to_numpy(float)
     share = clustered_mean(left, decisive["annotator"])

@@ -59,7 +59,8 @@ class Ratings:
     def expected(self, first: str, second: str) -> Interval:
         """How often the first wins of the votes that are no tie, after this model."""
         gap = self.gaps[first, second]
-        return Interval(*(float(1 / (1 + np.exp(-value))) for value in (gap.value, gap.low, gap.high)), gap.n)
+        value, low, high = (float(1 / (1 + np.exp(-odds))) for odds in (gap.value, gap.low, gap.high))
+        return Interval(value, low, high, gap.n)
 
 
 @dataclass(frozen=True)

@@ -55,14 +55,6 @@ SIDES = {"left": "left", "right": "right", "a": "left", "b": "right"}
 DTYPES = {"text": object, "whole": "int64", "number": "float64", "truth": "bool", "moment": object}
 
 
-def empty_votes() -> pd.DataFrame:
-    return _empty(COLUMNS)
-
-
-def empty_flags() -> pd.DataFrame:
-    return _empty(FLAG_COLUMNS)
-
-
 def check_votes(frame: pd.DataFrame) -> pd.DataFrame:
     """A copy with exactly the columns of `COLUMNS`, in order and typed. ValueError names the first bad row and value.
 
@@ -111,26 +103,13 @@ def systems_of(votes: pd.DataFrame) -> list[str]:
     return sorted(set(votes["left_system"]) | set(votes["right_system"]))
 
 
-def swap_sides(votes: pd.DataFrame) -> pd.DataFrame:
-    """The same votes as if every pair had been shown the other way round."""
-    swapped = votes.rename(columns=_mirrored)[list(votes.columns)].copy()
-    swapped["answer"] = votes["answer"].replace({"a": "b", "b": "a"})
-    swapped["winner"] = votes["winner"].replace({"left": "right", "right": "left"})
-    return swapped
-
-
 def score_of_left(votes: pd.DataFrame) -> np.ndarray:
     """1 where the left side won, 0 where it lost, 1/2 for a tie and for both bad."""
     return votes["winner"].map({"left": 1.0, "right": 0.0, "tie": 0.5, "bad": 0.5}).to_numpy(float)
 
 
-def _mirrored(name: str) -> str:
-    if name.startswith("left_"):
-        return "right_" + name.removeprefix("left_")
-    return "left_" + name.removeprefix("right_") if name.startswith("right_") else name
-
-
-def _empty(columns: Mapping[str, Column]) -> pd.DataFrame:
+def empty_table(columns: Mapping[str, Column]) -> pd.DataFrame:
+    """A table of these columns without a row."""
     return pd.DataFrame({name: pd.Series(dtype=DTYPES[column.kind]) for name, column in columns.items()})
 
 

@@ -76,7 +76,7 @@ def calibrated_accuracy(difference: np.ndarray, people: np.ndarray) -> tuple[flo
 
 def paired_tau(difference: np.ndarray, people: np.ndarray) -> float:
     """Kendall's tau-b of both, each pair taken both ways round, so that it does not depend on which clip is first."""
-    from scipy.stats import kendalltau  # noqa: PLC0415  (takes a second to import)
+    from scipy.stats import kendalltau
 
     return float(kendalltau(np.concatenate([difference, -difference]), np.concatenate([people, -people])).statistic)
 
@@ -118,7 +118,7 @@ def flag_agreement(
 def standing_out(curve: Sequence[float | None], fps: float, seconds: np.ndarray) -> np.ndarray:
     """The share of a clip's moments at which the metric is less far from its median than around each of `seconds`;
     moments as far count half. nan where the curve is too short or has no value there."""
-    from scipy.stats import rankdata  # noqa: PLC0415  (takes a second to import)
+    from scipy.stats import rankdata
 
     values = np.array([np.nan if value is None else value for value in curve], float)
     if np.isfinite(values).sum() < FEWEST_FRAMES:

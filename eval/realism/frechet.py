@@ -9,7 +9,7 @@ Measured with 64 clips: second real set 0.03, blur of 0.7, 1 and 1.5 pixels 0.19
 levels 2.7, 8.5 and 24.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -20,7 +20,6 @@ from eval.video.clip import check_frames
 
 SIDE = 64
 SCALES = (1, 2, 4)
-FEATURES = 36
 # L* runs from 0 to 100 and one step can just be seen: what is far below must not decide, as it would in a logarithm
 FLOOR = 1.0
 # the unit of each statistic: 10 in CIE Lab, a factor of 1.65 in detail and change. Fixed units, because real clips
@@ -115,11 +114,6 @@ def _bootstrap(
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail]) - np.mean(draws) + value
     return Interval(value, float(low), float(high), right)
-
-
-def features_of(clips: Sequence[np.ndarray]) -> np.ndarray:
-    """Features (N, 36) of a list of clips."""
-    return np.stack([clip_features(c) for c in clips])
 
 
 def _lab(frames: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ set is the same caption, and of every system the same seed, so that differences 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,18 +101,6 @@ def compare_to_real(
     return [_compare(reference, name, clips, resamples, seed) for name, clips in systems.items()]
 
 
-def realism_rows(
-    reference: Sequence[ClipMeasures],
-    systems: Mapping[str, Sequence[ClipMeasures]],
-    *,
-    resamples: int = 200,
-    seed: int = 0,
-) -> list[Row]:
-    """The rows of `compare_to_real`: system by system, metric by metric."""
-    compared = compare_to_real(reference, systems, resamples=resamples, seed=seed)
-    return [row for found in compared for row in found.rows()]
-
-
 def difference_rows(first: Comparison, second: Comparison) -> list[Row]:
     """First minus second, paired over captions; the interval leaves out 0 where the two differ by more than chance."""
     name = f"{first.system} - {second.system}"
@@ -129,12 +118,12 @@ def _compare(
     _check(reference, name, clips)
     captions = [clip.caption for clip in clips]
     real, made = (np.stack([clip.features for clip in group]).astype(float) for group in (reference, clips))
-    spectra = [np.stack([clip.spectra for clip in group]) for group in (reference, clips)]
-    draw = {"resamples": resamples, "seed": seed}
+    spectra, others = (np.stack([clip.spectra for clip in group]) for group in (reference, clips))
+    draw: dict[str, Any] = {"resamples": resamples, "seed": seed}
     over_time = {
         FRECHET: frechet_over_time(real, made, **draw),
         KERNEL: [_times(1000, each) for each in kernel_over_time(real, made, **draw)],
-        SPECTRUM: spectrum_over_time(*spectra, captions, **draw),
+        SPECTRUM: spectrum_over_time(spectra, others, captions, **draw),
     }
     totals = {metric: found[-1] for metric, found in over_time.items()}
     totals[ACCURACY] = two_sample_accuracy(clip_vectors(real), clip_vectors(made), **draw)

@@ -172,7 +172,8 @@ def _match(looks: list[Look], things: tuple[Thing, ...]) -> list[Look]:
         # a thing that is there all the time, though wrong, is meant before a speck that happens to fit
         return right + 4 * sum(len(look.times) for look in order) / longest
 
-    return list(max(permutations(known, len(things)), key=agreement))
+    best = max(permutations(known, len(things)), key=agreement)
+    return list(best)
 
 
 def _verdict(thing: Thing, look: Look) -> ThingVerdict:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -23,13 +22,10 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Score interval of a rate, without continuity correction (Wilson 1927; method 3 of Newcombe 1998)."""
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} of {n} is not a rate; give 0 <= successes <= n with n above 0")
-    z = NormalDist().inv_cdf(0.5 + _checked(confidence) / 2)
-    rate = successes / n
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
-    # at the ends the score interval touches 0 and 1 exactly; rounding must not say otherwise
-    return Interval(rate, 0.0 if successes == 0 else float(low), 1.0 if successes == n else float(high), n)
+    from scipy.stats import binomtest
+
+    found = binomtest(int(successes), int(n)).proportion_ci(_checked(confidence), method="wilson")
+    return Interval(successes / n, float(found.low), float(found.high), n)
 
 
 def bootstrap_mean(
@@ -68,15 +64,15 @@ def paired_difference(
 
 
 def _units(values: Sequence[float], clusters: Sequence | None) -> np.ndarray:
-    values = np.asarray(values, float)
-    if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
-        raise ValueError(f"values of shape {values.shape} have no mean; give a list of at least one finite number")
+    numbers = np.asarray(values, float)
+    if numbers.ndim != 1 or len(numbers) == 0 or not np.isfinite(numbers).all():
+        raise ValueError(f"values of shape {numbers.shape} have no mean; give a list of at least one finite number")
     if clusters is None:
-        return values
-    if len(clusters) != len(values):
-        raise ValueError(f"{len(clusters)} clusters for {len(values)} values; give one label per value")
+        return numbers
+    if len(clusters) != len(numbers):
+        raise ValueError(f"{len(clusters)} clusters for {len(numbers)} values; give one label per value")
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    return np.bincount(index, weights=values) / np.bincount(index)
+    return np.bincount(index, weights=numbers) / np.bincount(index)
 
 
 def _resampled_means(units: np.ndarray, resamples: int, seed: int) -> np.ndarray:

@@ -5,7 +5,6 @@ A curve has one entry a frame, None where there is nothing to measure; `seconds`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -70,13 +69,10 @@ def theil_sen(curve: Curve, seconds: Sequence[float], *, confidence: float = 0.9
     n = len(values)
     if n < 3:
         return None
-    i, j = np.triu_indices(n, 1)
-    slopes = np.sort((values[j] - values[i]) / (times[j] - times[i]))
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    spread = z * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
-    low = max(int(np.floor((len(slopes) - spread) / 2)), 0)
-    high = min(int(np.ceil((len(slopes) + spread) / 2)), len(slopes) - 1)
-    return Slope(float(np.median(slopes)), float(slopes[low]), float(slopes[high]), n)
+    from scipy.stats import theilslopes
+
+    found = theilslopes(values, times, confidence)
+    return Slope(float(found.slope), float(found.low_slope), float(found.high_slope), n)
 
 
 def slope_of_windows(curve: Curve, seconds: Sequence[float], width: float = 0.5) -> Slope | None:

@@ -3,38 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import stdtrit
-
-from eval.statistics.intervals import Interval
 
 EXACT_UP_TO = 14  # units whose sign patterns are all tried
 RESAMPLES = 10_000
-
-
-def student_mean(units: Sequence[float], *, confidence: float = 0.95) -> Interval:
-    """A mean with Student's interval; the bounds of a single unit are nan."""
-    values = _checked(units)
-    n, mean = len(values), float(np.mean(values))
-    if n < 2:
-        return Interval(mean, float("nan"), float("nan"), n)
-    half = float(stdtrit(n - 1, 0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n)
-
-
-def student_p(units: Sequence[float]) -> float | None:
-    """Two-sided p of the paired t test that the mean of differences is 0; None for a single unit.
-
-    1 when all are 0, and 0 when all are the same other number.
-    """
-    values = _checked(units)
-    if len(values) < 2:
-        return None
-    # differences of numbers that are equal but for rounding have no spread to be measured by
-    if np.ptp(values) <= 1e-12 * max(1.0, np.abs(values).max()):
-        return 1.0 if abs(values.mean()) <= 1e-12 else 0.0
-    from scipy.stats import ttest_1samp  # noqa: PLC0415  (takes a second to import)
-
-    return float(ttest_1samp(values, 0.0).pvalue)
 
 
 def sign_flip_p(units: Sequence[float], *, resamples: int = RESAMPLES, seed: int = 0) -> float | None:

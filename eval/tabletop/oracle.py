@@ -168,7 +168,8 @@ def _match(looks: list[Look], things: tuple[Thing, ...]) -> list[Look]:
         right = sum(v.color_ok + v.solid_ok + v.direction_ok for v in verdicts)
         return right + 4 * sum(len(look.times) for look in order) / longest
 
-    return list(max(permutations(known, len(things)), key=agreement))
+    best = max(permutations(known, len(things)), key=agreement)
+    return list(best)
 
 
 def _verdict(thing: Thing, look: Look) -> ThingVerdict:

@@ -1,4 +1,4 @@
-"""From raw dimension values to VBench's quality, semantic and total scores, to VBench-I2V's, and to CausVid's three.
+"""From raw dimension values to VBench's quality, semantic and total scores.
 
 Raw values are on the 0..1 scale of VBench's result files. An aggregate that misses a dimension has no value: VBench's
 own script would count the missing one as raw 0. What the others give is then told as `partial`, by that name only.
@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eval.vbench.constants import (
-    CAUSVID_GROUPS,
     DIMENSIONS,
-    I2V_DIMENSIONS,
-    I2V_QUALITY,
     QUALITY,
     QUALITY_WEIGHT,
     SEMANTIC,
@@ -84,34 +81,6 @@ def leverage() -> dict[str, float]:
     return {
         row.name: row.weight / (row.high - row.low) / sums[row.group] * shares[row.group] / sum(shares.values())
         for row in DIMENSIONS.values()
-    }
-
-
-@dataclass(frozen=True)
-class I2VScores:
-    """VBench-I2V (arXiv:2411.13503): keeping to the picture, quality, and the mean of the two."""
-
-    i2v: Aggregate
-    quality: Aggregate
-    total: Aggregate
-
-
-def aggregate_i2v(raw: Mapping[str, float | None]) -> I2VScores:
-    """VBench-I2V's three scores of raw values by dimension name."""
-    values = checked_values(raw)
-    rows = {**I2V_DIMENSIONS, **{name: DIMENSIONS[name] for name in I2V_QUALITY}}
-    normalised = {name: row.normalised(values[name]) for name, row in rows.items() if name in values}
-    i2v = _weighted("I2V", list(I2V_DIMENSIONS.values()), normalised)
-    quality = _weighted("Quality", [rows[name] for name in I2V_QUALITY], normalised)
-    return I2VScores(i2v, quality, _joined("Total", (i2v, 1.0), (quality, 1.0)))
-
-
-def causvid_groups(raw: Mapping[str, float | None]) -> dict[str, Aggregate]:
-    """CausVid's temporal quality, frame quality and text alignment: weighted means of RAW values, by group name."""
-    values = checked_values(raw)
-    return {
-        group: _weighted(group, [Dimension(name, group, 0.0, 1.0, weight) for name, weight in weights.items()], values)
-        for group, weights in CAUSVID_GROUPS.items()
     }
 
 

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -110,7 +111,7 @@ FRAME_FEATURES: dict[str, tuple[str, Callable, int]] = {
 }
 
 
-def network(name: str, resources: Resources) -> nn.Module | ClipNetworks:
+def network(name: str, resources: Resources) -> Any:
     """A network in evaluation mode. Raises ValueError with a sentence when its file is missing or not it."""
     path = weights.find(name, resources.weights)
     if path is None:
@@ -141,7 +142,7 @@ def _in_precision(loaded: nn.Module, dtype: torch.dtype) -> nn.Module:
 @torch.inference_mode()
 def text_feature(text: str, towers: ClipNetworks, device: str, tokens: int = 77) -> Tensor:
     """(1, features) of unit length, on the CPU; the text is cut to `tokens`, start and end included."""
-    import open_clip  # noqa: PLC0415  (takes seconds, and metrics are listed without it)
+    import open_clip
 
     ids = open_clip.SimpleTokenizer(context_length=tokens)([text])
     return unit(towers.text(ids.to(device)).float()).cpu()

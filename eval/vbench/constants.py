@@ -55,36 +55,6 @@ DIMENSIONS: dict[str, Dimension] = {
 
 QUALITY_WEIGHT, SEMANTIC_WEIGHT = 4.0, 1.0
 
-# VBench-I2V (arXiv:2411.13503): what the clip keeps of its picture, beside six of the dimensions above
-I2V_DIMENSIONS: dict[str, Dimension] = {
-    row.name: row
-    for row in (
-        Dimension("camera_motion", "i2v", 0.0, 1.0, weight=0.1),
-        Dimension("i2v_subject", "i2v", 0.1462, 1.0),
-        Dimension("i2v_background", "i2v", 0.2615, 1.0),
-    )
-}
-I2V_QUALITY = (
-    "subject_consistency",
-    "background_consistency",
-    "motion_smoothness",
-    "dynamic_degree",
-    "aesthetic_quality",
-    "imaging_quality",
-)
-
-# CausVid's three headline numbers (arXiv:2412.07772): VBench's competition aspects, on raw values
-CAUSVID_GROUPS: dict[str, dict[str, float]] = {
-    "temporal_quality": {
-        "subject_consistency": 1.0,
-        "background_consistency": 1.0,
-        "motion_smoothness": 1.0,
-        "dynamic_degree": 0.5,
-    },
-    "frame_wise_quality": {"aesthetic_quality": 1.0, "imaging_quality": 1.0},
-    "text_alignment": {"overall_consistency": 1.0, "clip_score": 1.0},
-}
-
 
 def folder_of(dimension: str) -> str:
     """The folder of a dimension's clips in VBench's layout `<root>/<folder>/<prompt>-<i>.mp4`."""

@@ -91,7 +91,8 @@ def clip_input_pil(frames: np.ndarray) -> Tensor:
 
 def dino_input(frames: np.ndarray) -> Tensor:
     """DINO's input of subject consistency: shorter side 224, bilinear, no crop."""
-    size = shorter_side(*frames.shape[1:3], SIDE)
+    height, width = frames.shape[1:3]
+    size = shorter_side(height, width, SIDE)
     return normalise(_resized(frames, size, "bilinear"), IMAGENET_MEAN, IMAGENET_STD)
 
 
@@ -101,7 +102,8 @@ def dino_input_i2v(frames: np.ndarray) -> Tensor:
     VBench-I2V leaves antialiasing to torchvision, which has had it on for tensors since 0.17.
     """
     images = as_tensor(frames).float()
-    size = shorter_side(*frames.shape[1:3], 256)
+    height, width = frames.shape[1:3]
+    size = shorter_side(height, width, 256)
     if tuple(images.shape[-2:]) != size:
         images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
     return normalise(centre_crop(images).contiguous(), IMAGENET_MEAN, IMAGENET_STD)
@@ -109,7 +111,8 @@ def dino_input_i2v(frames: np.ndarray) -> Tensor:
 
 def dino_input_i2v_picture(image: np.ndarray) -> Tensor:
     """DINO's input of i2v_subject for the picture (H, W, 3) uint8, through Pillow; a batch of one."""
-    high, wide = shorter_side(*image.shape[:2], 256)
+    height, width = image.shape[:2]
+    high, wide = shorter_side(height, width, 256)
     resized = np.asarray(Image.fromarray(image).resize((wide, high), Image.Resampling.BICUBIC))
     return normalise(centre_crop(as_tensor(resized[None])).float().contiguous(), IMAGENET_MEAN, IMAGENET_STD)
 

@@ -1,14 +1,12 @@
 """VBench's result files: `<name>_full_info.json` and `<name>_eval_results.json`, written key by key as VBench does.
 
 `{dimension: [value, [entry, ...]]}`. What VBench has no key for (curves, where a number comes from) goes under keys of
-our own, which its scorer ignores. Old files, whose consistency entries are sums over frames, are recognised.
+our own, which its scorer ignores.
 """
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.metric import MetricResult
@@ -18,25 +16,6 @@ from eval.vbench.constants import DIMENSIONS
 VERDICTS = ("dynamic_degree", "human_action")
 PERCENT_PER_CLIP = ("imaging_quality",)
 PROVENANCE = "workbench"  # our own top-level entry; a list, like VBench's, so that its scorer's `[0]` holds
-
-
-@dataclass(frozen=True)
-class ClipEntry:
-    """One clip of a dimension, value on the 0..1 scale; `extra` are the file's other keys."""
-
-    path: str
-    value: float
-    extra: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class VBenchResults:
-    """A result file: value and clips by dimension; `notices` tell what was odd about it."""
-
-    values: dict[str, float]
-    clips: dict[str, tuple[ClipEntry, ...]]
-    notices: tuple[str, ...] = ()
-    provenance: dict = field(default_factory=dict)
 
 
 def pooled(dimension: str, results: Sequence[MetricResult]) -> float | None:
@@ -111,45 +90,3 @@ def write_results(
     write_json(info_path, info)
     write_json(results_path, result_document(clips, provenance))
     return info_path, results_path
-
-
-def read_results(path: Path) -> VBenchResults:
-    """Read a result file: ordinary, VBench-Long's and camera_motion's longer tuples, or the competition's nested one.
-
-    ValueError when the file is none of these or holds NaN where a value belongs.
-    """
-    document = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is not a VBench result; it must hold an object of dimension to [value, clips]")
-    provenance = document.pop(PROVENANCE, [0, {}])[1]
-    values, clips, notices = {}, {}, []
-    for dimension, row in _flattened(document).items():
-        if not isinstance(row, list) or not row or not isinstance(row[0], (int, float)):
-            raise ValueError(f"{dimension} in {path} is not [value, clips]; this is no VBench result file")
-        if not math.isfinite(row[0]):
-            raise ValueError(f"{dimension} in {path} is {row[0]}: VBench found no clip; leave it out or run again")
-        values[dimension] = float(row[0])
-        listed = next((part for part in row[1:] if isinstance(part, list)), [])
-        clips[dimension] = tuple(_clip_entry(dimension, item) for item in listed if isinstance(item, dict))
-        if dimension.endswith("_consistency") and any(clip.value > 1.0 + 1e-6 for clip in clips[dimension]):
-            notices.append(
-                f"{dimension}: the clips' entries are sums over frames (VBench before 2024-05-31), "
-                "not means; the dimension's value is not affected"
-            )
-    return VBenchResults(values, clips, tuple(notices), provenance)
-
-
-def _flattened(document: dict) -> dict:
-    """Dimension rows, also out of the competition's `{aspect: [score, {dimension: row}]}`."""
-    rows = {}
-    for name, row in document.items():
-        nested = row[1] if isinstance(row, list) and len(row) == 2 and isinstance(row[1], dict) else None
-        rows |= nested if nested and all(isinstance(part, list) for part in nested.values()) else {name: row}
-    return rows
-
-
-def _clip_entry(dimension: str, item: dict) -> ClipEntry:
-    value = float(item.get("video_results", math.nan))
-    extra = {key: part for key, part in item.items() if key not in ("video_path", "video_results")}
-    scale = 100 if dimension in PERCENT_PER_CLIP else 1
-    return ClipEntry(str(item.get("video_path", "")), value / scale, extra)

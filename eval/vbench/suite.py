@@ -5,17 +5,16 @@ each with the prompt of its name or of a prompt file. The suite itself (`VBench_
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from eval.vbench.constants import DIMENSIONS, folder_of
+from eval.vbench.constants import folder_of
 from eval.video.text_files import read_json
 
 SAMPLES = 5  # clips per prompt that VBench looks up
 VIDEO_SUFFIXES = (".mp4", ".gif")
 LONGEST_NAME = 255  # bytes; the limit of ext4, APFS and NTFS (there in UTF-16 units)
-SHORTENED = 180  # characters that VBench-2.0 keeps of a prompt in a file name
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,13 @@ def read_suite(path: Path) -> list[SuitePrompt]:
 def _suite_prompt(path: Path, number: int, row: object) -> SuitePrompt:
     if not isinstance(row, dict) or not isinstance(row.get("prompt_en"), str) or "dimension" not in row:
         raise ValueError(f"entry {number} of {path} lacks prompt_en or dimension; give both, as VBench does")
-    dimensions = row["dimension"]
-    return SuitePrompt(
-        prompt=row["prompt_en"],
-        dimensions=(dimensions,) if isinstance(dimensions, str) else tuple(dimensions),
-        labels=row.get("auxiliary_info", {}),
-        image=row.get("image_name", ""),
-    )
+    given, labels, image = row["dimension"], row.get("auxiliary_info", {}), row.get("image_name", "")
+    dimensions = [given] if isinstance(given, str) else given
+    named = isinstance(dimensions, list) and all(isinstance(name, str) for name in dimensions)
+    if not named or not isinstance(labels, dict) or not isinstance(image, str):
+        kinds = "dimension is a name or a list of names, auxiliary_info a table, image_name a text"
+        raise ValueError(f"entry {number} of {path} is not as VBench writes it: {kinds}")
+    return SuitePrompt(row["prompt_en"], tuple(dimensions), labels, image)
 
 
 def check_name(text: str) -> None:
@@ -92,24 +91,6 @@ def video_name(prompt: str, index: int, *, suffix: str = ".mp4", special: str = 
             "use custom input with a prompt file"
         )
     return name
-
-
-def custom_names(prompts: Sequence[str], *, suffix: str = ".mp4") -> dict[str, str]:
-    """A safe file name for every prompt, in order, as a VBench prompt file `{file name: prompt}`.
-
-    Prompts are shortened and stripped of what no file system takes; equal names get a running number.
-    """
-    names: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for prompt in prompts:
-        stem = re.sub(r'[/\\:*?"<>|\x00-\x1f]+', " ", prompt).strip(" .")[:SHORTENED] or "clip"
-        while len(stem.encode()) > LONGEST_NAME - 16:
-            stem = stem[:-1]
-        key = stem.casefold()
-        index = counts.get(key, 0)
-        counts[key] = index + 1
-        names[f"{stem}-{index}{suffix}"] = prompt
-    return names
 
 
 def prompt_of(name: str | PurePath) -> str:
@@ -167,51 +148,7 @@ def check_folder(
 
 def standard_info(suite: Sequence[SuitePrompt], check: FolderCheck) -> list[dict]:
     """VBench's full-info list of a standard run: its own keys, with `video_list` filled from `check`."""
-    return [_info_row(suite[number], [str(path) for path in paths]) for number, paths in check.found.items()]
-
-
-def custom_info(
-    clips: Path | Sequence[Path],
-    dimensions: Sequence[str],
-    *,
-    prompts: Mapping[str, str] | None = None,
-    prompt: str = "",
-) -> list[dict]:
-    """VBench's full-info list for any clips: a file, a flat folder of .mp4 and .gif, or a list of files.
-
-    The prompt of a clip is `prompts[its file name]`, else `prompt`, else what its name says. ValueError for
-    dimensions that read labels beside the prompt, and for a clip the prompt file leaves out.
-    """
-    labelled = [name for name in dimensions if name in DIMENSIONS and DIMENSIONS[name].needs_labels]
-    if labelled:
-        raise ValueError(
-            f"{', '.join(labelled)} cannot run on custom clips: VBench reads an object, colour, scene or style label "
-            "from its suite; name the other dimensions, or use the suite's prompts and folder"
-        )
-    paths = clip_paths(clips)
-    lacking = [path.name for path in paths if prompts is not None and path.name not in prompts]
-    if lacking:
-        raise ValueError(f"the prompt file lacks {lacking[0]!r} ({len(lacking)} clips in all); add them by file name")
-    return [
-        _info_row(
-            SuitePrompt(prompts[path.name] if prompts is not None else prompt or prompt_of(path), tuple(dimensions)),
-            [str(path)],
-        )
-        for path in paths
-    ]
-
-
-def clip_paths(clips: Path | Sequence[Path]) -> list[Path]:
-    """The clips VBench would take, in name order; ValueError when there is none, saying what was looked for."""
-    if isinstance(clips, (str, Path)):
-        root = Path(clips)
-        paths = sorted(root.iterdir()) if root.is_dir() else [root]
-    else:
-        root, paths = None, [Path(path) for path in clips]
-    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
-    if not videos:
-        raise ValueError(f"{root or 'the list'} holds no clip; VBench takes {' and '.join(VIDEO_SUFFIXES)} files")
-    return videos
+    return [info_row(suite[number], [str(path) for path in paths]) for number, paths in check.found.items()]
 
 
 def read_prompt_file(path: Path) -> dict[str, str]:
@@ -222,7 +159,8 @@ def read_prompt_file(path: Path) -> dict[str, str]:
     return table
 
 
-def _info_row(row: SuitePrompt, videos: list[str]) -> dict:
+def info_row(row: SuitePrompt, videos: list[str]) -> dict:
+    """A row of VBench's full-info list: what the clips at `videos` show, in its own keys."""
     info = {"prompt_en": row.prompt, "dimension": list(row.dimensions)}
     if row.labels:
         info["auxiliary_info"] = row.labels

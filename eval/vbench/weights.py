@@ -147,19 +147,10 @@ def _sampled(path: Path, size: int, changed: int) -> bytes:
     return digest.digest()
 
 
-def is_published(name: str, path: Path) -> bool | None:
-    """Whether a file is the published one by its digest; None where no digest is published."""
-    expected = WEIGHTS[name].sha256
-    if not expected:
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest().startswith(expected)
-
-
 def read_state(path: Path) -> "Mapping[str, Tensor]":
     """Tensors by name from a state dict, a checkpoint or a TorchScript archive; nothing in the file is executed as
     pickled code. Raises ValueError that names the file when it is none of these."""
-    import torch  # noqa: PLC0415  (who only asks what is missing should not wait for it)
+    import torch
 
     try:
         if _is_torchscript(path):

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from eval.video.clip import check_frames
-from eval.video.flow import flow, pixels, read, shrinking, small_luma
+from eval.video.flow import flow, pixels, read
 
 GRID = 8  # pixels of the working picture between points that the camera's motion is fitted to
 BLOCKS = (4, 16)  # least and most pixels of the working picture a side of the blocks that are compared
@@ -13,24 +12,6 @@ AGREEING = 0.1  # share of points that must move alike to be a camera's motion
 LEAST_CONTRAST = 1.0  # levels: less detail than this is flat, and has nothing that could stay
 SPAN = 0.25  # seconds between the frames that are compared, so that frame rates do not matter
 DETAIL = (0.8, 4.0)  # pixels: detail is what a blur of the first leaves and a blur of the second takes away
-
-
-def ground_stability(frames: np.ndarray, fps: float, camera: np.ndarray | None = None) -> list[float | None]:
-    """`ground_agreement` of each frame of a clip (T, H, W, 3) uint8 RGB with the one a quarter of a second before it.
-
-    None for the first frames and where the ground is flat. `camera` (T, 2) is where the camera is over the ground,
-    (x, y) in pixels, where that is known; it is estimated otherwise.
-    """
-    check_frames(frames)
-    lag, small = frames_back(fps), [small_luma(frame) for frame in frames]
-    curve: list[float | None] = [None] * min(lag, len(small))
-    for t in range(lag, len(small)):
-        known = None
-        if camera is not None:
-            known = np.eye(2, 3)
-            known[:, 2] = (np.asarray(camera[t - lag], float) - camera[t]) / shrinking(*frames.shape[1:3])
-        curve.append(ground_agreement(small[t - lag], small[t], known))
-    return curve
 
 
 def frames_back(fps: float) -> int:

@@ -43,7 +43,7 @@ def flip_maps(reference: np.ndarray, other: np.ndarray, *, shown_width: float = 
     LDR-FLIP (Andersson et al., HPG 2020). Clips (T, H, W, 3) uint8 RGB of one size; the longer one's last frames are
     left out. Raises ValueError for clips that cannot be laid over each other.
     """
-    from flip_evaluator import evaluate  # noqa: PLC0415  (a compiled library, wanted by few)
+    from flip_evaluator import evaluate
 
     reference, other = _together(reference, other)
     viewing = {"ppd": pixels_per_degree(reference.shape[2], shown_width)}
@@ -157,8 +157,8 @@ def _together(reference: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.
 
 @lru_cache(maxsize=4)
 def _vdp(degree: float, size: tuple[int, int]) -> Any:
-    import pycvvdp  # noqa: PLC0415  (loads torch and takes two seconds)
-    import torch  # noqa: PLC0415
+    import pycvvdp
+    import torch
 
     geometry = pycvvdp.vvdp_display_geometry(size[::-1], ppd=degree)
     return pycvvdp.cvvdp("standard_fhd", display_geometry=geometry, quiet=True, device=torch.device("cpu"))

@@ -6,6 +6,7 @@ Pixels are those of OpenCV's `VideoCapture`, which VBench reads with. The matrix
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
@@ -40,7 +41,7 @@ class Picture:
         self.stored = width, height
         self.width, self.height = (height, width) if self.transposed else (width, height)
         self.reformatter = VideoReformatter()
-        self.options: dict[str, object] = {}
+        self.options: dict[str, Any] = {}
         self.color = self._color(first)
         turned = self.transposed or self.mirrored or self.upside_down
         self.plain = first.format.name == "yuv420p" and self.aspect == 1 and not turned
@@ -61,12 +62,12 @@ class Picture:
         cv2.cvtColor(np.ascontiguousarray(pixels) if turned else pixels, cv2.COLOR_BGR2RGB, dst=out)
 
     def _converted(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        more = {"format": "bgr24", "interpolation": Interpolation.BICUBIC, "threads": 1}
+        more: dict[str, Any] = {"format": "bgr24", "interpolation": Interpolation.BICUBIC, "threads": 1}
         return self.reformatter.reformat(frame, width, height, **more, **self.options)
 
     def _orientation(self, frame: av.VideoFrame) -> tuple[bool, bool, bool]:
         """(transposed, mirrored, upside down), in this order, by the display matrix."""
-        data = frame.side_data.get("DISPLAYMATRIX")
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
         if data is None or len(bytes(data)) < 36:
             return False, False, False
         a, b, _, c, d = (value / 65536 for value in np.frombuffer(bytes(data), np.int32)[:5])

@@ -5,21 +5,22 @@ one thread goes on. FFmpeg never gets a name to open, only the bytes of a file, 
 """
 
 import hashlib
-import queue
 import stat
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
+from eval.video.frame_times import told_early_end, uneven_times
 from eval.video.limits import VARIABLE, Limits, limits, over
 from eval.video.picture import Picture
+from eval.video.read_ahead import made_ahead
 from eval.video.windows import Window
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
@@ -27,9 +28,6 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".m
 CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
 PACKETS_BYTES = 64_000_000
-WINDOWS_AHEAD = 2  # the decoder may be this far ahead of the metrics
-MOST_RATE = 60  # frames a second; what is unevenly timed is shown at an even rate up to it
-UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,6 @@ def inspect_video(path: Path) -> VideoFacts:
         return video.facts
 
 
-def stream_windows(path: Path, facts: VideoFacts | None = None) -> Iterator[Window]:
-    """A file's windows, for who needs nothing else of it. Raises Unreadable."""
-    with open_video(path) as video:
-        yield from video.windows()
-
-
 @contextmanager
 def open_video(path: Path, reading: Reading = ALONE, *, square: bool = False) -> Iterator["Video | FrameFolder"]:
     """A file, or a folder of numbered PNG frames. `square` makes pixels square, for showing.
@@ -121,8 +113,8 @@ class FrameFolder:
         self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
     ) -> Iterator[Window]:
         """As `Video.windows`."""
-        made = self.reader.windows(frames or self.reading.frames, Window)
-        with closing(_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
+        made: Any = self.reader.windows(frames or self.reading.frames, Window)
+        with closing(made_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
             yield from windows
 
     def close(self) -> None:
@@ -140,7 +132,7 @@ class Video:
         with _open(path, 1, self.limits) as (container, stream):
             self._packets, listed, self._damaged = self._list(container, stream)
             self.base, self.aspect = float(stream.time_base or 0), stream.sample_aspect_ratio
-            self._decoder = self._decode()
+            self._decoder: Any = self._decode()
             self.total = max(stream.frames, len(listed)) - sum(hidden for _, hidden in listed)
             self.listed = len(listed) - sum(hidden for _, hidden in listed)
             first = next(self._decoder, None)
@@ -150,7 +142,7 @@ class Video:
             self._first = first
             self.picture = Picture(first, self.aspect, square=square)
             shown = [stamp for stamp, hidden in listed if not hidden]
-            missing = _ends_early(container, stream, shown)
+            missing = told_early_end(container, stream, shown)
             self.facts = _facts(stream, shown, self.total, missing, self.picture, len(shown) < len(listed))
             if self.joined:
                 told = "time stamps go back within the file; frames are taken to be evenly spaced"
@@ -225,7 +217,7 @@ class Video:
         """Seconds of the frames that were given, once all were, where they are uneven."""
         if len(self.stamps) == self.facts.frames or self.joined:
             return self.facts.times
-        return _uneven_times(self.stamps, self.base)
+        return uneven_times(self.stamps, self.base)
 
     def windows(
         self, notify: Callable[[str], None] = lambda text: None, frames: int | None = None
@@ -237,8 +229,8 @@ class Video:
         to stop the decoder early.
         """
         most = WINDOW_BYTES // (self.facts.width * self.facts.height * 3)
-        made = self._windows(max(1, min(frames or self.reading.frames, most)))
-        with closing(_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
+        made: Any = self._windows(max(1, min(frames or self.reading.frames, most)))
+        with closing(made_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
             count = 0
             for window in windows:
                 count = window.first + len(window.frames)
@@ -285,7 +277,7 @@ def _facts(
     if edited and len(stamps) > 1 and None not in stamps:
         own = (len(stamps) - 1) / ((max(stamps) - min(stamps)) * base)
         fps = own if abs(own / fps - 1) > 0.01 else fps  # the rate of all that is stored is another
-    times = _uneven_times(stamps, base)
+    times = uneven_times(stamps, base)
     if times:
         gaps = np.diff(times) * 1000
         notices.append(f"frames are {gaps.min():.0f} to {gaps.max():.0f} ms apart; rates use {fps:.4g} a second")
@@ -298,80 +290,6 @@ def _facts(
     )
     size = picture.width, picture.height
     return VideoFacts(*size, fps, len(stamps), tuple(notices), times, picture.color, plain)
-
-
-def _ends_early(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int | None]) -> str:
-    """What to tell of a file without sound whose frames end well before the time that its header tells."""
-    if "matroska" not in container.format.name or len(container.streams) > 1 or not container.duration:
-        return ""
-    if len(stamps) < 3 or None in stamps:
-        return ""
-    ticks = np.sort(np.array(stamps))
-    ends = float(ticks[-1] + np.median(np.diff(ticks))) * float(stream.time_base or 0)
-    says = container.duration / av.time_base
-    late = says - ends > 0.5 + 0.02 * says
-    return f"the file is cut short: it says {says:.2f} seconds and its frames end after {ends:.2f}" if late else ""
-
-
-def _uneven_times(stamps: list[int | None], base: float) -> tuple[float, ...]:
-    """Seconds of each frame from the first, or () when they are evenly spaced or not known."""
-    if len(stamps) < 3 or None in stamps or not base:
-        return ()
-    ticks = np.sort(np.array(stamps))
-    gaps = np.diff(ticks)
-    usual = np.median(gaps)
-    if not gaps.all():
-        return ()
-    # a tick more or less is rounding: WebM counts milliseconds
-    if np.abs(gaps - usual).max() <= max(UNEVEN * usual, 1):
-        return ()
-    return tuple(float(t) for t in (ticks - ticks[0]) * base)
-
-
-def evenly(times: Sequence[float]) -> tuple[float, list[int]]:
-    """A rate, and the frame that is on screen at each of its ticks, for frames at uneven `times` (seconds).
-
-    The rate is that of the closest frames, at most `MOST_RATE`; the last frame stays as long as the one before it.
-    """
-    gaps = np.diff(times)
-    rate = min(1 / float(np.quantile(gaps, 0.1)), MOST_RATE)
-    ticks = np.arange(max(1, round((2 * times[-1] - times[-2]) * rate))) / rate
-    return rate, [int(k) for k in np.searchsorted(times, ticks + 1e-6, "right") - 1]
-
-
-def _ahead(items: Generator[Window], name: str) -> Iterator[Window]:
-    """The same items, made in a thread of its own a little ahead of their use; what it raises is raised here."""
-    made: queue.Queue = queue.Queue(WINDOWS_AHEAD)
-    stop = threading.Event()
-
-    def put(item: object) -> None:
-        while not stop.is_set():
-            try:
-                return made.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def make() -> None:
-        try:
-            with closing(items):
-                for item in items:
-                    put(item)
-                    if stop.is_set():
-                        return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=make, name=name, daemon=True)
-    thread.start()
-    try:
-        while (item := made.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager

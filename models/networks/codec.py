@@ -1,7 +1,8 @@
 """Pixels to normalised latents and back, with streaming decode, for every autoencoder with Wan's interface."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,24 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.latent_time import TEMPORAL
 from models.networks.autoencoder import ShapesAutoencoder
 from models.networks.video_autoencoder import VideoAutoencoder
 from models.weights import load_model
 
 if TYPE_CHECKING:  # importing it takes seconds
     from diffusers import AutoencoderKLWan
-
-TEMPORAL = 4
-
-
-def latent_frames(frames: int) -> int:
-    """Latent frames that hold `frames` pixel frames: the first alone, then groups of four, rounded up."""
-    return 1 + -(-(frames - 1) // TEMPORAL)
-
-
-def pixel_frames(latents: int) -> int:
-    """Pixel frames of `latents` latent frames: 4 * (latents - 1) + 1."""
-    return TEMPORAL * (latents - 1) + 1
 
 
 def load_codec(folder: Path) -> "Codec":
@@ -55,12 +45,18 @@ class Codec:
 
         Only the frames they cover are encoded, after the one before them. Past its end the last frame stands still.
         Equal to a slice of `encode` of the whole where latent frames do not depend on one another, as in the shapes
-        autoencoder; a Wan autoencoder sees less of the past here.
+        autoencoder.
         """
         first = max(0, TEMPORAL * (start - 1))
         ticks = np.arange(first, TEMPORAL * (start + length - 1) + 1)
         latents = self.encode(frames[np.minimum(ticks, len(frames) - 1)])
         return latents[:, -length:]
+
+    def encode_runs(self, frames: np.ndarray) -> Callable[[int, int], Tensor]:
+        """Gives runs of a video's latent frames when asked, `(start, length)` one after the other, so that none waits
+        for the end of the video: each is the slice of `encode` of the whole that it names."""
+        alone = isinstance(self.autoencoder, ShapesAutoencoder | VideoAutoencoder)
+        return partial(self.encode_run, frames) if alone else _WanRuns(self, frames)
 
     def normalize(self, latents: Tensor) -> Tensor:
         return (latents - self.mean.to(latents)) / self.std.to(latents)
@@ -86,7 +82,7 @@ class Codec:
             else:
                 video, cache = _wan_decode(self.autoencoder, z, cache)
             first = False
-            yield _to_pixels(video)
+            yield to_pixels(video)
 
     def _to_model(self, frames: np.ndarray) -> Tensor:
         parameter = next(self.autoencoder.parameters())
@@ -94,9 +90,35 @@ class Codec:
         return (video.float() / 127.5 - 1).to(parameter.dtype)
 
 
-def _to_pixels(video: Tensor) -> np.ndarray:
+def to_pixels(video: Tensor) -> np.ndarray:
     """(1, 3, T, H, W) in [-1, 1] to (T, H, W, 3) uint8."""
     return ((video[0].float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy()
+
+
+class _WanRuns:
+    """The latent frames of a video in order, the causal convolutions' feature cache kept from run to run."""
+
+    def __init__(self, codec: Codec, frames: np.ndarray) -> None:
+        self.codec, self.frames = codec, frames
+        self.cache: list | None = None
+        self.next = 0
+
+    @torch.no_grad()
+    def __call__(self, start: int, length: int) -> Tensor:
+        if start != self.next:
+            raise ValueError(f"latent frame {self.next} is next, and {start} was asked for; runs are taken in order")
+        self.next += length
+        ticks = np.arange(max(0, TEMPORAL * (start - 1) + 1), TEMPORAL * (self.next - 1) + 1)
+        video = self.codec._to_model(self.frames[np.minimum(ticks, len(self.frames) - 1)])
+        vae = self.codec.autoencoder
+        if self.cache is None:
+            vae.clear_cache()
+            self.cache = [None] * vae._enc_conv_num
+        head = start == 0
+        groups = [*([video[:, :, :1]] if head else []), *video[:, :, int(head) :].split(TEMPORAL, 2)]
+        parts = [vae.encoder(part, feat_cache=self.cache, feat_idx=[0]) for part in groups if part.shape[2]]
+        mean = vae.quant_conv(torch.cat(parts, 2)).chunk(2, 1)[0]
+        return self.codec.normalize(mean.transpose(1, 2))
 
 
 def _wan_decode(vae: "AutoencoderKLWan", z: Tensor, cache: list | None) -> tuple[Tensor, list]:

@@ -9,9 +9,12 @@ in-place hazards of a shared buffer, and cached chunks are constants to the grad
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
+
+Context = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass
@@ -97,12 +100,15 @@ class KVCache:
         sink = min(self.sink * self.tokens_per_frame, past) if evicted else 0
         return slice(0, sink), slice(sink + evicted, past)
 
-    def context(self, layer: int, start: int, k: Tensor, v: Tensor, *, write: bool) -> tuple[Tensor, Tensor]:
-        """Keys and values that the tokens `k`, `v` (B, tokens, heads, head_dim) at `start` attend to; stored if
-        `write`.
+    def context(self, layer: int, start: int, tokens: int, *, write: bool) -> Context:
+        """What a call of `tokens` at absolute token `start` attends to in a layer, as a function of its own keys and
+        values (B, tokens, heads, head_dim); with `write` it keeps them.
 
         Indices move only in `advance`, once all layers have written.
         """
+        return partial(self._joined, layer, start, write)
+
+    def _joined(self, layer: int, start: int, write: bool, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         entry = self.entries[layer]
         sink, recent = self.kept(start, k.shape[1])
         if entry.k is not None:
@@ -125,9 +131,6 @@ class KVCache:
     def begin(self, start: int, tokens: Tensor, heads: int) -> None:
         """A call on `tokens` (B, n, width) at absolute token `start` begins; nothing to prepare here."""
 
-    def slot(self, layer: int, start: int, tokens: int) -> tuple[Tensor, Tensor] | None:
-        """Keys and values that a call sees, with room for its own at the end; None: `context` puts them together."""
-
     def bytes(self) -> int:
         """Memory held by keys and values."""
         tensors = [t for e in self.entries for t in (e.k, e.v) if t is not None]
@@ -149,6 +152,7 @@ class StaticKVCache(KVCache):
     buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     _firsts: list[Tensor] = field(default_factory=list)  # the sink's keys, as they were before they were turned
     _turned: int | None = None
+    _views: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
     def capacity(self) -> int:
@@ -190,15 +194,27 @@ class StaticKVCache(KVCache):
                 k[:, :sink] = self.turn(first, frames)
             self._turned = frames
 
-    def slot(self, layer: int, start: int, tokens: int) -> tuple[Tensor, Tensor]:
+    def context(self, layer: int, start: int, tokens: int, *, write: bool) -> Context:
         _, recent = self.kept(start, tokens)
-        k, v = (buffer[:, : recent.stop + tokens] for buffer in self.buffers[layer])
-        for view in (k, v):
-            torch._dynamo.maybe_mark_dynamic(view, 1)
-        return k, v
+        return partial(_put_at_the_end, *self._view(layer, recent.stop + tokens))
 
-    def context(self, layer: int, start: int, k: Tensor, v: Tensor, *, write: bool) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError("a static cache hands out slots")
+    def _view(self, layer: int, stop: int) -> tuple[Tensor, Tensor]:
+        """The first `stop` tokens of a layer's buffers: the same tensors every time, which a compiled layer may take
+        as tensors of any length that stay where they are."""
+        if (layer, stop) not in self._views:
+            views = tuple(buffer[:, :stop] for buffer in self.buffers[layer])
+            for view in views:
+                torch._dynamo.maybe_mark_dynamic(view, 1)
+                torch._dynamo.mark_static_address(view, guard=False)
+            self._views[layer, stop] = views
+        return self._views[layer, stop]
 
     def bytes(self) -> int:
         return sum(t.numel() * t.element_size() for pair in self.buffers for t in pair)
+
+
+def _put_at_the_end(held_k: Tensor, held_v: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Write a call's keys and values into the end of the views that it attends to."""
+    held_k[:, -k.shape[1] :] = k
+    held_v[:, -v.shape[1] :] = v
+    return held_k, held_v

@@ -5,8 +5,7 @@ checkpoints load as they are. New here: a timestep per latent frame, the chunk-c
 the key/value cache of CausVid (arXiv 2412.07772) and Self Forcing (arXiv 2506.08009).
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -17,10 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.networks.attention_masks import chunk_causal_mask, teacher_forcing_mask
-from models.networks.kv_cache import KVCache, StaticKVCache
+from models.networks.kv_cache import Context, KVCache, StaticKVCache
 
 Pair = tuple[Tensor, Tensor]
-Context = Pair | Callable[[Tensor, Tensor], Pair]
 
 
 class CausalVideoTransformer(ModelMixin, ConfigMixin):
@@ -175,9 +173,7 @@ class CausalVideoTransformer(ModelMixin, ConfigMixin):
         last = len(self.blocks) - 1
         for index, layer in enumerate(self.blocks):
             told = cache.entries[index].text if words is None else words
-            context = None if cache is None else cache.slot(index, start, tokens.shape[1])
-            if cache is not None and context is None:
-                context = partial(cache.context, index, start, write=write_cache)
+            context = cache and cache.context(index, start, tokens.shape[1], write=write_cache)
             if routed is not None and 0 < index < last:
                 part, turns = tokens[:, routed], tuple(turn[routed] for turn in rope)
                 seen = None if mask is None else mask[routed][:, routed]
@@ -368,18 +364,14 @@ class _Layer(nn.Module):
         """x (B, tokens, width); modulation (B, T or 1, 6, width) with tokens grouped by frame; text (B, L, width) or
         its keys and values, which are returned too.
 
-        `context` is keys and values that end with room for those of x, or says what x attends to, given its own.
+        `context` says what x attends to, given its own keys and values.
         """
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.scale_shift_table[:, None] + modulation).unbind(2)
         h = _modulate(self.norm1(x), shift_a, scale_a)
         q = _rotate(self.attn1.queries(h), rope)
         k, v = self.attn1.keys_values(h)
         k = _rotate(k, rope)
-        if isinstance(context, tuple):
-            for held, new in zip(context, (k, v), strict=True):
-                held[:, -x.shape[1] :] = new
-            k, v = context
-        elif context is not None:
+        if context is not None:
             k, v = context(k, v)
         x = _gated(x, self.attn1.attend(q, k, v, mask), gate_a)
         pair = text if isinstance(text, tuple) else self.attn2.keys_values(text)

@@ -1,15 +1,15 @@
 """Noise levels as numbers: the shift, lists for any number of steps, and CausVid's table. Needs no torch."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from torch import Tensor
+Level = TypeVar("Level")  # a float, or a tensor of any shape
 
 
-def shift_sigma(sigma: "float | Tensor", shift: float) -> "float | Tensor":
+def shift_sigma(sigma: Level, shift: float) -> Level:
     """Move noise levels toward 1: k * s / (1 + (k - 1) * s)."""
-    return shift * sigma / (1 + (shift - 1) * sigma)
+    level: Any = sigma
+    return shift * level / (1 + (shift - 1) * level)
 
 
 def step_sigmas(steps: int, shift: float = 5.0) -> tuple[float, ...]:

@@ -88,10 +88,12 @@ def denoise_chunk(
 
     `noise(step)` gives (B, t, C, H, W). With `gradient` the last step, and only it, carries gradient. With `source`
     (B, t, C, H, W) the chunk starts from that, noised to the first level, as in SDEdit (arXiv 2108.01073), instead of
-    from noise alone. `observe(step, x0)` sees the prediction of every step. The network is told 1000 * sigma, and
-    `sigma_at(sigma)` is what noise and x0 are computed with (CausVid's nearest entry of a table). Returns x0.
+    from noise alone, which a first level below 1 scales, as in rCM (arXiv 2510.08431). `observe(step, x0)` sees the
+    prediction of every step. The network is told 1000 * sigma, and `sigma_at(sigma)` is what noise and x0 are computed
+    with (CausVid's nearest entry of a table). Returns x0.
     """
-    noisy = noise(0) if source is None else add_noise(source, noise(0), sigma_at(sigmas[0]))
+    first = sigma_at(sigmas[0])
+    noisy = first * noise(0) if source is None else add_noise(source, noise(0), first)
     for step, sigma in enumerate(sigmas):
         with torch.set_grad_enabled(gradient and step == len(sigmas) - 1):
             timestep = torch.full((noisy.shape[0], 1), 1000 * sigma, device=noisy.device)
@@ -206,9 +208,7 @@ def rollout(
             x0 = flow_chunk(model, sigmas, text, cache, start, draw(index, 0, size), guidance, **extra)
         else:
             noise = partial(_of_chunk, draw, index, size)
-            x0 = denoise_chunk(
-                model, sigmas, text, cache, start, noise, gradient=gradient, sigma_at=sigma_at, **extra
-            )
+            x0 = denoise_chunk(model, sigmas, text, cache, start, noise, gradient=gradient, sigma_at=sigma_at, **extra)
         last = index == len(plan.chunks) - 1
         if not last:
             for kept, words in pasts:

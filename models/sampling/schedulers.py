@@ -25,13 +25,6 @@ def x0_from_flow(noisy: Tensor, flow: Tensor, sigma: float | Tensor) -> Tensor:
     return (noisy.double() - sigma * flow.double()).to(noisy.dtype)
 
 
-def flow_from_x0(noisy: Tensor, x0: Tensor, sigma: float | Tensor) -> Tensor:
-    """flow = (x_t - x0) / sigma, in float64 because 1 / sigma amplifies rounding near 0."""
-    if isinstance(sigma, Tensor):
-        sigma = sigma.double()
-    return ((noisy.double() - x0.double()) / sigma).to(noisy.dtype)
-
-
 def per_frame(sigma: Tensor) -> Tensor:
     """Noise levels (B,) or (B, T) shaped to broadcast against latents (B, T, C, H, W)."""
     return sigma[:, None, None, None, None] if sigma.ndim == 1 else sigma[:, :, None, None, None]

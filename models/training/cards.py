@@ -9,15 +9,15 @@ import torch
 from diffusers import ModelMixin
 
 from models.networks.autoencoder import ShapesAutoencoder
-from models.networks.shapes_clip import ShapesClip
 from models.networks.text_encoder import ShapesTextEncoder
 from models.networks.transformer import CausalVideoTransformer
 from models.networks.video_autoencoder import VideoAutoencoder
+from models.networks.world_clip import WorldClip
 from models.weights import CARD, DIGESTS, digests, save_int8
 
 CLASSES: dict[str, type[ModelMixin]] = {
     cls.__name__: cls
-    for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesClip, ShapesTextEncoder, VideoAutoencoder)
+    for cls in (CausalVideoTransformer, ShapesAutoencoder, ShapesTextEncoder, VideoAutoencoder, WorldClip)
 }
 CURVE_POINTS = 80
 

@@ -3,6 +3,7 @@ critic."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Prompts:
     @torch.no_grad()
     def sample(cls, text: ShapesTextEncoder, count: int, seed: int, world: World = WORLDS["shapes"]) -> "Prompts":
         draws = (np.random.default_rng([seed, i]) for i in range(count))
-        captions = [world.prompt(world.random_scene(rng), rng) for rng in draws]
+        captions = [world.prompt(world.random_scene(rng).caption, rng) for rng in draws]
         return cls(
             captions, torch.cat([text.embed(captions[i : i + 256]) for i in range(0, count, 256)]), text.embed([""])
         )
@@ -92,7 +93,8 @@ def training_rollout(
         return noise(chunk, step, size).to(text.device)
 
     cache = model.new_cache(*frame[1:])
-    chunks = rollout(model, plan, text, cache, draw, (len(text), *frame), given=given, gradient=gradient)
+    size: Any = (len(text), *frame)
+    chunks = rollout(model, plan, text, cache, draw, size, given=given, gradient=gradient)
     return torch.cat([chunk.latents for chunk in chunks], 1)
 
 

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from models.training.peers import Peers
+from models.training.trackers import trackers_of
+from models.whole_files import replacing, write_bytes
 
 log = logging.getLogger(__name__)
+SHAPES = 64
+"""For how many shapes at most a layer is compiled; torch runs all others uncompiled."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Run:
     State is saved every `save_every` steps, and after `save_seconds` if those take longer; once `stop()` is true it is
     saved after the step at hand, and the run ends there. `precision` "bf16"
     multiplies matrices in bfloat16 (autocast; weights and optimiser stay float32), which pays where the hardware
-    does so, as AMX.
+    does so, as AMX. `log_to` names a tracker that gets the values too, "" for none.
     """
 
     out: Path
@@ -117,6 +120,7 @@ class Run:
     save_every: int = 200
     save_seconds: float = 300.0
     sample_every: int = 0
+    log_to: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     peers: Peers | None = None
     stop: Callable[[], bool] = lambda: False
@@ -129,12 +133,11 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     that was never stopped. Only a run that comes to its end exports. Returns the last logged values.
     """
     run.out.mkdir(parents=True, exist_ok=True)
-    (run.out / "run.json").write_text(
-        json.dumps({"steps": run.steps, "seed": run.seed, **run.facts}, indent=2, default=str) + "\n"
-    )
+    told = json.dumps({"steps": run.steps, "seed": run.seed, **run.facts}, indent=2, default=str) + "\n"
+    write_bytes(run.out / "run.json", told.encode())
     # processes that train together go on from the first one's state: theirs may be a save ahead or behind
     first, seconds = _load(recipe, run.peers.home if run.peers else run.out) if resume else (0, 0.0)
-    writer = SummaryWriter(str(run.out / "tensorboard"), purge_step=first)
+    trackers = trackers_of(run.out, first, run.log_to, run.facts)
     history = _History(run.out / "log.jsonl", first)
     latest: dict[str, float] = {}
     began = saved = time.monotonic()
@@ -152,12 +155,13 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
         if done % run.log_every == 0 or done == run.steps:
             latest = history.flush(done, seconds + time.monotonic() - began)
             progress.set_postfix({k: f"{v:.4g}" for k, v in list(latest.items())[:4]})
-            for name, value in latest.items():
-                writer.add_scalar(name, value, done)
+            for tracker in trackers:
+                tracker.add(latest, done)
         if run.sample_every and (done % run.sample_every == 0 or done == run.steps):
             sheet = recipe.sample_sheet()
             if sheet is not None:
-                writer.add_image("samples", sheet, done, dataformats="HWC")
+                for tracker in trackers:
+                    tracker.add_sheet(sheet, done)
                 _write_png(run.out / "samples.png", sheet)
         agreed = not run.peers or run.peers.agreed(done)
         late = agreed and time.monotonic() - saved > run.save_seconds
@@ -171,7 +175,8 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
             break
     else:
         recipe.export(run.out / "export")
-    writer.close()
+    for tracker in trackers:
+        tracker.close()
     return latest
 
 
@@ -199,12 +204,8 @@ class _History:
 
     def __init__(self, path: Path, first: int) -> None:
         self.path, self.pending = path, []
-        kept = (
-            [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first]
-            if path.exists() and first
-            else []
-        )
-        path.write_text("".join(line + "\n" for line in kept))
+        lines = path.read_text().splitlines() if path.exists() and first else []
+        write_bytes(path, "".join(line + "\n" for line in lines if _step_of(line) <= first).encode())
 
     def add(self, values: dict[str, float]) -> None:
         self.pending.append(values)
@@ -218,6 +219,14 @@ class _History:
         return means
 
 
+def _step_of(line: str) -> float:
+    """The step of a log line; one that a full disk or a kill cut off is later than any."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return float("inf")
+
+
 def _save(recipe: Recipe, out: Path, step: int, seconds: float) -> None:
     state = {
         "step": step,
@@ -227,8 +236,8 @@ def _save(recipe: Recipe, out: Path, step: int, seconds: float) -> None:
         "averages": {name: average.values for name, average in recipe.averages.items()},
         "memory": recipe.memory(),
     }
-    torch.save(state, out / "state.tmp")
-    (out / "state.tmp").replace(out / "state.pt")
+    with replacing(out / "state.pt") as temporary:
+        torch.save(state, temporary)
 
 
 def _load(recipe: Recipe, out: Path) -> tuple[int, float]:
@@ -346,6 +355,8 @@ def adamw_of(
 def compile_layers(layers: Iterable[nn.Module]) -> None:
     """Compile each transformer layer by itself: on a CPU a step takes a third less, and one layer's code serves
     all."""
+    # every shape of a batch, routed or not, has code of its own: at torch's limit of 8 the ninth would run uncompiled
+    torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
     for layer in layers:
         layer.compile(dynamic=False)
 
@@ -357,6 +368,6 @@ def contact_sheet(clips: np.ndarray, columns: Callable[[int], Iterable[int]]) ->
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:
-    from PIL import Image  # noqa: PLC0415  (only needed when sheets are on)
+    from PIL import Image
 
     Image.fromarray(image).save(path)

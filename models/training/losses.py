@@ -30,17 +30,6 @@ def dmd_gradient(x: Tensor, teacher_x0: Tensor, fake_x0: Tensor) -> Tensor:
     return ((fake_x0 - teacher_x0) / scale).nan_to_num(0.0, 0.0, 0.0).detach()
 
 
-def dmd_loss(x: Tensor, gradient: Tensor, mask: Tensor | None = None) -> Tensor:
-    """A loss whose gradient in `x` is `gradient` / numel: half the mean square of x - stop_gradient(x - gradient).
-
-    `mask` (B, T) bool limits the mean to some latent frames.
-    """
-    difference = x.double() - (x.double() - gradient.double()).detach()
-    if mask is not None:
-        difference = difference[per_frame(mask).expand_as(x)]
-    return 0.5 * difference.square().mean()
-
-
 def relativistic_loss(winner: Tensor, loser: Tensor) -> Tensor:
     """softplus(loser - winner), the relativistic pairing loss (R3GAN, arXiv 2501.05441); logits (B,)."""
     return F.softplus(loser - winner).mean()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.types import RequestError
 from models.wan.names import NameTable, bare_name, recognise
+from models.wan.places import network_files
 from models.weights import check_finite
 
 ENTRIES = ("generator_ema", "generator", "model", "state_dict", "generator_lora", "critic")
@@ -216,17 +217,13 @@ def _read_safetensors(path: Path) -> State:
 
 
 def _read_folder(folder: Path) -> State:
-    indexes = sorted(folder.glob("*.safetensors.index.json"))
-    if indexes:
-        shards = sorted(set(json.loads(indexes[0].read_text(encoding="utf-8"))["weight_map"].values()))
-    else:
-        shards = sorted(path.name for path in folder.glob("*.safetensors"))
+    shards = network_files(folder)
     if not shards:
         raise RequestError(f"{str(folder)!r} holds no safetensors; give a diffusers folder, as its transformer/")
-    missing = [shard for shard in shards if not (folder / shard).is_file()]
+    missing = [shard.name for shard in shards if not shard.is_file()]
     if missing:
         raise RequestError(f"{str(folder)!r} lacks {', '.join(missing[:3])}; download the folder again")
-    return {name: tensor for shard in shards for name, tensor in _read_safetensors(folder / shard).items()}
+    return {name: tensor for shard in shards for name, tensor in _read_safetensors(shard).items()}
 
 
 def _read_torch(path: Path) -> Any:

@@ -29,7 +29,7 @@ def find(file: HubFile, beside: Path | None = None) -> Path | None:
     for place in (folder / name for folder in folders for name in (file.path, file.name)):
         if place.is_file():
             return place
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  (a second to load)
+    from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(file.repo, file.path)
     return Path(cached) if isinstance(cached, str) else None
@@ -37,16 +37,29 @@ def find(file: HubFile, beside: Path | None = None) -> Path | None:
 
 def needed(checkpoint: Checkpoint) -> list[HubFile]:
     """All files that a released network runs with, its own first."""
-    return [checkpoint.file, *([checkpoint.lora] if checkpoint.lora else []), VAE, UMT5, *TOKENIZER]
+    lora = [checkpoint.lora] if checkpoint.lora else []
+    return [checkpoint.file, *checkpoint.shards, *lora, VAE, UMT5, *TOKENIZER]
 
 
 def missing(checkpoint: Checkpoint) -> list[HubFile]:
     return [file for file in needed(checkpoint) if find(file) is None]
 
 
+def network_files(folder: Path) -> list[Path]:
+    """The safetensors of a network that lies in a folder: those that its index names, else all. They need not be
+    there."""
+    indexes = sorted(folder.glob("*.safetensors.index.json"))
+    if (folder / "model_index.json").is_file():  # a whole pipeline
+        return sorted(folder.rglob("*.safetensors"))
+    if not indexes:
+        return sorted(folder.glob("*.safetensors"))
+    names = json.loads(indexes[0].read_text(encoding="utf-8"))["weight_map"].values()
+    return [folder / name for name in sorted(set(names))]
+
+
 def download(checkpoint: Checkpoint) -> None:
     """Get what is missing from the hub, into its cache. Raises RequestError when the hub cannot be reached."""
-    from huggingface_hub import constants, hf_hub_download  # noqa: PLC0415
+    from huggingface_hub import constants, hf_hub_download
 
     files = missing(checkpoint)
     if files and constants.HF_HUB_OFFLINE:

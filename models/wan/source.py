@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.types import RequestError
-from models.wan.places import file_digest, find
+from models.wan.places import file_digest, find, network_files
 from models.wan.rows import Checkpoint
 
 PREFIX = "path:"
@@ -21,16 +21,15 @@ class Source:
     lora: Path | None = None
     row: str | None = None
 
-    @property
-    def name(self) -> str:
-        """What the model is called: like the text it came from, without folders."""
+    def name(self, folders: int = 0) -> str:
+        """What the model is called: like the text it came from, with the last `folders` of its folders."""
         lora = self.lora and Path(self.lora.name)
-        return str(replace(self, path=Path(self.path.absolute().name), lora=lora))
+        return str(replace(self, path=Path(*self.path.absolute().parts[-1 - folders :]), lora=lora))
 
     @property
     def files(self) -> list[Path]:
         """All files it is read from."""
-        first = sorted(self.path.glob("*.safetensors")) if self.path.is_dir() else [self.path]
+        first = network_files(self.path) if self.path.is_dir() else [self.path]
         return [*first, *([self.lora] if self.lora else [])]
 
     def digest(self) -> str:
@@ -59,7 +58,8 @@ def of_checkpoint(checkpoint: Checkpoint) -> Source:
     paths = [find(file) for file in (checkpoint.file, checkpoint.lora) if file]
     if None in paths:
         raise RequestError(f"{checkpoint.file.repo}/{checkpoint.file.path} is not on this machine; download it first")
-    return Source(paths[0], checkpoint.entry, paths[1] if len(paths) > 1 else None)
+    network = paths[0].parent if checkpoint.shards else paths[0]
+    return Source(network, checkpoint.entry, paths[1] if len(paths) > 1 else None)
 
 
 def _split(text: str, mark: str) -> tuple[str, str]:

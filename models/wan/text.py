@@ -8,7 +8,6 @@ import gc
 import hashlib
 import html
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.types import RequestError
+from models.whole_files import replacing
 
 LENGTH = 512
 Encoder = tuple[Any, nn.Module]  # a tokenizer and the network
@@ -93,10 +93,9 @@ class CachedTextEncoder:
         hidden = model(batch.input_ids.to(device), batch.attention_mask.to(device)).last_hidden_state[0]
         path = self.path(cleaned)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
         told = {"prompt": json.dumps(cleaned), "tokens": str(whole)}
-        save_file({"rows": hidden.to("cpu", torch.bfloat16).contiguous()}, unfinished, metadata=told)
-        unfinished.replace(path)
+        with replacing(path, durable=False) as temporary:
+            save_file({"rows": hidden.to("cpu", torch.bfloat16).contiguous()}, temporary, metadata=told)
 
     def _read(self, cleaned: str) -> tuple[Tensor, int]:
         with safe_open(self.path(cleaned), "pt") as file:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from eval.video.pair_difference import flip_maps, flip_pictures
-from models.pipeline import tiny_pipeline
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.clips.media import encode_mp4
 from workbench.experiments.claims import CLAIMS
@@ -105,7 +105,7 @@ def test_generate_plays_chunks_while_later_ones_are_made(open_page):
         == page.locator("#status a[download$='.json']").count()
         == 1
     )
-    assert re.search(r"model=shapes-asd.*steps=4.*ffe=0.*frames=97.*seed=7", page.url)
+    assert re.search(r"model=shapes-asd.*steps=4.*ffe=0.*seed=7.*frames=97", page.url)
 
 
 def test_generate_link_restores_the_form(open_page):
@@ -164,11 +164,10 @@ def test_picture_to_video_in_the_browser(open_page, tmp_path, world_clip):
     page.wait_for_selector("#picture img")
     page.click("#generate")
     wait_done(page)
-    page.wait_for_function("() => location.search.includes('input=')")
+    page.wait_for_function("() => /input=.*mode=/.test(location.search)")
     again = open_page(page.url[page.url.index("/generate") :], "#source-preview img")  # the link has it
     again.click("#generate")
-    wait_done(again)
-    assert again.url == page.url
+    again.wait_for_function("(url) => location.href === url", arg=page.url)
     again.click("#steps label:has-text('2')")
     again.wait_for_selector("body[data-stale]")
 
@@ -274,7 +273,7 @@ def test_every_way_to_a_frame_shows_that_frame_on_all_clips(open_page, kind):
     for frame in np.random.default_rng(0).permutation(FRAMES)[:20].tolist():
         page.fill(f"{PLAYER} .wb-scrub", str(frame))
         assert page.evaluate(CODES) == [frame, frame]
-        assert f"frame {frame} / {last}" in page.inner_text(".wb-readout")
+        assert f"frame {frame + 1} of {FRAMES} " in page.inner_text(".wb-readout")
 
 
 @pytest.mark.parametrize("kind", ["sheets", "video"])
@@ -342,10 +341,10 @@ def test_a_click_on_the_chart_seeks_all_players(open_page):
 
 
 def chart_x(page, frame: int) -> float:
-    """Where a frame is on the chart, in pixels of the window."""
+    """Where a frame is on the chart, in pixels of the window; its axis counts from 1."""
     return page.evaluate(
         """(frame) => { const plot = document.querySelector('.wb-plot'); const layout = plot._fullLayout;
-        return plot.getBoundingClientRect().left + layout._size.l + layout.xaxis.d2p(frame); }""",
+        return plot.getBoundingClientRect().left + layout._size.l + layout.xaxis.d2p(frame + 1); }""",
         frame,
     )
 
@@ -369,7 +368,7 @@ def test_a_link_reopens_the_same_comparison_to_the_frame(open_page):
     wait_done(page)
     page.keyboard.press("2")
     page.fill(f"{PLAYER} .wb-scrub", "17")
-    page.wait_for_function("() => /frame=17/.test(location.search) && /mode=wipe/.test(location.search)")
+    page.wait_for_function("() => /frame_number=18/.test(location.search) && /mode=wipe/.test(location.search)")
     address, pixels = page.url, page.evaluate(PIXELS)
     again = open_page(address[address.index("/compare") :], ".wb-plot .main-svg")
     wait_done(again)
@@ -377,9 +376,15 @@ def test_a_link_reopens_the_same_comparison_to_the_frame(open_page):
     assert again.evaluate(PIXELS) == pixels
     assert again.locator("[data-mode=wipe][aria-pressed=true]").count() == 1
     again.click("#more button")
-    assert again.input_value("#seed input") == "5" and again.inner_text("#columns label.selected") == "3"
+    assert again.input_value("#seed input") == "5" and again.inner_text("#columns label.selected") == "3 sides"
     assert again.inner_text("#side-B label.selected") == "2"
     assert again.url == address
+    older = open_page(
+        address[address.index("/compare") :].replace("frame_number=18", "frame=17"), ".wb-plot .main-svg"
+    )
+    wait_done(older)
+    older.wait_for_function(f"() => document.querySelector('{PLAYER}').workbench.clock.frame === 17")
+    older.wait_for_function("(address) => location.href === address", arg=address)  # written as links are now
 
 
 def test_compare_shows_facts_curves_and_what_differs(open_page):
@@ -434,7 +439,7 @@ def test_the_self_test_finds_this_browser_exact(open_page):
 def test_a_grid_plays_in_step_shades_its_cells_and_opens_a_pair(open_page):
     page = open_page("/grid", "#cells .wb-cells")
     page.fill("#frames input", "13")
-    page.click("#make")
+    page.press("#prompt textarea", "Enter")
     page.wait_for_selector("#cells .wb-cells[data-state=ready]")
     page.wait_for_selector("#status [data-state=done]")
     assert page.locator(".wb-cell").count() == 6
@@ -452,13 +457,16 @@ def test_a_grid_plays_in_step_shades_its_cells_and_opens_a_pair(open_page):
     page.click(".wb-cell >> nth=4")
     page.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
     assert page.locator(".wb-cells-pair canvas").count() == 2
-    page.wait_for_function("() => /xv=1%2C2%2C4.*frame=9.*shade=sharpness.*ref=2.*cell=4/.test(location.search)")
+    page.wait_for_function(
+        "() => /xv=1%2C2%2C4.*frame_number=10.*shade=sharpness.*ref=2.*cell=4/.test(location.search)"
+    )
     again = open_page(page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0]), ".wb-cells[data-state=ready]")
     again.wait_for_selector(".wb-cells-pair .wb-player[data-state=ready]")
     frames = again.eval_on_selector_all(".wb-cell canvas", "all => all.map((canvas) => canvas.dataset.frame)")
     assert frames == ["9"] * 6 and again.locator(".wb-shade-legend span").count() == 2
     assert again.get_attribute(".wb-cell >> nth=2", "data-reference") == "true" and again.url == page.url
     again.fill("#frames input", "17")
+    again.press("#frames input", "Tab")
     again.wait_for_selector("body[data-stale]")
 
 

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from gradio_client import Client
 
-from models.pipeline import tiny_pipeline
 from tests.conftest import PATIENCE
-from tests.dashboard_data import METRICS, PROMPTS, SYSTEMS, fill
+from tests.helpers.dashboard_data import METRICS, PROMPTS, SYSTEMS, fill
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.settings import Settings
 from workbench.store import open_store

@@ -5,8 +5,9 @@ import re
 import httpx
 import pytest
 
-from models.pipeline import tiny_pipeline
-from tests.page_faults import faults
+from tests.helpers.page_faults import cut_texts, faults
+from tests.helpers.page_words import found_in, riddles
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.people.accounts import add_account
 from workbench.settings import Settings
@@ -34,10 +35,56 @@ def test_the_frame_is_around_every_page(open_page, page):
         opened.wait_for_function("(title) => document.title === title", arg=f"{page.title} · {PRODUCT}")
         opened.wait_for_timeout(1500)
         assert faults(opened) == []
+        assert page.title == "API" or riddles(opened) == []  # programs are spoken to in their own words
         assert opened.inner_text(".wb-frame [aria-current=page]") == page.title
         assert opened.locator("h1").all_inner_texts() == [page.title]
         widths.append(opened.evaluate("() => document.querySelector('main').getBoundingClientRect().width"))
     assert widths == [1216, 1216]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "chunk 0",
+        "frame 0 / 48",
+        "67%",
+        "one a line",
+        "a vote a pair",
+        "4 first steps",
+        "5 clips in all",
+        "cached anew",
+        "asd:1*",
+        "shapes-asd:1:4",
+        "asd:4,1,2",
+        "Look again",
+        "2.379e+04",
+        "-0.0",
+        "1 frames",
+        "a orange square",
+        "t2v",
+    ],
+)
+def test_the_finder_of_odd_words_sees(said):
+    assert found_in(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "chunk 1",
+        "frame 1 of 49",
+        "67 %",
+        "one per line",
+        "5 clips",
+        "ASD 1*",
+        "1 frame",
+        "at 10:30",
+        "in all of them",
+        "2: a",
+    ],
+)
+def test_the_finder_of_odd_words_lets_plain_ones_be(said):
+    assert found_in(said) == []
 
 
 def test_the_vote_page_is_clean_too(open_page):
@@ -61,6 +108,13 @@ def test_a_phone_is_not_scrolled_sideways(open_page, path):
     page = open_page(path, ".wb-frame", viewport={"width": 390, "height": 844})
     page.wait_for_timeout(1000)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert cut_texts(page) == []
+    shown = """() => {
+      const place = (name) => document.querySelector(name).getBoundingClientRect();
+      const [bar, at] = [place('.wb-frame nav'), place('.wb-frame [aria-current]')];
+      return at.left >= bar.left && at.right <= bar.right;
+    }"""
+    assert page.evaluate(shown)  # the bar has scrolled to the page one is on
 
 
 def test_addresses_people_type_lead_somewhere(url):

@@ -3,6 +3,7 @@
 And the Studies page: what its form says is the study; a study made, frozen and handed out.
 """
 
+import io
 import json
 import re
 
@@ -13,14 +14,17 @@ import pytest
 from playwright.sync_api import expect
 
 from eval.preferences.simulation import World, simulate_votes
-from eval.preferences.table import check_votes, empty_flags, empty_votes
-from models.pipeline import tiny_pipeline
+from eval.preferences.table import COLUMNS, FLAG_COLUMNS, check_votes, empty_table
 from models.types import RequestError
 from tests.conftest import PATIENCE
+from tests.helpers.page_faults import cut_texts
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench import charts
+from workbench.charts.common import contrast
 from workbench.clips.generation import GenerationService
 from workbench.lab.drawn_study import draw
 from workbench.published.preferences import published_preferences
+from workbench.requests.links.studies import draft_query, read_draft
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.ui.app import build_app
@@ -28,8 +32,9 @@ from workbench.ui.live import listening
 from workbench.ui.pages.results import view
 from workbench.ui.pages.studies import view as studies_view
 from workbench.votes.files import VoteTables, write_votes
+from workbench.votes.pair_files import pair_table
 from workbench.votes.preferences import Filters, study_report
-from workbench.votes.studies import default_study, parse_system
+from workbench.votes.studies import default_study, parse_system, study_from_json
 
 HOSTILE = "a <img src=x onerror='window.hacked=1'> ${window.hacked=2} {{value}} `"
 SYSTEMS = {"shapes-asd:1:4": 0.9, "shapes-asd:1:0": 0.3, "shapes-self-forcing:1:0": -0.7, HOSTILE: -0.5}
@@ -42,12 +47,12 @@ def some_votes(count):
 
 def flags():
     rows = [("v000003", "left", 1.0, "freeze", HOSTILE), ("v000004", "right", 2.0, "flicker", "")]
-    return pd.DataFrame(rows, columns=list(empty_flags().columns))
+    return pd.DataFrame(rows, columns=list(empty_table(FLAG_COLUMNS).columns))
 
 
 TABLES = {
-    "empty": (empty_votes(), empty_flags()),
-    "one": (some_votes(30)[:1], empty_flags()),
+    "empty": (empty_table(COLUMNS), empty_table(FLAG_COLUMNS)),
+    "one": (some_votes(30)[:1], empty_table(FLAG_COLUMNS)),
     "many": (some_votes(300), flags()),
 }
 
@@ -67,7 +72,7 @@ def test_every_part_is_plain_data(name):
         view.quality_table(report),
         view.timeline(report),
         view.people_table(report),
-        view.files_table("shapes-asd"),
+        view.files_table("shapes-asd", Filters()),
     ]
     json.dumps(parts, allow_nan=False)
     assert (view.headline(report)["state"] == "done") == (name != "empty")
@@ -79,7 +84,7 @@ def test_every_part_is_plain_data(name):
 
 def test_an_empty_study_says_what_fills_it():
     told = view.headline(study_report(*TABLES["empty"]))
-    assert told["text"] == "No votes yet." and "199 for 60%" in told["notices"][0]
+    assert told["text"] == "No votes yet." and "199 for 60 %" in told["notices"][0]
 
 
 def test_one_vote_bounds_nothing_and_says_so():
@@ -87,7 +92,7 @@ def test_one_vote_bounds_nothing_and_says_so():
     told = view.headline(report)
     assert any("1 annotator: exploratory" in note for note in told["notices"])
     assert any("(at least" in str(row) or "(at most" in str(row) for row in view.ratings_table(report)["rows"])
-    assert view.duels_table(report)["rows"][0][4] == "not known"
+    assert view.duels_table(report)["rows"][0][7] == "not known"
 
 
 def test_bars_add_up_and_mirror():
@@ -124,7 +129,7 @@ def test_published_figures_are_shown_as_published():
         for row in study.rows:
             assert row.ours + (row.tie or 0) + row.theirs == pytest.approx(100, abs=0.2)
     shown = [chart for _, chart in view.published_charts()]
-    assert len(shown) == len(published_preferences()) and shown[2]["data"][0]["text"] == ["72.5%", "45%"]
+    assert len(shown) == len(published_preferences()) and shown[2]["data"][0]["text"] == ["72.5 %", "45 %"]
 
 
 def test_charts_of_nothing_are_empty():
@@ -164,6 +169,20 @@ def test_files_of_a_study(server, file, tmp_path):
         assert answer.content == (tmp_path / "votes.csv").read_bytes()
     if file == "report.json":
         assert answer.json()["headline"] == study_report(*TABLES["many"], Filters()).headline
+    if file == "pairs.csv":
+        table = pd.read_csv(io.BytesIO(answer.content))
+        pd.testing.assert_frame_equal(table, pair_table(study_report(*TABLES["many"])), check_dtype=False)
+    if file == "pairs.json":
+        assert pd.read_json(io.BytesIO(answer.content))["n"].sum() == 300
+
+
+def test_files_are_of_the_votes_on_the_page(server):
+    """The links under the table of files give what the filters above it left."""
+    report = study_report(*TABLES["many"], Filters(prompt="prompt 3"))
+    assert 0 < report.votes < 300
+    (row,) = (row for row in view.files_table("shapes-asd", report.filters)["rows"] if row[0]["text"] == "pairs.csv")
+    table = pd.read_csv(io.BytesIO(httpx.get(server + row[0]["href"], timeout=120).content))
+    assert table["n"].sum() == report.votes
 
 
 def test_unknown_files_and_studies_are_refused(server):
@@ -186,9 +205,17 @@ def test_the_page_in_a_browser(server, page):
     page.wait_for_selector("#bars .main-svg")
     for part in ("forest", "matrix", "evidence", "days", "published-0"):
         page.wait_for_selector(f"#{part} .main-svg")
-    assert "preferred over" in page.inner_text("#status")
+    assert "was preferred to" in page.inner_text("#status")
     assert page.locator("#ratings tbody tr").count() == 4
     assert "Self Forcing" in page.input_value("#target input")
+    assert "n = " in page.inner_text("#bars") and "How often the system of the row" in page.inner_text("#matrix")
+    page.fill("#prompt-words input, #prompt-words textarea", "prompt 3")
+    page.keyboard.press("Enter")
+    expect(page.locator("#files a", has_text="pairs.csv")).to_have_attribute(
+        "href", re.compile("prompt"), timeout=PATIENCE
+    )
+    page.reload()  # the filter is in the address
+    expect(page.locator("#prompt-words input, #prompt-words textarea")).to_have_value("prompt 3", timeout=PATIENCE)
     assert page.evaluate("window.hacked") is None and not errors
     page.goto(f"{server}/results?study=one")
     page.wait_for_selector("#status [data-state=done]")
@@ -197,6 +224,24 @@ def test_the_page_in_a_browser(server, page):
     page.wait_for_selector("#status [data-state=error]")
     assert "nowhere" in page.inner_text("#status")
     assert not errors
+
+
+def test_on_a_phone_no_text_of_a_chart_is_cut_or_covered(server, browser):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{server}/results?study=shapes-asd")
+    for part in ("bars", "forest", "matrix", "evidence", "days", "published-0"):
+        page.wait_for_selector(f"#{part} .main-svg")
+    page.wait_for_timeout(500)
+    assert cut_texts(page) == []
+    page.close()
+
+
+def test_numbers_on_bars_are_read_on_their_colours():
+    bars = view.bars(study_report(*TABLES["many"]), "shapes-asd:1:4")["data"]
+    assert len(bars) == 4
+    for bar in bars:
+        assert contrast(bar["textfont"]["color"], bar["marker"]["color"]) >= 4.5
 
 
 def test_a_study_is_made_frozen_and_handed_out(app, server, page):
@@ -214,9 +259,24 @@ def test_a_study_is_made_frozen_and_handed_out(app, server, page):
     status = page.locator("#status")
     page.click("#freeze")
     expect(status).to_contain_text("no study is chosen", timeout=PATIENCE)
+    page.fill("#own-questions textarea", "smooth: Which is smoother?")
+    expect(page.locator("#preview legend").last).to_have_text("Which is smoother?", timeout=PATIENCE)
+    assert "4 clips and 2 pairs" in page.inner_text("#preview .wb-plan")
+    page.click("#pilot")  # of the first prompt alone, before anything is saved
+    expect(page.locator("#preview video")).to_have_count(2, timeout=PATIENCE)
+    assert voting.study("by-page-pilot").title.startswith("Pilot: ")
+    page.reload()  # the address holds what is not saved
+    expect(status).to_contain_text("Not saved yet: Id", timeout=PATIENCE)
+    expect(page.locator("#own-questions textarea")).to_have_value("smooth: Which is smoother?")
+    page.fill("#own-questions textarea", "Smoother?")
     page.click("#save")
-    expect(status).to_contain_text("Saved.", timeout=PATIENCE)
+    expect(page.locator("#own-questions.wb-wrong")).to_contain_text("is unknown", timeout=PATIENCE)
+    page.fill("#own-questions textarea", "smooth: Which is smoother?")
+    page.click("#save")
+    expect(status).to_contain_text("All clips are made.", timeout=PATIENCE)
+    expect(page.locator(".wb-wrong")).to_have_count(0)
     record = voting.study("by-page")
+    assert study_from_json(record.definition).question_ids() == ("overall", "smooth")
     voting.clips.wait(record)
     page.click("#leaks")
     expect(status).to_contain_text("Nothing tells the sides apart.", timeout=PATIENCE)
@@ -231,7 +291,7 @@ def test_a_study_is_made_frozen_and_handed_out(app, server, page):
     assert (newest.version, newest.frozen_at) == (2, None) and newest.protocol_hash != record.protocol_hash
     voting.clips.wait(newest)
     page.click("#again")
-    expect(page.locator("#studies tbody tr")).to_contain_text("8 of 8", timeout=PATIENCE)
+    expect(page.locator("#studies tbody tr").first).to_contain_text("8 of 8", timeout=PATIENCE)
     page.fill("#names textarea", "Ann\nBob\nAnn")
     page.click("#invite")
     expect(page.locator("#invitations tbody tr")).to_have_count(2, timeout=PATIENCE)
@@ -251,6 +311,12 @@ def test_the_form_and_the_study_say_the_same():
     study = default_study()
     form = studies_view.form_of(study)
     assert studies_view.study_of(form) == study and form["prompts"].count("\n") == len(study.prompts) - 1
+    assert read_draft(draft_query(form)) == {name: form[name] for name in form if form[name] != ""}
+    own = studies_view.study_of(form | {"own_questions": "smooth: Which one?\noverall: Which would you keep?"})
+    assert own.questions == ("overall: Which would you keep?", "smooth: Which one?")
+    assert studies_view.study_of(studies_view.form_of(own)) == own
+    pilot = studies_view.pilot_of(own)
+    assert (len(pilot.items()), pilot.questions, pilot.id) == (1, own.questions, own.id + "-pilot")
     pinned = studies_view.study_of(
         form | {"seeds": "1 2,\n3"}, studies_view.study_of(form | {"weights": ["shapes-asd 00"]})
     )
@@ -268,4 +334,4 @@ def test_the_form_and_the_study_say_the_same():
 def test_every_system_on_offer_can_be_made():
     systems = [system for _, system in studies_view.system_choices()]
     assert "shapes-asd:1:4" in systems and len(set(systems)) == len(systems)
-    assert all(str(parse_system(system)) == system for system in systems)
+    assert all(parse_system(system).stored == system for system in systems)

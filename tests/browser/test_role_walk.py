@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from models.pipeline import tiny_pipeline
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.people.accounts import Accounts, add_account
 from workbench.settings import Settings
@@ -20,7 +20,7 @@ ANYBODY = """GET /api/v1/health | GET /api/v1/voting | GET /login | GET /vote | 
 POST /api/v1/session | POST /api/v1/logout"""
 VOTES = "POST /api/v1/next-pair | POST /api/v1/votes | POST /api/v1/votes/undo | POST /api/v1/consent"
 LOOKS = """GET / | GET /compare | GET /grid | GET /insight | GET /evaluate | GET /dashboard | GET /studies
-GET /results | GET /claims | GET /models | GET /jobs | GET /api/v1/jobs | GET /config | GET /theme.css
+GET /results | GET /claims | GET /models | GET /jobs | GET /api | GET /api/v1/jobs | GET /config | GET /theme.css
 GET /static/{path:path} | GET /assets/{path:path}
 GET /svelte/{path:path} | GET /robots.txt | GET /pwa_icon | GET /pwa_icon/{size} | GET /manifest.json | GET /vendor
 GET /media/{token} | GET /api/v1/openapi.json | GET /api/v1/clips | GET /api/v1/clips/{clip}/picture
@@ -89,8 +89,8 @@ def cookies(app) -> dict[str, str]:
     voting = app.state.voting
     found = {"nobody": "annotator=guess"}
     for role in ALL_ROLES[1:]:
-        account = voting.accounts.find(role)
-        secret = voting.open_session(voting.store.people.of_account(role), "account", account)
+        account = voting.sessions.accounts.find(role)
+        secret = voting.sessions.open(voting.store.people.of_account(role), "account", account)
         found[role] = f"annotator={secret}"
     return found
 
@@ -218,5 +218,5 @@ def test_the_tools_of_programs_are_for_those_who_make(door, cookies):
 
 
 def test_the_auth_file_is_read_again(app):
-    assert isinstance(app.state.voting.accounts, Accounts)
-    assert {app.state.voting.accounts.find(role).role for role in ALL_ROLES[1:]} == set(ALL_ROLES[1:])
+    assert isinstance(app.state.voting.sessions.accounts, Accounts)
+    assert {app.state.voting.sessions.accounts.find(role).role for role in ALL_ROLES[1:]} == set(ALL_ROLES[1:])

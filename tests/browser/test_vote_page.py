@@ -1,6 +1,7 @@
 """The Vote page in a real Chromium, on drawn clips: a whole study by keyboard, and nothing told before a vote."""
 
 import re
+import time
 from collections import Counter
 
 import pytest
@@ -15,6 +16,7 @@ from workbench.store import open_store
 from workbench.ui.app import STATIC
 from workbench.ui.live import listening
 from workbench.ui.pages.vote import vote_page_router
+from workbench.votes.blindness.blind_copies import FOLDER
 
 PAIRS = 20
 HOSTILE = (
@@ -31,6 +33,7 @@ def settings(tmp_path_factory) -> Settings:
     make_trial(made, trial_study(PAIRS, id="keys", degraded=1, identical=1))
     make_trial(made, trial_study(2, id="told", reveal=True, questions=("overall", "motion")))
     make_trial(made, trial_study(1, id="hostile", prompts=(HOSTILE,), title=HOSTILE, instructions=HOSTILE))
+    make_trial(made, trial_study(3, id="gone"))
     return made
 
 
@@ -145,15 +148,15 @@ def test_nothing_before_a_vote_tells_the_clips_apart(browser, url, settings):
 
 def test_scripts_of_the_page_hold_no_names():
     """What the page loads beside the answers: its own scripts, which are the same for every pair."""
-    page = (STATIC / "js" / "vote.js").read_text()
-    wanted, found = {"vote.js"}, set()
+    page = (STATIC / "js" / "vote" / "vote.js").read_text()
+    wanted, found = {STATIC / "js" / "vote" / "vote.js"}, set()
     while wanted - found:
-        name = (wanted - found).pop()
-        found.add(name)
-        text = (STATIC / "js" / name).read_text()
-        wanted |= set(re.findall(r'from "\./(\w+\.js)"', text))
-        assert not re.search(r"shapes-|self.?forcing|\basd\b|\bffe\b|first_steps", text, re.I), name
-    assert "vote_player.js" in found and "innerHTML" not in page
+        path = (wanted - found).pop()
+        found.add(path)
+        text = path.read_text()
+        wanted |= {(path.parent / place).resolve() for place in re.findall(r'from "(\.[^"]+)"', text)}
+        assert not re.search(r"shapes-|self.?forcing|\basd\b|\bffe\b|first_steps", text, re.I), path
+    assert STATIC / "js" / "vote" / "vote_player.js" in found and "innerHTML" not in page
 
 
 def test_voting_waits_until_enough_was_watched(browser, url, votes):
@@ -214,12 +217,14 @@ def test_keys_pressed_faster_than_the_page_is_painted_all_count(browser, url):
 
 
 def test_hostile_text_is_text_and_a_phone_shows_it_all(browser, url):
-    page = enter(browser, url, "hostile", HOSTILE[:60], viewport={"width": 390, "height": 800})
+    page = enter(browser, url, "hostile", HOSTILE[:60], viewport={"width": 390, "height": 844})
     page.wait_for_selector("[data-state=ready]")
     assert page.inner_text("q").strip('"“”') == HOSTILE and page.evaluate("() => window.hacked") is None
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     boxes = [box.bounding_box() for box in page.locator("canvas").all()]
-    assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["width"] == boxes[1]["width"] > 120
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["width"] == boxes[1]["width"]
+    assert sum(box["width"] for box in boxes) > 0.95 * 390  # the clips fill the phone
+    assert page.locator(".vote-answer").last.bounding_box()["y"] < 844  # and all answers are on the first screen
     assert page.locator(".vote-answer").count() == 4
     page.close()
 
@@ -240,6 +245,37 @@ def test_a_vote_without_an_answer_is_said_to_be_not_saved_and_sent_again(browser
     expect(page.locator("[role=alert]")).to_contain_text("Not saved yet")
     expect(page.locator(".vote-count")).to_contain_text(f"1 of {PAIRS}", timeout=120_000)
     page.close()
+
+
+def test_a_clip_that_is_gone_is_told_and_another_pair_comes(browser, url, settings, votes):
+    store, gone = open_store(settings), []
+    page = enter(browser, url, "told", "Guest")  # signed in, on another study
+    page.wait_for_selector("[data-state=ready]")
+
+    def remove(route):
+        if not gone:
+            given = store.ballots.of_token(route.request.url.rpartition("/")[2])
+            copies = [settings.data_dir / FOLDER / f"{token}.mp4" for token in (given.left_token, given.right_token)]
+            end = time.monotonic() + PATIENCE / 1000
+            while not all(copy.is_file() for copy in copies) and time.monotonic() < end:
+                time.sleep(0.05)
+            for file in (*copies, *(settings.data_dir / clip.file for clip in (given.left, given.right))):
+                file.unlink()
+            gone.append(given.id)
+        route.continue_()
+
+    page.route("**/api/v1/media/*", remove)
+    page.goto(f"{url}/vote?study=gone")
+    page.get_by_role("button", name="I agree").click()
+    expect(page.locator("[role=alert]")).to_contain_text("so here is another pair", timeout=PATIENCE)
+    wait_unlocked(page)
+    assert gone and state(page)["assignment"] != gone[0]
+    page.keyboard.press("1")
+    expect(page.locator(".vote-count")).to_contain_text("1 of 3", timeout=PATIENCE)
+    assert list(votes("gone").answer) == ["a"]
+    assert [text for text in page.problems if "404" not in text] == []
+    page.close()
+    store.close()
 
 
 def test_both_clips_are_in_step_on_every_paint(browser, url):

@@ -18,7 +18,7 @@ from eval.evaluator import Cancelled, ClipScores, DoneFile, Source, done_key, ev
 from eval.metrics import create_metrics
 from eval.metrics.motion.temporal_flickering import create as temporal_flickering
 from eval.report import clip_table, drift_rows, frame_table, summary
-from eval.video.reader import Unreadable, inspect_video, open_video, stream_windows
+from eval.video.reader import Unreadable, inspect_video, open_video
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "vbench"
 METRICS = create_metrics(["temporal_flickering", "sharpness", "saturation"])
@@ -230,7 +230,8 @@ def test_a_file_and_its_frames_score_alike(mp4):
 
 
 def test_windows_join_up(mp4):
-    windows = list(stream_windows(mp4))
+    with open_video(mp4) as video:
+        windows = list(video.windows())
     frames = np.concatenate([window.frames for window in windows])
     assert [window.first for window in windows] == [0, 16]
     assert windows[0].before is None and np.array_equal(windows[1].before, frames[15])
@@ -272,7 +273,8 @@ def test_a_video_that_says_how_it_was_held_is_turned_upright(tmp_path, clip, mat
     place = content.index(b"tkhd") + 44  # the display matrix of the track, in 1/65536, ends in 1.0 of 1/2^30
     content[place : place + 36] = struct.pack(">9i", *(value << 16 for value in matrix), 1 << 30)
     path.write_bytes(content)
-    frames = np.concatenate([window.frames for window in stream_windows(path)])
+    with open_video(path) as video:
+        frames = np.concatenate([window.frames for window in video.windows()])
     assert np.array_equal(frames, opencv(path))
     assert frames.shape[1:3] == ((150, 160) if matrix[1] else (160, 150))
     assert (only(path).width, only(path).height) == frames.shape[2:0:-1]

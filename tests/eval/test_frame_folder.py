@@ -63,7 +63,7 @@ def test_folders_of_frames_are_scored_named_and_counted(capsys, tmp_path, monkey
     assert main([*asked, "clips"]) == 0
     told = capsys.readouterr()
     assert [row["id"] for row in json.loads(told.out)["clips"]] == ["clips/base.mp4"]
-    assert "1 videos are scored; 2 in its sub-folders can be scored with --recursive" in told.err
+    assert "1 video is scored; 2 in its sub-folders can be scored with --recursive" in told.err
     assert main([*asked, "clips", "--recursive", "--fps", "8"]) == 0
     told = capsys.readouterr()
     rows = {row["id"]: (row["frames"], row["fps"]) for row in json.loads(told.out)["clips"]}

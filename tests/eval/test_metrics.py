@@ -1,5 +1,7 @@
 """Weight-free metrics: laws, second implementations, and clips that are degraded on purpose from a known frame."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from eval import degradations
 from eval.degradations import BREAK, DEGRADATIONS, clean_clip, responses
 from eval.evaluator import Source, evaluate
-from eval.metric import GROUPS, KINDS, ClipFacts
+from eval.metric import ClipFacts
 from eval.metrics import METRICS, create_metric, create_metrics
+from eval.metrics.check import lacks
 from eval.metrics.picture.blockiness import blockiness
 from eval.metrics.picture.colorfulness import colorfulness
 from eval.metrics.picture.saturation import saturation
@@ -18,7 +21,8 @@ from tests.conftest import PROMPT
 from workbench.scoring.evaluation import create_metrics as create_all
 from workbench.scoring.evaluation import metric_rows
 
-WEIGHT_FREE = [m.facts.name for m in create_metrics() if m.facts.kind == "weight-free"] + ["temporal_flickering"]
+FACTS = {metric.facts.name: metric.facts for metric in create_metrics()}
+WEIGHT_FREE = [name for name, facts in FACTS.items() if facts.moved_by]
 PAIRED = ["temporal_flickering", "frame_difference", "warping_error", "dynamic_degree_flow"]
 TRIPLED = ["luma_flicker", "motion_smoothness_flow"]
 SPACED = ["ground_stability"]  # compares frames a quarter of a second apart
@@ -45,10 +49,24 @@ def clean():
 @pytest.mark.parametrize("name", METRICS)
 def test_every_row_states_its_facts(name):
     facts = create_metric(name).facts
-    low, high = facts.bounds
-    assert facts.name == name and facts.title and facts.says and facts.blind_to
-    assert facts.group in GROUPS and facts.kind in KINDS
-    assert low is None or high is None or low < high
+    assert facts.name == name and facts.judged_by and not lacks(facts)
+
+
+@pytest.mark.parametrize(
+    "change, lack",
+    [
+        ({"says": ""}, "sharpness has no says"),
+        ({"version": ""}, "sharpness has no version"),
+        ({"group": "looks"}, "group 'looks', which no page shows"),
+        ({"kind": "guess"}, "kind 'guess'"),
+        ({"bounds": (1.0, 0.0)}, "bounds 1 and 0; the lower one comes first"),
+        ({"moved_by": {}}, "no degradation that moves it; give it `moved_by` with one of blur, "),
+        ({"moved_by": {"fog": 1}}, "moved by 'fog', which is not in DEGRADATIONS"),
+    ],
+)
+def test_what_a_metric_lacks_is_said(change, lack):
+    (told,) = lacks(replace(create_metric("sharpness").facts, **change))
+    assert lack in told
 
 
 def test_an_unknown_name_lists_what_exists_nearest_first():
@@ -196,9 +214,14 @@ def table():
     return responses(create_metrics(WEIGHT_FREE), FPS)
 
 
+def moved(degradation):
+    """{metric: sign} of the metrics that are for a degradation."""
+    return {name: facts.moved_by[degradation] for name, facts in FACTS.items() if degradation in facts.moved_by}
+
+
 @pytest.mark.parametrize("name", DEGRADATIONS)
 def test_what_is_degraded_moves_the_metrics_it_is_for_in_their_direction(table, name):
-    for metric, sign in DEGRADATIONS[name].moves.items():
+    for metric, sign in moved(name).items():
         assert sign * table[name][metric].change > 0.25, (metric, table[name][metric])
 
 
@@ -206,20 +229,15 @@ def test_what_is_degraded_moves_the_metrics_it_is_for_in_their_direction(table, 
 def test_it_moves_them_at_that_frame_and_not_before(table, name):
     for metric in table[name]:
         assert table[name][metric].before == 0, metric
-    for metric in DEGRADATIONS[name].moves:
+    for metric in moved(name):
         assert abs(table[name][metric].first - BREAK) <= 1, (metric, table[name][metric])
 
 
 @pytest.mark.parametrize("name", DEGRADATIONS)
 def test_the_others_hardly_move(table, name):
-    row = DEGRADATIONS[name]
-    others = set(table[name]) - set(row.moves) - set(row.may_move)
+    seen_too = {metric for metric, facts in FACTS.items() if name in facts.may_move_by}
+    others = set(table[name]) - set(moved(name)) - seen_too
     assert not {m: table[name][m].change for m in others if abs(table[name][m].change) > 0.2}
-
-
-@pytest.mark.parametrize("metric", WEIGHT_FREE)
-def test_every_metric_has_a_degradation_it_is_for(metric):
-    assert any(metric in row.moves for row in DEGRADATIONS.values())
 
 
 def test_a_clip_is_scored_alike_after_a_tiny_one():

@@ -9,7 +9,7 @@ import pytest
 
 from eval.shapes.oracle import Verdict, judge, parse
 from models.worlds import shapes as world
-from workbench.commands.lab.oracle_check import blur, changed, h264, noise, rendered
+from workbench.commands.lab.checks.oracle_check import blur, changed, h264, noise, rendered
 
 SINGLE, PAIR = 128, 48
 SAID = "a {} {} moving {} on a {} background"

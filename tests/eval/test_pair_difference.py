@@ -74,7 +74,7 @@ def test_the_table_says_how_far_and_where():
     assert table["columns"] == ["Measure", "B against A", "C against A"]
     rows = {row[0].split(" ")[0]: row[1:] for row in table["rows"]}
     assert "2 frames the same" in rows["PSNR"][0] and rows["PSNR"][1] == "the same pixels"
-    assert "at frame 1" in rows["SSIM"][0] and "at frame 1" in rows["FLIP"][0]
+    assert "at frame 2" in rows["SSIM"][0] and "at frame 2" in rows["FLIP"][0]
 
 
 @pytest.mark.parametrize(

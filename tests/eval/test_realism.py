@@ -20,13 +20,12 @@ from eval.realism.real_clips import (
     compare_to_real,
     difference_rows,
     measure_clip,
-    realism_rows,
 )
 from eval.realism.set_distance import frechet_over_time, kernel_over_time
 from eval.statistics import two_sample
 from eval.statistics.intervals import Interval
 from eval.statistics.resampling import Resampled
-from tests.texture_data import COUNT, LENGTH, WORSE, captions, real_clips
+from tests.helpers.texture_data import COUNT, LENGTH, WORSE, captions, real_clips
 
 METRICS = [FRECHET, KERNEL, SPECTRUM, ACCURACY]
 
@@ -228,10 +227,10 @@ def test_distances_grow_with_what_is_lost(kind, reference, real):
 
 def test_rows_are_plain_and_differences_paired(reference):
     systems = {"real": measured(), "blur": measured("blur", 0.8)}
-    rows = realism_rows(reference, systems, resamples=50)
+    first, second = compare_to_real(reference, systems, resamples=50)
+    rows = [*first.rows(), *second.rows()]
     assert [(row.system, row.metric) for row in rows] == [(name, m) for name in systems for m in METRICS]
     assert all(row.low <= row.mean <= row.high for row in rows)
-    first, second = compare_to_real(reference, systems, resamples=50)
     worse = {row.metric: row for row in difference_rows(second, first)}
     assert worse[FRECHET].low > 0 and worse[SPECTRUM].low > 0
     assert worse[FRECHET].system == "blur - real"

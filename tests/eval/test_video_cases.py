@@ -160,6 +160,42 @@ def test_wide_colours_are_converted_in_one_way_and_told():
     assert "BT.601 (assumed)" in scores(CASES / "base.mp4").color
 
 
+def ramp(path, pix_fmt, primaries, transfer):
+    """16 grey steps from black to white beside a red that gets stronger, in BT.2020 of limited range."""
+    shift = 2 if "10" in pix_fmt else 0
+    luma = np.repeat(np.linspace(16, 235, 16).round(), 8)[None].repeat(64, 0)
+    red = np.full((32, 64), 128.0)
+    red[16:] = np.repeat(np.linspace(128, 200, 16), 4)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=12, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, pix_fmt
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = primaries, transfer, 9, 1
+        for _ in range(3):
+            frame = av.VideoFrame(128, 64, pix_fmt)
+            for plane, values in zip(frame.planes, (luma, np.full((32, 64), 128.0), red), strict=True):
+                kind = np.uint16 if shift else np.uint8
+                rows = np.zeros((plane.height, plane.line_size // kind().itemsize), kind)
+                rows[:, : plane.width] = (values * 2**shift).round()
+                plane.update(rows.tobytes())
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize(
+    ("tags", "said"), [((9, 16), "BT.2020 with PQ"), ((9, 18), "BT.2020 with HLG"), ((12, 1), "Display P3")]
+)
+def test_wide_and_bright_colours_are_those_of_opencv_and_grey_stays_grey(tmp_path, pix_fmt, tags, said):
+    path = tmp_path / "ramp.mp4"
+    ramp(path, pix_fmt, *tags)
+    frames = decoded(path)
+    assert np.array_equal(frames, opencv(path))
+    grey = frames[0, 8, 4::8].astype(int)
+    assert np.ptp(grey, axis=1).max() <= 2 and (np.diff(grey[:, 1]) >= 0).all() and np.ptp(grey[:, 1]) > 100
+    assert any(f"colours are {said}; converted to BT.709" in text for text in inspect_video(path).notices)
+
+
 # --- what is opened
 
 
@@ -223,8 +259,8 @@ def test_a_picture_of_enormous_size_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("name", "shape"), [("study_rot.yaml", (64, 96)), ("study_sar.yaml", (192, 64))])
 def test_studies_show_clips_as_players_do(tmp_path, name, shape):
-    from workbench.settings import Settings  # noqa: PLC0415
-    from workbench.store import open_store  # noqa: PLC0415
+    from workbench.settings import Settings
+    from workbench.store import open_store
 
     assert main(["studies", "add", str(CASES / name), "--data-dir", str(tmp_path)]) == 0
     store = open_store(Settings(data_dir=tmp_path))

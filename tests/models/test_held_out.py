@@ -9,9 +9,9 @@ from models.networks.text_encoder import ShapesTextEncoder
 from models.training.data import _scene_and_prompt
 from models.training.distillation import Prompts
 from models.training.recipes.video_autoencoder import snippet_scene
+from models.worlds.captions import held_out_captions
 from models.worlds.tabletop.grammar import HELD_OUT_GROUNDS, all_combinations, parse_prompt
 from models.worlds.training_worlds import WORLDS
-from workbench.experiments.few_steps import held_out_captions
 
 COUNT = 300
 WORLD = WORLDS["tabletop"]

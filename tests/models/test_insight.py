@@ -11,14 +11,15 @@ import torch
 from models.cost import Call, CostModel, Times, cost_model, fit_calls, reads_of, time_clip
 from models.insight import attention_mass, check, frames_read, step_clips, step_similarity, trace
 from models.networks.attention_masks import chunk_causal_mask
-from models.pipeline import tiny_pipeline
 from models.types import GenerationRequest, RequestError
 from tests.conftest import PROMPT
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.__main__ import main
 from workbench.charts import attention_map, cost_bars, reading_map, similarity_line, similarity_maps
 from workbench.clips.generation import GenerationService
 from workbench.experiments.insight import as_json, measure_cost, watch
-from workbench.experiments.insight_settings import read_plans, read_settings
+from workbench.requests.insight_settings import read_plans, read_settings
+from workbench.requests.links.insight import insight_query
 from workbench.settings import Settings
 from workbench.ui.live import live_app
 
@@ -50,7 +51,10 @@ def test_a_model_whose_steps_agree_gives_one(tiny):
             return (latents - x0) / (timestep[0, 0] / 1000).clamp(min=1e-3)
 
     plan, seen = tiny.plan(REQUEST), {}
-    observe = lambda chunk, step, x0: seen.setdefault(chunk, []).append(x0)  # noqa: E731
+
+    def observe(chunk, step, x0):
+        seen.setdefault(chunk, []).append(x0)
+
     list(tiny.causal_latents(REQUEST, network=Agreeing(), observe=observe))
     assert len(seen) == len(plan.chunks)
     for predictions in seen.values():
@@ -190,7 +194,7 @@ def test_bad_settings_are_refused_in_a_sentence(change, told):
 
 def test_settings_read_back_from_their_link():
     found = settings(prompts="one\ntwo", seeds="0-2,9", first_steps=4, plan="4,1")
-    query = found.query()
+    query = insight_query(found)
     assert query["seeds"] == "0-2,9"
     again = read_settings(*(query[n] for n in ("model", "prompts", "seeds", "steps", "ffe", "plan", "frames")))
     assert again == found
@@ -243,9 +247,9 @@ def test_plans_are_measured_beside_their_prediction_round_after_round(tiny):
     ("text", "repeats", "told"),
     [
         ("", 1, "there is no plan"),
-        ("2**", 1, "the plan '2**' does not read"),
+        ("2**", 1, "'2**' is no plan of steps"),
         ("1 9", 1, "plan 9: steps is 9"),
-        ("4,9", 1, "plan 4,9: the step plan holds 9"),
+        ("4,9", 1, "plan 4,9: steps is 9"),
         (" ".join("1," * k + "1" for k in range(13)), 1, "13 plans are too many"),
         ("1", 0, "repeats is 0"),
         ("1", 51, "repeats is 51"),
@@ -278,9 +282,9 @@ def test_the_reading_map_tells_own_past_and_sink_apart():
         trace["name"].split(",")[0]: list(zip(trace["y"], trace["base"], trace["x"], strict=True))
         for trace in chart["data"]
     }
-    assert drawn["made in this chunk"][:2] == [(0, -0.5, 1), (1, 0.5, 3)]
-    assert drawn["read from the cache"] == [(1, -0.5, 1), (2, -0.5, 4), (3, 3.5, 3), (4, 6.5, 3)]
-    assert drawn["read from the sink"] == [(3, -0.5, 1), (4, -0.5, 1)]
+    assert drawn["made in this chunk"][:2] == [(0, 0.5, 1), (1, 1.5, 3)]
+    assert drawn["read from the cache"] == [(1, 0.5, 1), (2, 0.5, 4), (3, 4.5, 3), (4, 7.5, 3)]
+    assert drawn["read from the sink"] == [(3, 0.5, 1), (4, 0.5, 1)]
     assert chart["layout"]["yaxis"]["ticktext"][:2] == ["chunk 1 · 4 steps", "chunk 2 · 1 step"]
 
 
@@ -312,7 +316,7 @@ def test_the_command_prints_json_of_the_shipped_model(capsys):
 
 def test_the_command_prints_tables(capsys):
     code, out, _ = run(capsys, "--prompt", PROMPT, "--frames", 1, "--steps", 1, "--ffe")
-    assert code == 0 and "4 forwards each" in out and "step 1 to last" in out
+    assert code == 0 and "4 network calls each" in out and "step 1 to last" in out
 
 
 @pytest.mark.parametrize(
@@ -326,7 +330,7 @@ def test_the_command_prints_tables(capsys):
         (["--prompt", PROMPT, "--seeds", "x"], "is no whole number"),
         (["--prompt", PROMPT, "--first-steps", "2"], "counts only with --ffe"),
         (["--prompt", PROMPT, "--ffe", "--first-steps", "0"], "--first-steps is 0"),
-        (["--prompt", PROMPT, "--cost", "x"], "does not read"),
+        (["--prompt", PROMPT, "--cost", "x"], "'x' is no plan of steps"),
         (["--prompt", PROMPT, "--cost", "1", "--repeats", "0"], "repeats is 0"),
         (["--prompt", PROMPT, "--jsn"], "did you mean --json"),
     ],

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.pipeline import REACH_EDGE, check_request, fit_image, tiny_pipeline
+from models.pipeline import check_request, fit_image
 from models.registry import get_spec, list_models
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from models.worlds import shapes as world
+from models.worlds.training_worlds import WORLDS
+from tests.helpers.tiny_models import tiny_pipeline
 
 PROMPT = "a red circle moving right on a black background"
 
@@ -113,6 +115,17 @@ def test_two_things_are_warned_of():
     assert check_request(get_spec("shapes-asd"), request()) == []
 
 
+def test_every_world_is_told_of_in_its_own_words():
+    spec = replace(get_spec("shapes-teacher"), family="tabletop")
+    assert check_request(spec, request(prompt="a red ball rolling left over grass")) == []
+    strange = check_request(spec, request(prompt="a red circle moving left on a black background"))
+    assert strange == ["words this model does not know: circle, on, black, background"]
+    unclear = check_request(spec, request(prompt="red ball over grass"))
+    assert unclear == [
+        "the prompt is outside the grammar this model was trained on: a COLOR SOLID rolling DIRECTION over GROUND"
+    ]
+
+
 def test_a_clip_whose_things_reach_the_edge_says_so():
     spec = get_spec("shapes-asd")
     long, turned = request(frames=121), (PromptSwitch(5, "a red circle moving left on a black background"),)
@@ -123,7 +136,7 @@ def test_a_clip_whose_things_reach_the_edge_says_so():
     rng, touched = np.random.default_rng(0), []
     for _ in range(200):
         thing = world.sample_scene(world.sample_caption(rng, held_out=False), rng).objects[0]
-        x, y = thing.position(REACH_EDGE)
+        x, y = thing.position(WORLDS["shapes"].edge)
         touched.append(min(x, y, world.SIZE - x, world.SIZE - y) < thing.radius)
     assert 0.4 < np.mean(touched) < 0.65
 
@@ -136,4 +149,4 @@ def test_unknown_models_are_answered_with_what_exists():
 @pytest.mark.parametrize("spec", list_models(), ids=lambda spec: spec.name)
 def test_every_row_is_complete(spec):
     assert spec.license and spec.paper and spec.note and spec.default_steps in spec.steps
-    assert {"t2v", "i2v"} & set(spec.tasks)
+    assert {"t2v", "i2v", "v2v"} & set(spec.tasks)

@@ -36,7 +36,7 @@ def test_strength_1_is_text_to_video_and_strength_0_the_video_itself(tiny, reque
 
 def test_what_is_kept_of_the_video_shrinks_with_the_strength(request_of, world_clip):
     """With a network that predicts no flow, what remains is the noised video: its distance grows with the strength."""
-    from models.pipeline import tiny_pipeline  # noqa: PLC0415  (weights are changed, so not the shared one)
+    from tests.helpers.tiny_models import tiny_pipeline
 
     still = tiny_pipeline()
     torch.nn.init.zeros_(still.transformer.proj_out.weight)
@@ -117,7 +117,7 @@ def test_what_is_refused(tiny, request_of, change, said):
 
 
 def test_a_model_without_the_task_says_so(request_of):
-    from models.pipeline import check_request  # noqa: PLC0415  (beside its one use)
+    from models.pipeline import check_request
 
     with pytest.raises(RequestError, match="shapes-teacher does not start from a video"):
         check_request(get_spec("shapes-teacher"), request_of())

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from workbench.__main__ import main
-from workbench.faults import fault_sentence
+from workbench.common.faults import fault_sentence
 from workbench.store import StoreUnavailable
 from workbench.ui.context import sentence
 

@@ -14,6 +14,7 @@ from workbench.clips.generation import GenerationService
 from workbench.clips.media import encode_mp4
 from workbench.clips.under_way import is_left, mark
 from workbench.lab.drawn_study import draw
+from workbench.requests.systems import System
 from workbench.scoring.evaluation import list_metrics
 from workbench.scoring.runs import AT_WORK, DONE, STOPPED, EvaluationService, Plan
 from workbench.settings import Settings
@@ -53,7 +54,7 @@ def wait(condition, seconds: float = 60) -> None:
 
 def test_what_a_killed_server_left_is_listed_and_goes_on(tmp_path, parts, capsys):
     jobs, evaluations, service = parts
-    made = draw("a", PROMPT, 0, 13)
+    made = draw(System("a", 1), PROMPT, 0, 13)
     clip = tmp_path / "clips" / "one.mp4"
     clip.parent.mkdir()
     encode_mp4(made.frames, 12, clip)
@@ -80,6 +81,55 @@ def test_what_a_killed_server_left_is_listed_and_goes_on(tmp_path, parts, capsys
     assert list((tmp_path / "jobs").iterdir()) == []
 
 
+BEGUN = """
+import os, signal, sys, time
+from pathlib import Path
+from models import whole_files
+from workbench.clips import under_way
+from workbench.clips.library import ClipFile
+from workbench.scoring import runs
+data, moment = Path(sys.argv[1]), int(sys.argv[2])
+done = []
+def counted(step):
+    def run(*values):
+        if len(done) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done.append(step.__name__)
+        return step(*values)
+    return run
+runs.write_bytes = under_way.write_bytes = counted(whole_files.write_bytes)
+runs.Run.add = counted(runs.Run.add)
+evaluations = runs.EvaluationService(data)
+clip = ClipFile(data / "clips" / "one.mp4", "one.mp4", "", "")
+run = evaluations.start(runs.Plan((clip,), ("sharpness",)))
+while run.active:
+    time.sleep(0.01)
+Path(sys.argv[3]).write_text(" ".join(done))
+"""
+
+
+def test_an_evaluation_that_is_killed_at_any_of_its_writes_ends_whole_or_never_began(tmp_path):
+    clip = tmp_path / "data" / "clips" / "one.mp4"
+    clip.parent.mkdir(parents=True)
+    encode_mp4(draw(System("a", 1), PROMPT, 0, 13).frames, 12, clip)
+    whole = tmp_path / "whole.txt"
+    moment = 0
+    while not whole.exists():
+        subprocess.run([sys.executable, "-c", BEGUN, tmp_path / "data", str(moment), whole], cwd=ROOT, check=False)
+        moment += 1
+        assert moment < 12, "it was never through"
+    assert whole.read_text().split().count("add") == 1 and moment >= 4  # killed at every write before it was through
+    settings = Settings(data_dir=tmp_path / "data")
+    store, evaluations = open_store(settings), EvaluationService(settings.data_dir)
+    jobs = Jobs(settings.data_dir, store, evaluations, GenerationService(settings.data_dir))
+    jobs.go_on()
+    wait(lambda: not jobs.all())
+    begun = [path.parent.name for path in evaluations.folder.glob("*/run.json")]
+    assert len(begun) >= 3 and all(evaluations.get(name).complete for name in begun)
+    assert evaluations.interrupted() == [] and not list(evaluations.folder.glob(f"*/{AT_WORK}.*"))
+    store.close()
+
+
 def test_work_of_a_living_process_and_stopped_work_are_left_alone(tmp_path, parts):
     jobs, evaluations, _ = parts
     mark(tmp_path / "mark.json")
@@ -89,7 +139,7 @@ def test_work_of_a_living_process_and_stopped_work_are_left_alone(tmp_path, part
     (tmp_path / "mark.json").write_text("{")
     assert is_left(tmp_path / "mark.json")
     clip = tmp_path / "one.mp4"
-    encode_mp4(draw("a", PROMPT, 0, 13).frames, 12, clip)
+    encode_mp4(draw(System("a", 1), PROMPT, 0, 13).frames, 12, clip)
     plan = Plan((evaluations.library.uploaded(clip),) * 40, tuple(list_metrics()[:1]))
     run = evaluations.cancel(evaluations.start(plan).id)
     wait(lambda: not run.active)

@@ -1,5 +1,7 @@
 """Clips of a study that somebody deleted: annotators get other pairs, the study names them, and they can come back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -16,8 +18,8 @@ from workbench.votes.voting import VotingService
 
 
 @pytest.fixture
-def settings(tmp_path) -> Settings:
-    made = Settings(data_dir=tmp_path, min_watch=0.0)
+def settings(store_settings) -> Settings:
+    made = replace(store_settings, min_watch=0.0)
     make_trial(made, trial_study(4))
     return made
 
@@ -62,7 +64,7 @@ def test_a_study_names_what_is_gone_and_makes_it_again(settings, voting):
     (settings.data_dir / clips[0].file).unlink()
     assert voting.clips.missing(record) == [clips[0]] and voting.clips.progress(record).ready == 7
     told = described(record, voting.clips.progress(record), {}, gone=voting.clips.missing(record))
-    assert "1 clips are gone" in told["notices"][0] and clips[0].prompt in told["notices"][0]
+    assert "1 clip is missing" in told["notices"][0] and clips[0].prompt in told["notices"][0]
     assert voting.remake(TRIAL).version == record.version
     voting.clips.wait(record)
     assert voting.clips.missing(record) == [] and voting.clips.progress(record).ready == 8

@@ -1,6 +1,6 @@
 """Charts as plain data: what `Plotly.react` takes. The page draws them with the plotly.js of the installed package."""
 
-from workbench.charts.common import plotly_folder
+from workbench.charts.common import page_of, plotly_folder
 from workbench.charts.comparison import curve_values, frame_curves
 from workbench.charts.dashboard import (
     OverTime,
@@ -13,6 +13,7 @@ from workbench.charts.dashboard import (
     share_dots,
     speed_quality,
 )
+from workbench.charts.drift import Curve, drift_lines
 from workbench.charts.evaluation import Band, ClipCurves, metric_curves, spread_over_clips
 from workbench.charts.insight import MOST_MAPS, attention_map, cost_bars, reading_map, similarity_line, similarity_maps
 from workbench.charts.preferences import (
@@ -29,6 +30,7 @@ __all__ = [
     "MOST_MAPS",
     "Band",
     "ClipCurves",
+    "Curve",
     "OverTime",
     "Panel",
     "Point",
@@ -37,11 +39,13 @@ __all__ = [
     "attention_map",
     "cost_bars",
     "curve_values",
+    "drift_lines",
     "evidence_path",
     "frame_curves",
     "metric_curves",
     "metric_dots",
     "over_time",
+    "page_of",
     "plotly_folder",
     "preference_bars",
     "radar",

@@ -23,13 +23,21 @@ def frame_curves(clips: Mapping[str, np.ndarray], chunk_starts: Sequence[int] = 
     for row, (_, title, curve) in enumerate(CURVES, start=1):
         for side, (label, frames) in enumerate(clips.items()):
             line = {"color": SIDE_COLORS[side % 4], "dash": DASHES[side % 4], "width": 2}
+            numbers = list(range(1, len(frames) + 1))
             figure.add_scatter(
-                y=curve(frames), name=label, line=line, legendgroup=label, showlegend=row == 1, row=row, col=1
+                x=numbers,
+                y=curve(frames),
+                name=label,
+                line=line,
+                legendgroup=label,
+                showlegend=row == 1,
+                row=row,
+                col=1,
             )
         figure.update_yaxes(title=title, rangemode="tozero", row=row, col=1)
     for start in chunk_starts:
-        figure.add_vline(x=start - 0.5, line={"color": "gray", "width": 1, "dash": "dot"}, opacity=0.5)
-    figure.update_traces(mode="lines", hovertemplate="%{y:.4g}")
+        figure.add_vline(x=start + 0.5, line={"color": "gray", "width": 1, "dash": "dot"}, opacity=0.5)
+    figure.update_traces(mode="lines", hovertemplate="%{y:,.4~r}")
     figure.update_xaxes(title="frame", row=len(CURVES), col=1)
     figure.update_layout(
         height=360,

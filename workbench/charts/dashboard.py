@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from workbench.charts.common import DASHES, NEUTRAL, SIDE_COLORS, plain
 from workbench.charts.evaluation import windowed_mean
+from workbench.common.words import counted, readable
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 DIRECTION = {True: " ↑", False: " ↓", None: ""}
@@ -117,7 +118,7 @@ def _dot(point: Point, line: int) -> dict[str, Any]:
         "marker": {"color": color(line), "symbol": SYMBOLS[line % len(SYMBOLS)], "size": 9},
         "name": escape(point.label),
         "customdata": [escape(point.hint)],
-        "hovertemplate": f"{escape(point.label)}: %{{x:.4g}}<br>%{{customdata}}<extra></extra>",
+        "hovertemplate": f"{escape(point.label)}: %{{x:,.4~r}}<br>%{{customdata}}<extra></extra>",
     }
 
 
@@ -141,7 +142,7 @@ def radar(panels: Sequence[Panel]) -> dict[str, Any]:
     for line in range(min(systems, MOST_LINES)):
         points = [panel.points[line] for panel in panels]
         far = [_share(panel, line) for panel in panels]
-        told = [f"{escape(panel.title)}: {point.value:.4g}" for panel, point in zip(panels, points, strict=True)]
+        told = [f"{escape(panel.title)}: {readable(point.value)}" for panel, point in zip(panels, points, strict=True)]
         figure.add_scatterpolar(
             r=[*far, far[0]],
             theta=[*titles, titles[0]],
@@ -200,10 +201,10 @@ def speed_quality(points: Sequence[Speed], title: str, *, higher_is_better: bool
         error = {name: value for name, value in known.items() if name != "width"} if known else None
         dot |= {"x": [each.seconds], "y": [each.point.value], "error_y": error, "showlegend": True}
         dot["hovertemplate"] = (
-            f"{escape(each.point.label)}: %{{x:.2f}} s, %{{y:.4g}}<br>%{{customdata}}<extra></extra>"
+            f"{escape(each.point.label)}: %{{x:.2f}} s, %{{y:,.4~r}}<br>%{{customdata}}<extra></extra>"
         )
         figure.add_scatter(**dot)
-    figure.update_xaxes(title="median seconds a clip", rangemode="tozero")
+    figure.update_xaxes(title="median seconds per clip", rangemode="tozero")
     figure.update_yaxes(title=f"{escape(title)}{DIRECTION[higher_is_better]}")
     margin = {"l": 72, "r": 24, "t": _legend_room(len(points) + 1), "b": 48}
     figure.update_layout(height=380 + margin["t"], hovermode="closest", dragmode=False, legend=LEGEND, margin=margin)
@@ -238,8 +239,8 @@ def over_time(lines: Sequence[OverTime], title: str, *, higher_is_better: bool |
         figure.add_scatter(
             y=_plain(mean),
             line={"color": tint, "width": 2.5, "dash": DASHES[each.line // 4 % 4]},
-            name=f"{label} ({prompts} prompts)",
-            hovertemplate=f"{label}: %{{y:.4g}} at %{{x:.2f}} s<extra></extra>",
+            name=f"{label} ({counted(prompts, 'prompt')})",
+            hovertemplate=f"{label}: %{{y:,.4~r}} at %{{x:.2f}} s<extra></extra>",
             **group,
         )
     if not figure.data:

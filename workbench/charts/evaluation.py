@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from eval.metric import Facts
 from workbench.charts.common import DASHES, NEUTRAL, SIDE_COLORS, plain
+from workbench.common.words import counted
 
 Curve = Sequence[float | None]
 WINDOW_SECONDS = 0.5
@@ -86,7 +87,7 @@ def spread_over_clips(clips: Sequence[ClipCurves], name: str, *, seconds: bool) 
     count = np.isfinite(rows).sum(0)
     kept = count >= FEWEST_FOR_BAND
     low, high = np.nanpercentile(rows[:, kept], [10, 90], axis=0)
-    x = grid[kept] / rate if seconds else grid[kept]
+    x = grid[kept] / rate if seconds else grid[kept] + 1
     return Band(x, np.nanmean(rows[:, kept], axis=0), low, high, len(usable))
 
 
@@ -125,10 +126,10 @@ def _add_clip(
     smooth = windowed_mean(curve, clip.fps)
     unit = f" {escape(facts.curve_unit or facts.unit)}".rstrip()
     kept = _drawn(curve)
-    x = kept / clip.fps if seconds else kept
-    moments = np.stack([kept, kept / clip.fps], axis=-1)
+    x = kept / clip.fps if seconds else kept + 1
+    moments = np.stack([kept, kept / clip.fps, kept + 1], axis=-1)
     hover = (
-        f"frame %{{customdata[0]}} · %{{customdata[1]:.2f}} s<br><b>%{{y:.4g}}</b>{unit}<extra>{label[:28]}</extra>"
+        f"frame %{{customdata[2]}} · %{{customdata[1]:.2f}} s<br><b>%{{y:,.4~r}}</b>{unit}<extra>{label[:28]}</extra>"
     )
     common = {"mode": "lines", "legendgroup": f"side {side}", "row": row, "col": 1, "name": label}
     figure.add_scatter(
@@ -155,7 +156,7 @@ def _add_clip(
 def _add_band(figure: Figure, row: int, band: Band) -> list[None]:
     common = {"x": band.x.tolist(), "mode": "lines", "hoverinfo": "skip", "legendgroup": "all", "row": row, "col": 1}
     edge = {"width": 0, "color": NEUTRAL}
-    name = f"all {band.clips} clips: mean, middle 80 %"
+    name = f"all {counted(band.clips, 'clip')}: mean, middle 80 %"
     figure.add_scatter(y=band.high.tolist(), line=edge, showlegend=False, name=name, **common)
     fill = {"fill": "tonexty", "fillcolor": "rgba(128,136,148,0.22)"}
     figure.add_scatter(y=band.low.tolist(), line=edge, showlegend=False, name=name, **fill, **common)

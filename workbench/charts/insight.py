@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from eval.statistics.intervals import Interval
 from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
+from workbench.common.words import counted
 
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 COLUMNS, SIDE = 5, 170  # maps in a row, pixels of one
@@ -97,7 +98,7 @@ def reading_map(
 ) -> dict[str, Any]:
     """A line a chunk (`chunks` its latent frames): the latent frames it reads, and the steps that made it."""
     figure = Figure()
-    names = [f"chunk {chunk + 1} · {n} step{'s' * (n != 1)}" for chunk, n in enumerate(steps)]
+    names = [f"chunk {chunk + 1} · {counted(n, 'step')}" for chunk, n in enumerate(steps)]
     for kind, look in LOOKS.items():
         runs = [
             (chunk, first, last)
@@ -107,9 +108,9 @@ def reading_map(
         if runs:
             figure.add_bar(
                 y=[chunk for chunk, _, _ in runs],
-                base=[first - 0.5 for _, first, _ in runs],
+                base=[first + 0.5 for _, first, _ in runs],
                 x=[last - first + 1 for _, first, last in runs],
-                customdata=[[names[chunk], first, last] for chunk, first, last in runs],
+                customdata=[[names[chunk], first + 1, last + 1] for chunk, first, last in runs],
                 hovertemplate=f"%{{customdata[0]}}<br>latent frames %{{customdata[1]}} to %{{customdata[2]}}: {kind}"
                 "<extra></extra>",
                 orientation="h",
@@ -117,7 +118,7 @@ def reading_map(
                 marker=look,
                 showlegend=True,
             )
-    figure.update_xaxes(title="latent frame", range=[-0.5, sum(chunks) - 0.5], **_whole(sum(chunks)))
+    figure.update_xaxes(title="latent frame", range=[0.5, sum(chunks) + 0.5], **_whole(sum(chunks)))
     figure.update_yaxes(
         tickvals=list(range(len(chunks))), ticktext=names, range=[len(chunks) - 0.5, -0.5], showgrid=False
     )
@@ -150,7 +151,8 @@ def attention_map(attention: Matrix, reads: Sequence[Sequence[int]], chunks: Seq
         x=names,
         y=names,
         customdata=even,
-        texttemplate="%{z:.0%}",
+        text=[[None if value is None else f"{100 * value:.0f}" for value in row] for row in shown],
+        texttemplate="%{text} %",
         hovertemplate="%{y} to %{x}: <b>%{z:.1%}</b><br>even share %{customdata:.1%}<extra></extra>",
         colorscale=SCALE,
         zmin=0,
@@ -158,7 +160,7 @@ def attention_map(attention: Matrix, reads: Sequence[Sequence[int]], chunks: Seq
         hoverongaps=False,
         xgap=1,
         ygap=1,
-        colorbar={"thickness": 12, "tickformat": ".0%"},
+        colorbar={"thickness": 12, "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]},
     )
     figure.update_xaxes(showgrid=False, side="top")
     figure.update_yaxes(showgrid=False, autorange="reversed")
@@ -196,7 +198,7 @@ def cost_bars(
         hovertemplate="plan %{x}: <b>%{y:.3f} s</b> predicted<extra></extra>",
     )
     figure.update_xaxes(type="category", title="plan")
-    figure.update_yaxes(title="seconds a clip", rangemode="tozero")
+    figure.update_yaxes(title="seconds per clip", rangemode="tozero")
     figure.update_layout(height=320, dragmode=False, legend=LEGEND, margin={"l": 64, "r": 16, "t": 52, "b": 48})
     return plain(figure)
 

@@ -12,11 +12,12 @@ from eval.preferences.anytime import Bar
 from eval.preferences.rates import PairRate
 from eval.preferences.ratings import Ratings
 from eval.statistics.intervals import Interval
-from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
+from workbench.charts.common import NEUTRAL, SIDE_COLORS, ink_on, plain
+from workbench.common.words import counted, percent
 
 OURS, THEIRS = SIDE_COLORS[0], SIDE_COLORS[1]
 TIE, BAD = "#9aa3ad", "#5f6873"
-ROW, TOP, BOTTOM = 54, 64, 48  # pixels
+ROW, NOTE, TOP, BOTTOM = 54, 24, 64, 48  # pixels
 LONGEST = 60  # characters of a label on an axis
 FEW = 0.06  # a narrower part of a bar has no room for its number
 LEGEND = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0, "traceorder": "normal"}
@@ -24,7 +25,8 @@ LEGEND = {"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x"
 
 @dataclass(frozen=True)
 class Stack:
-    """A bar: shares of ours, tie, both bad and theirs, which sum to 1 (None: the source does not tell), and a hint."""
+    """A bar: shares of ours, tie, both bad and theirs, which sum to 1 (None: the source does not tell), a hint, and
+    a line that is always shown: how many votes, and how sure."""
 
     label: str
     ours: float
@@ -32,15 +34,23 @@ class Stack:
     bad: float | None
     theirs: float
     hint: str = ""
+    note: str = ""
 
 
 def stack_of(rate: PairRate, label: str) -> Stack:
     """The votes on a pair as a bar, seen from its first system."""
     share = rate.decisive
-    interval = f"; of decisive votes {share.value:.0%} ({share.low:.0%} to {share.high:.0%})" if share else ""
-    hint = f"{rate.votes} votes of {rate.annotators} annotators on {rate.prompts} prompts{interval}"
-    parts = (count / rate.votes for count in (rate.wins, rate.ties, rate.bad, rate.losses))
-    return Stack(label, *parts, hint)
+    interval = (
+        f"; of decisive votes {percent(share.value)} ({percent(share.low)} to {percent(share.high)})" if share else ""
+    )
+    note = f"n = {rate.votes:,}"
+    if share:
+        low, high = 100 * share.low, 100 * share.high
+        note += f"; preferred in {100 * share.value:.0f} % of {share.n:,} decisive ({low:.0f} to {high:.0f} %)"
+    voters = f"{counted(rate.votes, 'vote')} of {counted(rate.annotators, 'annotator')}"
+    hint = f"{voters} on {counted(rate.prompts, 'prompt')}{interval}"
+    won, tied, bad, lost = (count / rate.votes for count in (rate.wins, rate.ties, rate.bad, rate.losses))
+    return Stack(label, won, tied, bad, lost, hint, note)
 
 
 def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent", digits: int = 0) -> dict[str, Any]:
@@ -65,18 +75,18 @@ def preference_bars(stacks: Sequence[Stack], ours: str, theirs: str = "opponent"
             orientation="h",
             name=escape(name),
             marker={"color": color},
-            text=[f"{round(100 * share, digits):g}%" if share >= FEW else "" for share in shares],
+            text=[f"{round(100 * share, digits):g} %" if share >= FEW else "" for share in shares],
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"color": "#fff"},
+            textfont={"color": ink_on(color)},
             customdata=[escape(stack.hint) for stack in stacks],
             hovertemplate=f"%{{x:.1f}} % {escape(name)}<br>%{{customdata}}<extra></extra>",
         )
     figure.add_vline(x=50, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
     figure.update_xaxes(title="% of votes", range=[0, 100])
-    _name_above(figure, labels)
-    figure.update_layout(barmode="stack", bargap=0.5, legend=LEGEND, **_box(len(stacks)))
+    _name_above(figure, labels, [stack.note for stack in stacks])
+    figure.update_layout(barmode="stack", bargap=0.55, legend=LEGEND, **_box(len(stacks), any(s.note for s in stacks)))
     return plain(figure)
 
 
@@ -117,7 +127,9 @@ def rating_forest(ratings: Ratings, titles: Mapping[str, str], bootstrap: Mappin
         y=list(range(len(rows))),
         mode="markers",
         marker={"color": OURS, "size": 10},
-        customdata=[f"{row.votes} votes, {row.wins} won, {row.losses} lost, rank {row.rank}" for row in rows],
+        customdata=[
+            f"{counted(row.votes, 'vote')}, {row.wins} won, {row.losses} lost, rank {row.rank}" for row in rows
+        ],
         hovertemplate="%{x:+.2f}<br>%{customdata}<extra></extra>",
         showlegend=False,
     )
@@ -125,8 +137,12 @@ def rating_forest(ratings: Ratings, titles: Mapping[str, str], bootstrap: Mappin
     figure.update_xaxes(
         title="log strength (0 is the mean of all; +1 is 73 % of decisive votes)", range=[-reach, reach]
     )
-    _name_above(figure, [shorten(titles.get(row.system, row.system)) for row in rows])
-    figure.update_layout(legend=LEGEND, hovermode="closest", **_box(len(rows)))
+    _name_above(
+        figure,
+        [shorten(titles.get(row.system, row.system)) for row in rows],
+        [f"n = {row.votes:,}; {row.strength:+z.2f}{_bounds(row.low, row.high)}" for row in rows],
+    )
+    figure.update_layout(legend=LEGEND, hovermode="closest", **_box(len(rows), noted=True))
     return plain(figure)
 
 
@@ -142,7 +158,7 @@ def win_matrix(
     figure = Figure()
     figure.add_heatmap(
         z=[[None if cell is None else 100 * cell.value for cell in row] for row in shares],
-        text=[["" if cell is None else f"{cell.value:.0%}" for cell in row] for row in shares],
+        text=[[_cell(shares[i][j], seen.get((a, b))) for j, b in enumerate(names)] for i, a in enumerate(names)],
         customdata=[[_told(shares[i][j], seen.get((a, b))) for j, b in enumerate(names)] for i, a in enumerate(names)],
         texttemplate="%{text}",
         hovertemplate="%{customdata}<extra></extra>",
@@ -158,9 +174,16 @@ def win_matrix(
     figure.update_xaxes(
         tickvals=places, ticktext=[escape(label) for label in labels], side="top", tickangle=-25, showgrid=False
     )
+    title = "How often the system of the row is preferred to that of the column<br><span style='font-size:11px'>"
+    title += "% of decisive votes after the model, and n votes on the pair</span>"
     _name_rows(figure, labels)
     figure.update_yaxes(showgrid=False)
-    figure.update_layout(height=150 + 40 * len(names), margin={"l": 230, "r": 90, "t": 130, "b": 16}, dragmode=False)
+    heading = {"text": title, "x": 0, "xref": "container", "y": 1, "yanchor": "top", "pad": {"t": 22, "l": 8}}
+    margin = {"l": 8, "r": 60, "t": 170, "b": 16}
+    figure.update_yaxes(automargin=True)
+    figure.update_layout(
+        height=190 + 46 * len(names), margin=margin, dragmode=False, title=heading | {"font": {"size": 14}}
+    )
     return plain(figure)
 
 
@@ -180,9 +203,9 @@ def evidence_path(bars: Sequence[tuple[str, Bar]]) -> dict[str, Any]:
         return {}
     needed = np.log10(bars[0][1].needed)
     figure.add_hline(
-        y=needed, line={"color": NEUTRAL, "dash": "dash"}, annotation_text=f"apart, {bars[0][1].needed:.0f} to 1"
+        y=needed, line={"color": NEUTRAL, "dash": "dash"}, annotation_text=f"decided, {bars[0][1].needed:.0f} to 1"
     )
-    figure.update_xaxes(title="decisive votes, one a person and prompt", rangemode="tozero")
+    figure.update_xaxes(title="decisive votes, one per person and prompt", rangemode="tozero")
     figure.update_yaxes(title="evidence (log10 Bayes factor)")
     figure.update_layout(
         height=300, hovermode="closest", dragmode=False, margin={"l": 64, "r": 16, "t": 64, "b": 48}, legend=LEGEND
@@ -197,7 +220,7 @@ def votes_per_day(days: Sequence[tuple[str, int]]) -> dict[str, Any]:
     figure = Figure()
     moments, counts = [day for day, _ in days], [count for _, count in days]
     figure.add_bar(
-        x=moments, y=counts, name="votes a day", marker={"color": OURS}, hovertemplate="%{x}: %{y}<extra></extra>"
+        x=moments, y=counts, name="votes per day", marker={"color": OURS}, hovertemplate="%{x}: %{y}<extra></extra>"
     )
     figure.add_scatter(
         x=moments,
@@ -217,10 +240,15 @@ def shorten(label: str, longest: int = LONGEST) -> str:
     return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 
+def _cell(share: Interval | None, rate: PairRate | None) -> str:
+    """What a field of the matrix says; a pair nobody voted on has only the model's guess, and says so."""
+    return "" if share is None else f"{100 * share.value:.0f} %<br>n = {rate.votes if rate else 0}"
+
+
 def _told(share: Interval | None, rate: PairRate | None) -> str:
     if share is None:
         return ""
-    told = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%}) after the model"
+    told = f"{percent(share.value)} ({percent(share.low)} to {percent(share.high)}) after the model"
     if rate is None:
         return f"{told}<br>no votes on this pair"
     return f"{told}<br>{rate.wins} won, {rate.losses} lost, {rate.ties} no difference, {rate.bad} both bad"
@@ -231,25 +259,31 @@ def _name_rows(figure: Figure, labels: Sequence[str]) -> None:
     figure.update_yaxes(tickvals=places, ticktext=[escape(label) for label in labels], range=[len(labels) - 0.5, -0.5])
 
 
-def _name_above(figure: Figure, labels: Sequence[str]) -> None:
-    """A name above each row instead of beside it: it leaves a phone the whole width."""
+def _bounds(low: float, high: float) -> str:
+    return f" ({low:+z.2f} to {high:+z.2f})" if np.isfinite(low) and np.isfinite(high) else " (no bounds yet)"
+
+
+def _name_above(figure: Figure, labels: Sequence[str], notes: Sequence[str] = ()) -> None:
+    """A name above each row instead of beside it, a note under the name: it leaves a phone the whole width."""
     figure.update_yaxes(visible=False, range=[len(labels) - 0.5, -0.6])
     for place, label in enumerate(labels):
+        note = f"<br><span style='font-size:11px'>{escape(notes[place])}</span>" if notes and notes[place] else ""
         figure.add_annotation(
-            text=escape(label),
+            text=escape(label) + note,
+            align="left",
             xref="paper",
             x=0,
             xanchor="left",
             y=place,
-            yshift=20,
+            yshift=33 if note else 20,
             showarrow=False,
             font={"size": 12},
         )
 
 
-def _box(rows: int) -> dict[str, Any]:
+def _box(rows: int, noted: bool = False) -> dict[str, Any]:
     return {
-        "height": TOP + BOTTOM + ROW * rows,
+        "height": TOP + BOTTOM + (ROW + NOTE * noted) * rows,
         "margin": {"l": 16, "r": 16, "t": TOP, "b": BOTTOM},
         "dragmode": False,
     }

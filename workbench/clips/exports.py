@@ -23,7 +23,8 @@ LABEL = 16  # pixels of a label's line at a scale of 1
 SMALLEST = 192  # pixels a tile is wide at least: text on smaller ones cannot be read
 MOST_CLIPS = 64
 # in the order in which they use each other
-SCRIPTS = ("dom", "link", "keyboard", "frames", "clock", "flip", "stage", "controls", "player", "chart")
+PLAYER = ("keyboard", "frames", "clock", "flip", "stage", "controls", "player")
+SCRIPTS = ("dom", "link", *(f"player/{name}" for name in PLAYER), "charts/chart")
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export ", re.MULTILINE)
 

@@ -1,22 +1,25 @@
 """One service makes every clip: the app, the command line and sweeps call it, so that they all make the same clip."""
 
+import gc
 import hashlib
 import json
+import logging
 import platform
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.registry import create_pipeline, get_spec, weights_digest
 from models.types import Chunk, GenerationRequest, GenerationResult, RequestError
+from models.whole_files import replacing
 from workbench import __version__
 from workbench.clips.manifest import (
     InputImage,
@@ -29,14 +32,17 @@ from workbench.clips.manifest import (
     video_path,
     write_manifest,
 )
-from workbench.clips.media import encode_mp4, replacing, write_lossless, write_png
+from workbench.clips.media import encode_mp4, write_lossless, write_png
 from workbench.clips.picture_check import picture_notices
 from workbench.clips.under_way import written_down
-from workbench.faults import wants_memory
+from workbench.common.clock import to_the_second
+from workbench.common.faults import wants_memory
+from workbench.common.priority import make_way
 
 if TYPE_CHECKING:  # torch is imported when the first clip is made: pages and commands should not wait for it
     from models.pipeline import VideoPipeline
 
+log = logging.getLogger(__name__)
 # what a clip is named by; times and machine may differ between two makings of the same clip
 IDENTITY = ("model", "weights_digest", "prompt", "seed", "steps", "ffe", "first_steps", "guidance_scale", "frames")
 
@@ -60,24 +66,38 @@ class GenerationService:
     """Makes clips and saves them under `data_dir`/clips, from any thread, one network at a time.
 
     A model is loaded once. `pipelines` are ready-made ones by name; any other comes from the registry when first
-    asked for.
+    asked for, and `say` is told how a large one will fit before it is loaded. `compile` is as in `create_pipeline`.
     """
 
     def __init__(
-        self, data_dir: Path, device: str = "cpu", *, pipelines: Mapping[str, "VideoPipeline"] | None = None
+        self,
+        data_dir: Path,
+        device: str = "cpu",
+        *,
+        pipelines: Mapping[str, "VideoPipeline"] | None = None,
+        say: Callable[[str], None] = log.info,
+        compile: str = "off",
     ) -> None:
         _check_device(device)
-        self.clips, self.device = data_dir / "clips", device
+        self.clips, self.device, self.say, self.compile = data_dir / "clips", device, say, compile
         self._pipelines = dict(pipelines or {})
         self._digests = {name: weights_digest(pipeline.spec) for name, pipeline in self._pipelines.items()}
         self._loading, self._network = threading.Lock(), threading.Lock()
 
-    def pipeline(self, model: str) -> "VideoPipeline":
-        """The loaded pipeline. Raises RequestError for an unknown model and for one that cannot run here."""
+    def pipeline(self, model: str, asked: GenerationRequest | None = None) -> "VideoPipeline":
+        """The loaded pipeline; where clips of its usual size do not fit, one for clips as `asked`. Raises RequestError
+        for an unknown model and for one that cannot run here."""
         with self._loading:
             if model not in self._pipelines:
                 self._digests[model] = weights_digest(get_spec(model))
-                self._pipelines[model] = create_pipeline(model, device=self.device)
+                with _memory_told(f"{model} does not fit the memory of {self.device}; close what else uses it"):
+                    how: dict[str, Any] = {
+                        "device": self.device,
+                        "say": self.say,
+                        "asked": asked,
+                        "compile": self.compile,
+                    }
+                    self._pipelines[model] = create_pipeline(model, **how)
             return self._pipelines[model]
 
     def weights_digest(self, model: str) -> str:
@@ -87,7 +107,7 @@ class GenerationService:
 
     def check(self, model: str, request: GenerationRequest) -> list[str]:
         """Notices about a request that will work; raises RequestError for one that will not."""
-        return self.pipeline(model).check(request)
+        return self.pipeline(model, request).check(request)
 
     def generate(
         self,
@@ -98,21 +118,23 @@ class GenerationService:
         cancelled: Callable[[], bool] | None = None,
         out: Path | None = None,
         notices: Sequence[str] = (),
+        drafts: bool = False,
     ) -> SavedClip:
         """Make a clip and save it with its manifest, at `out` or in the store by a name made from its content.
-        `notices` are those of reading its input, kept with the clip's own.
+        `notices` are those of reading its input, kept with the clip's own. With `drafts`, `on_chunk` sees chunks as a
+        tiny decoder shows them first, where the model has one.
 
         Raises RequestError, before anything is made, for a bad request or an output that cannot be written, and
         Cancelled when `cancelled()` turns true between chunks.
         """
-        pipeline = self.pipeline(model)
+        pipeline = self.pipeline(model, request)
         notices = [*notices, *pipeline.check(request), *picture_notices(pipeline.spec, request)]
         asked, request = request, pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         with ExitStack() as listed:
             if out is None:  # for the app, whose killed server is followed by another
                 listed.enter_context(written_down(self.clips.parent, model, asked))
-            return self._make(pipeline, model, request, on_chunk, cancelled, out, notices)
+            return self._make(pipeline, model, request, on_chunk, cancelled, out, notices, drafts)
 
     def _make(
         self,
@@ -123,19 +145,15 @@ class GenerationService:
         cancelled: Callable[[], bool] | None,
         out: Path | None,
         notices: Sequence[str],
+        drafts: bool,
     ) -> SavedClip:
-        try:
-            chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled or (lambda: False))
-        except (RuntimeError, MemoryError) as error:
-            if not wants_memory(error):
-                raise
-            import torch  # noqa: PLC0415
-
-            torch.cuda.empty_cache()
-            raise RequestError(
-                f"{request.frames} frames of this size do not fit the memory of {self.device}; ask for fewer "
-                "frames or a smaller size, or close what else uses it"
-            ) from error
+        too_large = (
+            f"{request.frames} frames of this size do not fit the memory of {self.device}; ask for fewer frames or a "
+            "smaller size, or close what else uses it"
+        )
+        with _memory_told(too_large):
+            seen, asked = on_chunk or (lambda chunk: None), cancelled or (lambda: False)
+            chunks = self._run(pipeline, request, seen, asked, drafts)
         result = GenerationResult.joined(chunks, pipeline.spec.fps, notices)
         manifest = describe(pipeline, request, result, self._digests[model])
         path = out or self.clips / f"{content_name(manifest)}.mp4"
@@ -163,9 +181,10 @@ class GenerationService:
             raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
 
     def stream(
-        self, model: str, request: GenerationRequest, notices: Sequence[str] = ()
+        self, model: str, request: GenerationRequest, notices: Sequence[str] = (), *, drafts: bool = False
     ) -> Iterator[Chunk | SavedClip]:
-        """Yield each chunk as soon as it exists, then the saved clip. Closing the iterator stops the network.
+        """Yield each chunk as soon as it exists, then the saved clip. Closing the iterator stops the network. `drafts`
+        are as in `generate`.
 
         The network runs in a thread of its own: a reader that stalls holds nobody else up.
         """
@@ -173,9 +192,11 @@ class GenerationService:
         closed = threading.Event()
 
         def work() -> None:
+            make_way()
             try:
-                made = self.generate(model, request, on_chunk=events.put, cancelled=closed.is_set, notices=notices)
-                events.put(made)
+                told: dict[str, Any] = {"on_chunk": events.put, "cancelled": closed.is_set}
+                told |= {"notices": notices, "drafts": drafts}
+                events.put(self.generate(model, request, **told))
             except BaseException as error:  # carried to the reader, who raises it
                 events.put(error)
 
@@ -197,22 +218,42 @@ class GenerationService:
         request: GenerationRequest,
         on_chunk: Callable[[Chunk], None],
         cancelled: Callable[[], bool],
+        drafts: bool,
     ) -> list[Chunk]:
         chunks = []
-        with self._network, closing(pipeline.stream(request)) as stream:
+        with self._network, closing(pipeline.stream(request, drafts=drafts)) as stream:
             while not cancelled():
                 chunk = next(stream, None)
                 if chunk is None:
                     return chunks
-                chunks.append(chunk)
+                if not chunk.draft:
+                    chunks.append(chunk)
                 on_chunk(chunk)
         raise Cancelled(f"stopped after {len(chunks)} of {chunks[0].chunks if chunks else 'all'} chunks")
+
+
+@contextmanager
+def _memory_told(sentence: str) -> Iterator[None]:
+    """Memory that is refused inside is told as a RequestError of `sentence`, and what was taken is given back."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not wants_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors that were made so far
+    else:
+        return
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+    raise RequestError(sentence)
 
 
 def _check_device(device: str) -> None:
     if device == "cpu":
         return
-    import torch  # noqa: PLC0415
+    import torch
 
     try:
         kind = torch.device(device).type
@@ -226,7 +267,7 @@ def _check_device(device: str) -> None:
 
 def describe(pipeline: "VideoPipeline", request: GenerationRequest, result: GenerationResult, digest: str) -> Manifest:
     """The manifest of a result made just now by `pipeline`, whose weights have `digest`."""
-    import torch  # noqa: PLC0415
+    import torch
 
     spec = pipeline.spec
     frames, height, width, _ = result.frames.shape
@@ -256,7 +297,7 @@ def describe(pipeline: "VideoPipeline", request: GenerationRequest, result: Gene
         threads=torch.get_num_threads(),
         libraries=library_versions(),
         app_version=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=to_the_second(),
         first_frame_seconds=round(result.first_frame_seconds, 4),
         seconds=round(result.seconds, 4),
         step_plan=tuple(request.step_plan),

@@ -16,23 +16,29 @@ def kept_clip(
     video, prompt switches or a schedule by hand."""
     if request.image is not None or request.video is not None or request.switches or request.step_plan:
         return None
-    wanted = service.pipeline(model).fit(request)
+    pipeline = service.pipeline(model)
+    wanted = pipeline.fit(request)
+    size = pipeline.sized(request).size
     weights = service.weights_digest(model)
     stored = library.listing("", 0, MOST_SEARCHED)[1]
-    found = next((clip for clip in stored if _is(clip, model, wanted, weights)), None)
-    if found is None:
-        return None
-    frames, _ = decode_mp4(found.path)
-    made: Manifest = found.manifest
+    found = next((clip for clip in stored if _is(clip, model, wanted, weights, size)), None)
+    return None if found is None else saved_clip(found)
+
+
+def saved_clip(stored: StoredClip) -> SavedClip:
+    """A stored clip as the service hands it over when it has made one; its frames are those of the file."""
+    frames, _ = decode_mp4(stored.path)
+    made: Manifest = stored.manifest
     result = GenerationResult(
         frames, made.fps, made.chunk_frames, made.sigmas, made.forwards, made.first_frame_seconds, made.seconds
     )
-    return SavedClip(found.path, manifest_path(found.path), result, made, tuple(made.notices))
+    return SavedClip(stored.path, manifest_path(stored.path), result, made, tuple(made.notices))
 
 
-def _is(clip: StoredClip, model: str, request: GenerationRequest, weights: str) -> bool:
+def _is(clip: StoredClip, model: str, request: GenerationRequest, weights: str, size: tuple[int, int]) -> bool:
     made = clip.manifest
     same = (made.model, made.weights_digest, made.prompt, made.seed, made.steps, made.ffe, made.frames) == (
         *(model, weights, request.prompt, request.seed, request.steps, request.ffe, request.frames),
     )
+    same = same and (made.height, made.width) == size
     return same and made.plain and (not made.ffe or made.first_steps == request.first_steps)

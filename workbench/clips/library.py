@@ -4,19 +4,22 @@ import hashlib
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from eval.video.frame_folder import frame_files
 from eval.video.reader import SUFFIXES
 from models.prompt_text import check_prompt
 from models.types import RequestError
+from models.whole_files import replacing
 from workbench.clips.manifest import Manifest, manifest_path, read_input, read_manifest
-from workbench.clips.media import replacing
-from workbench.systems import system_label
-from workbench.words import counted
+from workbench.clips.search import ending, files_below, is_beside, is_video
+from workbench.common.words import counted
+from workbench.requests.systems import System
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
 ENDING = re.compile(r"\.[a-z0-9]{1,5}")
@@ -44,7 +47,7 @@ class StoredClip:
     def label(self) -> str:
         """Model, steps and seed in words."""
         made = self.manifest
-        system = system_label(made.model, made.steps, made.first_steps if made.ffe else 0, made.step_plan)
+        system = System.of(made.model, made).label
         more = f" · {counted(len(made.switches), 'prompt switch', 'prompt switches')}" * bool(made.switches)
         more += f" · from a video at {made.video.strength:g}" if made.video else ""
         return f"{system} · seed {made.seed}{more}"
@@ -97,19 +100,29 @@ class Library:
                 shutil.copyfile(path, temporary)
         return ClipFile(kept, path.name)
 
-    def folder(self, text: str) -> tuple[list[ClipFile], int]:
-        """The videos in a folder and below it, by name, with the prompts of the manifests beside them, and how many
-        other files lie there. Raises RequestError for a folder outside `roots`, missing or without videos."""
+    def folder(self, text: str) -> tuple[list[ClipFile], Counter[str]]:
+        """The clips in a folder and below it, by name, and how many other files with which endings lie there.
+
+        Clips are videos, with the prompts of the manifests beside them, and folders whose pictures are the numbered
+        frames of one clip. Raises RequestError for a folder outside `roots`, missing or without clips.
+        """
         shown = f"folder {text.strip()[:200]!r}"
         root, folder = self._allowed(text.strip(), shown)
-        files = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-        videos = sorted(path for path in files if path.suffix.lower() in SUFFIXES and _inside(root, path))
-        if not videos:
+        clips, passed = [], Counter()
+        for place, name in files_below(folder):
+            path = Path(place, name or "")
+            if not all(_inside(root, file) for file in ([path] if name else frame_files(path))):
+                continue
+            if name is None or is_video(name):
+                clips.append(path)
+            elif not is_beside(name):
+                passed[ending(name)] += 1
+        if not clips:
             endings = ", ".join(SUFFIXES[:7])
-            raise RequestError(f"{shown} holds no videos; choose one with files ending in {endings} or similar")
-        beside = {manifest_path(video) for video in videos}
-        others = sum(1 for path in files if path not in beside) - len(videos)
-        return [_with_manifest(video, video.relative_to(folder).as_posix()) for video in videos], others
+            holds = f"{shown} holds no videos and no numbered PNG frames"
+            raise RequestError(f"{holds}; choose one with files ending in {endings} or similar")
+        named = ((clip, clip.relative_to(folder).as_posix() if clip != folder else folder.name) for clip in clips)
+        return [_with_manifest(clip, name) for clip, name in sorted(named)], passed
 
     def _allowed(self, text: str, shown: str) -> tuple[Path, Path]:
         """The root that a folder lies below, and the folder itself."""
@@ -178,6 +191,14 @@ def conditioning_picture(clip: Path) -> np.ndarray | None:
         return None
 
 
+def world_of(clip: Path) -> str:
+    """The world that a clip's manifest names; "" without one."""
+    try:
+        return read_manifest(manifest_path(clip)).family
+    except RequestError:
+        return ""
+
+
 def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[ClipFile]:
     """Clips that have no prompt yet take one: the only one of `prompts`, or theirs in order.
 
@@ -187,8 +208,9 @@ def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[Clip
         check_prompt(prompt, f"prompt {number}")
     bare = [i for i, clip in enumerate(clips) if not clip.prompt]
     if len(prompts) not in (0, 1, len(bare)):
-        needed = f"{len(bare)} clip{'s' * (len(bare) != 1)} without a prompt"
-        raise RequestError(f"there are {len(prompts)} prompts for {needed}; give one for all, or one for each")
+        needed = f"{counted(len(bare), 'clip')} without a prompt"
+        count = counted(len(prompts), "prompt is", "prompts are")
+        raise RequestError(f"{count} given for {needed}; give one for all, or one for each")
     given = dict(zip(bare, list(prompts) * (len(bare) if len(prompts) == 1 else 1), strict=False))
     return [replace(clip, prompt=given[i].strip()) if i in given else clip for i, clip in enumerate(clips)]
 

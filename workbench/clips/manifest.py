@@ -11,7 +11,8 @@ import numpy as np
 from eval.video.text_files import parse_json, read_text
 from models.prompt_text import character_fault
 from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.clips.media import read_image, read_lossless, write_bytes
+from models.whole_files import write_bytes
+from workbench.clips.media import read_image, read_lossless
 
 FORMAT = "asd-workbench clip"
 VERSION = 1
@@ -151,8 +152,9 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest.from_json(read_text(path))
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give the .json beside a clip") from error
-    except (ValueError, TypeError) as error:
-        raise RequestError(f"{str(path)!r} is not a manifest ({error}); give the .json beside a clip") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = str(error)[:300]
+        raise RequestError(f"{str(path)!r} is not a manifest ({reason}); give the .json beside a clip") from error
 
 
 def is_manifest(path: Path) -> bool:
@@ -163,14 +165,17 @@ def is_manifest(path: Path) -> bool:
     return True
 
 
-def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:
-    """The model and the request that make the clip of this manifest again, its picture or video included.
+def request_from_manifest(
+    path: Path, usual: tuple[int, int] | None = None, *, with_input: bool = True
+) -> tuple[str, GenerationRequest]:
+    """The model and the request that make the clip of this manifest again, its picture or video included unless
+    `with_input` is False. `usual` (height, width) is the model's own size; where the clip has another, that is asked.
 
     Raises RequestError when the manifest or what it started from is missing or changed.
     """
     manifest = read_manifest(path)
-    image = read_input(path, manifest.image) if manifest.image else None
-    video = video_values(path, manifest)
+    image = read_input(path, manifest.image) if manifest.image and with_input else None
+    size = (manifest.height, manifest.width)
     return manifest.model, GenerationRequest(
         prompt=manifest.prompt,
         steps=manifest.steps,
@@ -182,7 +187,8 @@ def request_from_manifest(path: Path) -> tuple[str, GenerationRequest]:
         guidance_scale=manifest.guidance_scale,
         step_plan=manifest.step_plan,
         switches=manifest.switches,
-        **video,
+        size=size if usual and size != usual else None,
+        **(_video_values(path, manifest) if with_input else {}),
     )
 
 
@@ -195,7 +201,7 @@ def read_input(manifest: Path, image: InputImage) -> np.ndarray:
     return pixels
 
 
-def video_values(path: Path, manifest: Manifest) -> dict[str, Any]:
+def _video_values(path: Path, manifest: Manifest) -> dict[str, Any]:
     """The fields of a request about the video beside the manifest at `path`; empty without one. Raises RequestError
     when it is missing or not the one the clip was made from."""
     if manifest.video is None:

@@ -3,8 +3,6 @@
 import io
 import itertools
 import math
-import os
-import secrets
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,8 +16,10 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from eval.video.reader import Unreadable, Video, evenly, open_video
+from eval.video.frame_times import evenly
+from eval.video.reader import Unreadable, Video, open_video
 from models.types import RequestError
+from models.whole_files import replacing
 
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 16_384
@@ -28,29 +28,6 @@ IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # a short list: P
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 # g=8 without B-frames: a browser seeks to any frame in 5 ms; one thread and bitexact: the same bytes on every machine
 X264 = {"crf": "10", "preset": "medium", "g": "8", "bf": "0"}
-
-
-@contextmanager
-def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; it becomes `path` when the block succeeds and vanishes when it fails.
-
-    A file that is not `durable`, since it can be made again, may be lost with the power.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        if durable:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def encode_mp4(frames: np.ndarray, fps: float, path: Path) -> None:

@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.shapes import oracle as shapes
-from eval.tabletop import oracle as tabletop
+from eval.oracles import ORACLES, Oracle
 from models.specs import ModelSpec
 from models.types import GenerationRequest
 from models.video_input import fit_image
@@ -18,18 +17,18 @@ def picture_notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     """What a person should know about the picture that a clip starts from: nothing where it shows the prompt."""
     if request.image is None:
         return []
-    judge = {"shapes": shapes.judge, "tabletop": tabletop.judge}.get(spec.family)
-    if judge is None:
+    oracle = ORACLES.get(spec.family)
+    if oracle is None:
         return [f"whether the picture shows what the prompt says is not checked for {spec.title}"]
     seen = fit_image(request.image, request.size or spec.size)
     still = np.repeat(seen[None], LOOKS, axis=0)
-    wrong = _wrong(judge(still, request.prompt))
+    wrong = _wrong(oracle, oracle.judge(still, request.prompt))
     if not wrong:
         return []
     return [f"the picture does not show what the prompt says ({'; '.join(wrong)}): the clip begins with the picture"]
 
 
-def _wrong(verdict: Any) -> list[str]:
+def _wrong(oracle: Oracle, verdict: Any) -> list[str]:
     """What a verdict on a still clip finds wrong, motion left out; nothing for a prompt that cannot be judged."""
     if verdict.all_right is None:
         return []
@@ -38,11 +37,10 @@ def _wrong(verdict: Any) -> list[str]:
         number = int(np.median(verdict.curves["things"]))
         wrong.append(f"{len(verdict.things)} asked for, {number} seen")
     for thing in verdict.things:
-        for name in ("color", "shape", "solid"):
-            if not getattr(thing, f"{name}_ok", True):
+        for name in oracle.words:
+            if name != "direction" and not getattr(thing, f"{name}_ok"):
                 seen = getattr(thing.seen, name, None)
                 wrong.append(f"{getattr(thing.asked, name)} asked for, {'unclear' if seen in VAGUE else seen} seen")
-    ground = "background_ok" if hasattr(verdict, "background_ok") else "ground_ok"
-    if not getattr(verdict, ground):
-        wrong.append(f"another {ground.removesuffix('_ok')} than asked for")
+    if not getattr(verdict, f"{oracle.behind}_ok"):
+        wrong.append(f"another {oracle.behind} than asked for")
     return wrong

@@ -9,6 +9,7 @@ from eval.video.frame_folder import frame_files
 from eval.video.reader import SUFFIXES
 from models.types import RequestError
 from workbench.clips.manifest import read_manifest
+from workbench.common.words import counted
 
 BESIDE_CLIPS = (".json", ".input.png", ".input.mkv")  # manifests, and what clips were made from
 ENDINGS_TOLD = 5
@@ -49,16 +50,15 @@ def _clips_of(path: Path, recursive: bool, notify: Callable[[str], None]) -> lis
 
 def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> list[Path]:
     clips, passed, deeper = [], Counter(), 0
-    for place, name in _files(folder):
+    for place, name in files_below(folder):
         if name is None:  # a folder of frames
             if recursive or place == str(folder):
                 clips.append(Path(place))
             else:
                 deeper += 1
             continue
-        of_clip = name.endswith(BESIDE_CLIPS) or name.startswith(".")
-        if Path(name).suffix.lower() not in SUFFIXES or of_clip:
-            passed[Path(name).suffix.lower() or "no ending"] += not of_clip and (recursive or place == str(folder))
+        if not is_video(name):
+            passed[ending(name)] += not is_beside(name) and (recursive or place == str(folder))
         elif recursive or place == str(folder):
             clips.append(Path(place) / name)
         else:
@@ -70,15 +70,34 @@ def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> l
         lacks = f"{str(folder)!r} holds no videos ({kinds}, ...) and no numbered PNG frames"
         raise RequestError(f"{lacks}{more or '; give another folder'}")
     if more:
-        notify(f"{shown!r}: {len(clips)} videos are scored{more}")
-    told = [f"{count} {ending}" for ending, count in passed.most_common() if count]
-    if told:
-        rest = f" and {len(told) - ENDINGS_TOLD} more endings" if len(told) > ENDINGS_TOLD else ""
-        notify(f"{shown!r}: files that are no videos were passed over: {', '.join(told[:ENDINGS_TOLD])}{rest}")
+        notify(f"{shown!r}: {counted(len(clips), 'video is', 'videos are')} scored{more}")
+    if told := told_endings(passed):
+        notify(f"{shown!r}: files that are no videos were passed over: {told}")
     return clips
 
 
-def _files(folder: Path) -> Iterator[tuple[str, str | None]]:
+def told_endings(passed: Counter[str]) -> str:
+    """How many files have which endings, the most frequent first: "3 .txt, 1 .csv"; empty for none."""
+    told = [f"{count} {ending}" for ending, count in passed.most_common() if count]
+    rest = f" and {len(told) - ENDINGS_TOLD} more endings" if len(told) > ENDINGS_TOLD else ""
+    return ", ".join(told[:ENDINGS_TOLD]) + rest
+
+
+def is_video(name: str) -> bool:
+    """Whether a file is a clip by its name."""
+    return Path(name).suffix.lower() in SUFFIXES and not is_beside(name)
+
+
+def is_beside(name: str) -> bool:
+    """Whether a file belongs to a clip or is hidden, so that nobody asks why it is no video."""
+    return name.endswith(BESIDE_CLIPS) or name.startswith(".")
+
+
+def ending(name: str) -> str:
+    return Path(name).suffix.lower() or "no ending"
+
+
+def files_below(folder: Path) -> Iterator[tuple[str, str | None]]:
     """(folder, name) of every file at and below `folder`, by name; (folder, None) of a folder whose pictures are the
     frames of one clip, and nothing of what else it holds."""
     for place, folders, names in os.walk(folder):

@@ -16,7 +16,7 @@ from typing import Any
 
 from eval.video.text_files import read_json
 from models.types import GenerationRequest
-from workbench.clips.media import write_bytes
+from models.whole_files import write_bytes
 
 FOLDER = "jobs"
 PIXELS = ("image", "video")

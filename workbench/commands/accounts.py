@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.console import say, say_json
-from workbench.people.accounts import add_account, read_accounts, remove_account
+from workbench.common.console import say, say_json
+from workbench.people.accounts import ROLES, add_account, read_accounts, remove_account
 from workbench.requests.arguments import check_data_dir
+from workbench.requests.links.people import invitation_link
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.people import INVITATION_DAYS, SESSION_DAYS
-from workbench.store.records import ROLES, Session
+from workbench.store.records import Session
 
 TOKEN_ROLES = ("researcher", "admin")
 
@@ -93,9 +94,7 @@ def _token(options: argparse.Namespace) -> None:
     if account is None:
         raise RequestError(f"{options.name!r} is not in {str(options.file)!r}; `accounts list` shows who is")
     if account.role not in TOKEN_ROLES:
-        raise RequestError(
-            f"{options.name!r} is a {account.role}; access tokens are for a {' or '.join(TOKEN_ROLES)}"
-        )
+        raise RequestError(f"{options.name!r} is a {account.role}; access tokens are for a {' or '.join(TOKEN_ROLES)}")
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
     session = Session(store.people.of_account(account.name), "token", account.name, account.mark)
     say(store.people.open_session(session, options.days))
@@ -133,7 +132,8 @@ def _invite(options: argparse.Namespace) -> None:
     if options.days < 1:
         raise RequestError(f"--days {options.days} is over already; give 1 or more")
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
-    say(f"{options.url.rstrip('/')}/vote?invite={store.people.invite(options.name, options.study, options.days)}")
+    secret = store.people.invite(options.name, options.study, options.days)
+    say(invitation_link(secret, options.url.rstrip("/")))
     store.close()
 
 

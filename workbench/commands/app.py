@@ -7,10 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from models.registry import opened, register
 from models.types import RequestError
-from workbench.console import say
+from workbench.common.console import notice, say
 from workbench.people.accounts import read_accounts
-from workbench.requests.arguments import device
+from workbench.requests.arguments import add_compile, device
 from workbench.settings import Settings
 from workbench.store import open_store
 
@@ -29,6 +30,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--device", type=device, default=Settings.device, help=f"cpu or cuda (default {Settings.device})"
     )
+    parser.add_argument(
+        "--model",
+        metavar="path:FILE",
+        action="append",
+        default=[],
+        dest="models",
+        help="offer a Wan checkpoint of your own on the pages; give it again for more (default: the registry's alone)",
+    )
+    add_compile(parser)
     parser.add_argument("--auth", type=Path, metavar="FILE", help="people and their roles (default: no accounts)")
     parser.add_argument("--read-only", action="store_true", help="show results; make and store nothing")
     parser.add_argument(
@@ -79,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(**{field.name: _frozen(getattr(options, field.name)) for field in fields(Settings)})
     _check(settings)
     with _bind(settings) as listener:  # before the slow part, so that a taken port is told at once
-        from workbench.ui.server import serve  # noqa: PLC0415  (loads torch and gradio; --help should not)
+        from workbench.ui.server import serve
 
         address = _url(settings.host, listener.getsockname()[1])
         serve(settings, listener, on_ready=lambda: say(f"ASD Workbench is at {address} (Ctrl-C stops it)"))
@@ -95,6 +105,8 @@ def _check(settings: Settings) -> None:
         raise RequestError(f"--root-path {settings.root_path!r} is no prefix; write it as /lab, without end slash")
     if settings.auth:
         read_accounts(settings.auth)
+    for model in settings.models:
+        notice(opened(register(model)))
     for name in settings.allowed_host:
         if not HOST.fullmatch(name):
             raise RequestError(f"--allowed-host {name[:80]!r} is not a host's name; give one as lab.example, no port")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import add_output
 from workbench.requests.outputs import check_outputs
 
@@ -46,11 +46,11 @@ def _files(out: Path, options: argparse.Namespace) -> list[Path]:
 
 def run(options: argparse.Namespace) -> int:
     """Read, tell, write."""
-    import torch  # noqa: PLC0415  (seconds to load; --help should not wait for it)
+    import torch
 
-    from models.wan.files import read_layout, write_folder, write_network  # noqa: PLC0415
-    from models.wan.load import network_config, read_source  # noqa: PLC0415
-    from models.wan.source import parse_source  # noqa: PLC0415
+    from models.wan.files import read_layout, write_folder, write_network
+    from models.wan.load import network_config, read_source
+    from models.wan.source import parse_source
 
     source = parse_source(options.source)
     _check_out(options, source.files)

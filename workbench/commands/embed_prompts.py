@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.types import RequestError
 from workbench.commands.generate import read_prompts
-from workbench.console import say
+from workbench.common.console import say
 from workbench.requests.arguments import device
 
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     prompts = read_prompts(options.prompts)
     if options.weights and not options.weights.is_dir():
         raise RequestError(f"--weights {str(options.weights)!r} is no folder; give the one that holds UMT5")
-    from models.wan.create import text_encoder  # noqa: PLC0415  (loads torch)
+    from models.wan.create import text_encoder
 
     encoder = text_encoder(options.weights, options.device)
     fresh = encoder.fill(prompts)

@@ -20,10 +20,13 @@ from eval.report import Summary, clip_table, drift_rows, frame_table, json_piece
 from eval.vbench.long import LongMetric
 from models.prompt_text import check_prompt
 from models.types import RequestError
+from models.whole_files import replacing
 from workbench.clips.manifest import image_path, is_manifest, manifest_path, read_manifest, video_path
-from workbench.clips.media import read_image, replacing
+from workbench.clips.media import read_image
 from workbench.clips.search import find_clips, shown_name
-from workbench.console import notice, one_line, say
+from workbench.common.console import notice, one_line, say
+from workbench.common.line_files import cut_torn_line
+from workbench.common.words import counted
 from workbench.requests.arguments import device, number
 from workbench.requests.outputs import check_outputs, vbench_files
 
@@ -104,7 +107,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then score clip by clip."""
     if options.vbench_suite:
-        from workbench.scoring.evaluate_suite import run_suite  # noqa: PLC0415
+        from workbench.scoring.evaluate_suite import run_suite
 
         return run_suite(options)
     metrics = _metrics(options)
@@ -141,7 +144,7 @@ class Sources(Sequence):
 
 
 def _metrics(options: argparse.Namespace) -> list[Metric]:
-    from workbench.scoring.evaluation import create_metrics, list_metrics  # noqa: PLC0415  (--help should be quick)
+    from workbench.scoring.evaluation import create_metrics, list_metrics
 
     resources = Resources(options.weights, options.device, options.clip, options.precision)
     if options.weights and not options.weights.is_dir():
@@ -161,7 +164,7 @@ def _asked_clip(resources: Resources) -> list[Metric]:
     """The model of --clip, whose weights must be there."""
     if not resources.clip:
         return []
-    from eval.vbench.metrics.open_clip_score import open_clip_scores  # noqa: PLC0415  (loads torch)
+    from eval.vbench.metrics.open_clip_score import open_clip_scores
 
     metric = open_clip_scores(resources)[0]
     if why := metric.missing():
@@ -207,7 +210,7 @@ def _check_flags(options: argparse.Namespace) -> None:
 def _prompt_file(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
-    from eval.vbench.suite import read_prompt_file  # noqa: PLC0415
+    from eval.vbench.suite import read_prompt_file
 
     try:
         prompts = read_prompt_file(path)
@@ -255,7 +258,7 @@ def _tables(out: Path | None) -> list[Path]:
 
 
 def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) -> Source:
-    from eval.vbench.suite import prompt_of  # noqa: PLC0415
+    from eval.vbench.suite import prompt_of
 
     beside = manifest_path(path)
     made = read_manifest(beside) if beside.is_file() and is_manifest(beside) else None
@@ -265,7 +268,8 @@ def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) ->
     picture = image_path(path)
     image = read_image(picture) if made and made.image and picture.is_file() else None
     fps = options.fps if path.is_dir() else None
-    return Source(shown_name(path), path, prompt=prompt, image=image, fps=fps)
+    world = made.family if made else ""
+    return Source(shown_name(path), path, prompt=prompt, image=image, fps=fps, world=world)
 
 
 @contextmanager
@@ -282,11 +286,11 @@ class Journal:
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.path = path
+        if resume:
+            cut_torn_line(path)
         self.done = DoneFile(path) if resume else {}
         self.file = path.open("ab" if resume else "wb")
         self.start = self.file.tell()
-        if self.start:
-            self.start += self.file.write(b"\n")  # the last line may have been cut
 
     def add(self, scores: ClipScores) -> None:
         self.file.write(scores.to_json().encode() + b"\n")
@@ -368,9 +372,10 @@ WRITERS = {".json": _write_json, ".csv": _write_tables(write_csv), ".parquet": _
 
 def _write_vbench(folder: Path, name: str, journal: Journal, command: str) -> None:
     """VBench's two files for its own dimensions; what only carries a similar name is left out."""
-    from eval.metrics import create_metric  # noqa: PLC0415
-    from eval.vbench.constants import DIMENSIONS  # noqa: PLC0415
-    from eval.vbench.results import write_results  # noqa: PLC0415
+    from eval.metrics import create_metric
+    from eval.vbench.constants import DIMENSIONS
+    from eval.vbench.results import write_results
+    from eval.vbench.suite import SuitePrompt, info_row
 
     clips: dict[str, list] = {}
     info = []
@@ -380,14 +385,14 @@ def _write_vbench(folder: Path, name: str, journal: Journal, command: str) -> No
         for dimension in exact:
             clips.setdefault(dimension, []).append((scores.id, scores.results[dimension]))
         if not scores.skipped:
-            info.append({"prompt_en": scores.prompt, "dimension": exact, "video_list": [scores.id]})
+            info.append(info_row(SuitePrompt(scores.prompt, tuple(exact)), [scores.id]))
     write_results(folder, name, info, clips, {"command": command})
 
 
 def _table(table: Sequence[Summary], rows: Sequence[ClipScores]) -> str:
     """The summary as Markdown; one clip shows its values, and reasons stand where there is no value."""
     skipped = sum(bool(row.skipped) for row in rows)
-    head = f"{len(rows)} clip{'s' * (len(rows) != 1)}" + (f", {skipped} skipped" if skipped else "")
+    head = f"{counted(len(rows), 'clip')}" + (f", {skipped} skipped" if skipped else "")
     lines = [head, "", "| metric | n | mean | 95 % interval | not scored |", "|---|---|---|---|---|"]
     for row in table:
         mean = "" if row.mean is None else f"{row.mean:.6g}"

@@ -4,23 +4,23 @@ import argparse
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from models.default_world import DEFAULT
+from models.registry import get_spec
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.clips.manifest import (
     Manifest,
     image_path,
     manifest_path,
-    read_input,
     read_manifest,
+    request_from_manifest,
     video_path,
-    video_values,
 )
 from workbench.clips.media import read_image
-from workbench.console import notice, say, say_json
-from workbench.requests.arguments import SEED, device
+from workbench.common.console import notice, say, say_json
+from workbench.requests.arguments import SEED, add_compile, device
+from workbench.requests.frame_size import read_size
 from workbench.requests.outputs import check_outputs
 from workbench.requests.prompt_files import read_prompts
 from workbench.requests.timeline import EXAMPLE as SWITCH
@@ -79,6 +79,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     how.add_argument("--seed", type=SEED, metavar="N", help="0 or more (default 0); the same seed is the same noise")
     how.add_argument("--guidance-scale", type=float, metavar="S", help="1 is off (default: the model's own)")
     how.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")
+    add_compile(how)
     to = parser.add_argument_group("where to")
     to.add_argument("--out", type=Path, metavar="F.mp4", help="the clip; F.json beside it is its manifest")
     to.add_argument("--out-dir", type=Path, metavar="D", help="with --prompts: 0000.mp4, 0000.json, 0001.mp4, ...")
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     origin = read_manifest(options.manifest) if options.manifest else None
     model = open_model(options.model or (origin.model if origin else DEFAULT.asd))
     service = _service(options, origin)
-    jobs, said = _jobs(options, origin, service.pipeline(model).spec)
+    jobs, said = _jobs(options, get_spec(model))
     for job in jobs:
         service.check_output(job.out)
     _check_outputs(options, jobs)
@@ -114,34 +115,28 @@ def run(options: argparse.Namespace) -> int:
 
 def open_model(name: str) -> str:
     """The name in the registry of a model or of a `path:FILE`; what it lacks is downloaded. Raises RequestError."""
-    from models.registry import get_spec, register, unavailable  # noqa: PLC0415
-    from models.wan.places import download  # noqa: PLC0415
+    from models.registry import opened, register, unavailable
+    from models.wan.places import download
 
-    spec = register(name) if name.startswith("path:") else get_spec(name)
+    if name.startswith("path:"):
+        spec = register(name)
+        notice(opened(spec))
+        return spec.name
+    spec = get_spec(name)
     if spec.checkpoint and (reason := unavailable(spec)):
         notice(f"{spec.name}: {reason}")
         download(spec.checkpoint)
     return spec.name
 
 
-def read_size(text: str) -> tuple[int, int]:
-    """(height, width) of `WxH`. Raises RequestError."""
-    sides = [side.strip() for side in text.lower().split("x")]
-    if len(sides) != 2 or not all(side.isascii() and side.isdigit() and 0 < len(side) < 6 for side in sides):
-        raise RequestError(f"--size {text!r} is no size; give width x height, as 832x480")
-    if min(map(int, sides)) < 1:
-        raise RequestError(f"--size {text!r} has a side of 0; give width x height, as 832x480")
-    return int(sides[1]), int(sides[0])
-
-
 def _service(options: argparse.Namespace, origin: Manifest | None):
-    import torch  # noqa: PLC0415  (seconds to load; --help and bad flags should not wait for it)
+    import torch
 
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService
 
     if origin:
         torch.set_num_threads(origin.threads)  # sums are split by thread: another count may change the last bit
-    return GenerationService(Path("data"), options.device)
+    return GenerationService(Path("data"), options.device, say=notice, compile=options.compile)
 
 
 def _row(clip) -> dict:
@@ -169,9 +164,9 @@ def _check_flags(options: argparse.Namespace) -> None:
         raise RequestError(f"--first-steps {options.first_steps} counts only with --ffe; drop it or --no-ffe")
 
 
-def _jobs(options: argparse.Namespace, origin: Manifest | None, spec) -> tuple[list[Job], list[str]]:
+def _jobs(options: argparse.Namespace, spec) -> tuple[list[Job], list[str]]:
     """What to make, and what was changed about the given video."""
-    request, said = _request(options, origin, spec)
+    request, said = _request(options, spec)
     if not options.prompts:
         return [Job(request, options.out or options.manifest.with_suffix(".again.mp4"))], said
     prompts = read_prompts(options.prompts)
@@ -191,25 +186,22 @@ def _check_outputs(options: argparse.Namespace, jobs: list[Job]) -> None:
     check_outputs(outputs, read, flag, overwrite=options.overwrite)
 
 
-def _request(options: argparse.Namespace, origin: Manifest | None, spec) -> tuple[GenerationRequest, list[str]]:
-    names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale", "step_plan", "switches")
-    values = {"prompt": "", "steps": spec.default_steps}
-    values |= {name: getattr(origin, name) for name in names} if origin else {}
-    given = {**vars(options), "step_plan": _step_plan(options), "switches": _switches(options)}
-    values |= {name: given[name] for name in names if given[name] is not None}
-    size = read_size(options.size) if options.size else None
-    if origin and not size and (origin.height, origin.width) != spec.size:
-        size = (origin.height, origin.width)
-    request = GenerationRequest(**values, image=_image(options, origin), size=size)
-    if origin and not options.image:
-        request = replace(request, **video_values(options.manifest, origin))
-    if options.strength is not None:
-        request = replace(request, strength=options.strength)
+def _request(options: argparse.Namespace, spec) -> tuple[GenerationRequest, list[str]]:
+    if options.manifest:
+        _, request = request_from_manifest(options.manifest, spec.size, with_input=not options.image)
+    else:
+        request = GenerationRequest("", steps=spec.default_steps)
+    names = ("prompt", "steps", "ffe", "first_steps", "frames", "seed", "guidance_scale", "strength")
+    given = {name: getattr(options, name) for name in names}
+    given |= {"step_plan": _step_plan(options), "switches": _switches(options)}
+    given |= {"size": read_size(options.size) if options.size else None}
+    given |= {"image": read_image(options.image) if options.image else None}
+    request = replace(request, **{name: value for name, value in given.items() if value is not None})
     if options.video is None:
         return request, []
-    from workbench.requests.input_video import read_video  # noqa: PLC0415  (loads OpenCV; --help should not)
+    from workbench.requests.input_video import read_video
 
-    frames, said = read_video(options.video, replace(spec, size=size or spec.size), request.frames)
+    frames, said = read_video(options.video, replace(spec, size=request.size or spec.size), request.frames)
     return replace(request, video=frames, video_fps=float(spec.fps), frames=len(frames)), said
 
 
@@ -224,12 +216,6 @@ def _switches(options: argparse.Namespace) -> tuple[PromptSwitch, ...] | None:
         return None
     found = [read_switch(text, options.switch_cache or "keep", "--switch") for text in options.switch]
     return tuple(sorted(found, key=lambda switch: switch.chunk))
-
-
-def _image(options: argparse.Namespace, origin: Manifest | None) -> np.ndarray | None:
-    if options.image:
-        return read_image(options.image)
-    return read_input(options.manifest, origin.image) if origin and origin.image else None
 
 
 def _compare(origin: Manifest, made: Manifest) -> None:

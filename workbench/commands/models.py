@@ -2,8 +2,8 @@
 
 import argparse
 
-from workbench.catalogue import gpu_gigabytes
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
+from workbench.requests.catalogue import gpu_gigabytes
 
 COLUMNS = ("name", "family", "tasks", "steps", "runs here", "GPU memory", "licence", "title")
 
@@ -18,10 +18,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.catalogue import model_rows  # noqa: PLC0415
+    from workbench.requests.catalogue import model_rows
 
     if options.download:
-        from workbench.commands.generate import open_model  # noqa: PLC0415
+        from workbench.commands.generate import open_model
 
         say(f"{open_model(options.download)} is ready")
         return 0
@@ -39,12 +39,12 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         tasks, steps = (", ".join(map(str, row[name])) for name in ("tasks", "steps"))
         here = "yes" if row["available"] else "no"
-        memory = f"{row['gpu_gb']:.0f} GB" if row["gpu_gb"] else "none"
+        memory = f"{row['gpu_gb']:.1f} GB" if row["gpu_gb"] else "none"
         cells.append((row["name"], row["family"], tasks, steps, here, memory, row["license"], row["title"]))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    reasons = [f"{row['name']} cannot run here: {row['reason']}" for row in rows if not row["available"]]
-    return "\n".join(lines + (["", *reasons, machine()] if reasons else []))
+    told = [f"{row['name']}: {row['state']}; licence {row['license']}" for row in rows if row["state"] != "ready"]
+    return "\n".join(lines + (["", *told, machine()] if told else []))
 
 
 def machine() -> str:

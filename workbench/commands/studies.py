@@ -5,14 +5,15 @@ from pathlib import Path
 
 from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import check_data_dir, device
 from workbench.settings import Settings
 from workbench.store import Store, open_store
 from workbench.store.records import StudyRecord
+from workbench.votes.bodies import Refused
 from workbench.votes.studies import DEFAULT_STUDY, default_study, read_study
 from workbench.votes.study_clips import StudyClips, check_ready_clips
-from workbench.votes.voting import Refused, VotingService
+from workbench.votes.voting import VotingService
 
 EXAMPLE = f"""example of a study:
   id: one-step
@@ -90,8 +91,8 @@ def _add(options: argparse.Namespace, settings: Settings, store: Store) -> list[
 
 
 def _clips(options: argparse.Namespace, settings: Settings, store: Store) -> StudyClips:
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (loads torch; --help should not)
-    from workbench.votes.study_maker import registry_maker  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService
+    from workbench.votes.study_maker import registry_maker
 
     service = GenerationService(settings.data_dir, options.device)
     return StudyClips(store, settings.data_dir, registry_maker(service))

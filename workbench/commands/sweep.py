@@ -7,13 +7,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.default_world import DEFAULT
+from models.registry import PREFIX, register
 from models.types import RequestError
-from workbench.console import notice, one_line, say, say_json
+from workbench.common.console import notice, one_line, say, say_json
+from workbench.common.words import counted, duration
 from workbench.requests.arguments import PROCESSES, device
 from workbench.settings import Settings
 
 LISTS = {
-    "models": "names from `models`, with commas between",
+    "models": "names from `models` or path:FILE, with commas between",
     "steps": "denoising steps a chunk, as 1,2,4 or 1-4 (default 1)",
     "ffe": "on, off or both (default off)",
     "first_steps": "steps of the first chunk with FFE (default 4)",
@@ -57,9 +59,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Refuse all that can be refused first, then make what is missing. 1 when a cell failed."""
-    from workbench.store import open_store  # noqa: PLC0415  (seconds to load; --help should not wait)
-    from workbench.sweeps.plan import check_metrics  # noqa: PLC0415
-    from workbench.sweeps.sweep import Sweep, workers_here  # noqa: PLC0415
+    from workbench.store import open_store
+    from workbench.sweeps.plan import check_metrics
+    from workbench.sweeps.sweep import Sweep, workers_here
 
     if options.workers is not None and options.workers < 1:
         raise RequestError(f"--workers is {options.workers}; give 1 or more, as many as there are cores")
@@ -82,10 +84,13 @@ def run(options: argparse.Namespace) -> int:
 
 def plan_from(options: argparse.Namespace):
     """The plan of file and flags. Raises RequestError."""
-    from workbench.sweeps.plan import PlanFile, make_plan, read_plan_file  # noqa: PLC0415
+    from workbench.sweeps.plan import PlanFile, make_plan, read_plan_file
 
     file = read_plan_file(options.plan) if options.plan else PlanFile(Path(), {}, {})
     flags = {name: getattr(options, name) for name in LISTS if getattr(options, name) is not None}
+    if "models" in flags:
+        named = [name.strip() for name in flags["models"].split(",")]
+        flags["models"] = ",".join(register(name).name if name.startswith(PREFIX) else name for name in named)
 
     def place(key: str, index: int | None) -> str:
         return f"--{key.replace('_', '-')}: " if key in flags else file.place(key, index)
@@ -95,17 +100,17 @@ def plan_from(options: argparse.Namespace):
 
 def _runner(options: argparse.Namespace):
     """(how items are run, processors that are known of)."""
-    from workbench.sweeps.pool import run_here  # noqa: PLC0415
+    from workbench.sweeps.pool import run_here
 
     if options.ray is None or options.dry_run:
         return run_here, None
-    from workbench.sweeps.ray_cluster import connect, run_on_ray  # noqa: PLC0415
+    from workbench.sweeps.ray_cluster import connect, run_on_ray
 
     return run_on_ray, connect(options.ray)
 
 
 def _show_plan(sweep, workers: int, options: argparse.Namespace) -> None:
-    from workbench.sweeps.cost import cost_rows, estimate, in_words, measure  # noqa: PLC0415
+    from workbench.sweeps.cost import cost_rows, estimate, measure
 
     work = sweep.look()
     rows = cost_rows(sweep.cells, work.items, [state.cell for state in work.failed])
@@ -127,7 +132,7 @@ def _show_plan(sweep, workers: int, options: argparse.Namespace) -> None:
         say(f"| {system} | {row.forwards} | {row.there} | {row.make} | {row.judge} | {row.failed} |")
     for model, speed in speeds.items():
         say(f"\n{model}: {1000 * speed.forward:.0f} ms a network call, {speed.rest:.2f} s a clip for file and metrics")
-    say(f"\nabout {in_words(seconds)} with {workers} worker{'s' * (workers != 1)}, by speeds measured just now")
+    say(f"\nabout {duration(seconds)} with {counted(workers, 'worker')}, by speeds measured just now")
 
 
 def _run(sweep, workers: int, runner, options: argparse.Namespace) -> int:
@@ -151,7 +156,7 @@ def _run(sweep, workers: int, runner, options: argparse.Namespace) -> int:
 
 
 def _say_report(report) -> None:
-    from workbench.sweeps.sweep import reasons  # noqa: PLC0415
+    from workbench.sweeps.sweep import reasons
 
     rate = f", {(report.made + report.judged) / report.seconds:.2f} clips/s" if report.made + report.judged else ""
     say(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 
 if TYPE_CHECKING:
     from workbench.scoring.oracle_quality import Quality
@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
             raise RequestError(f"--{name} {getattr(options, name)} is too low; give {least} or more")
     if options.frames % 4 != 1:
         raise RequestError(f"--frames {options.frames} is not 4k + 1; give 9, 13, 17 and so on")
-    from tqdm import tqdm  # noqa: PLC0415  (--help should be quick)
+    from tqdm import tqdm
 
-    from workbench.scoring.oracle_quality import WRONG, draw_clips, measure_oracle  # noqa: PLC0415
+    from workbench.scoring.oracle_quality import WRONG, draw_clips, measure_oracle
 
     codec = _codec(options)
     found = {}
@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
 def _codec(options: argparse.Namespace) -> Any:
     if not (options.reconstructed or options.weights):
         return None
-    from models.networks.codec import load_codec  # noqa: PLC0415  (loads torch)
-    from models.registry import ASSETS  # noqa: PLC0415
+    from models.networks.codec import load_codec
+    from models.registry import ASSETS
 
     folder = options.weights or ASSETS / "tabletop-autoencoder"
     if not (folder / "config.json").exists():
@@ -71,7 +71,7 @@ def _codec(options: argparse.Namespace) -> Any:
 
 def _plain(objects: int, quality: "Quality") -> list[dict[str, Any]]:
     """Rows for JSON: one an attribute, with its confusion matrix, and one for each way of being wrong."""
-    from workbench.scoring.oracle_quality import WORDS, rate_row  # noqa: PLC0415
+    from workbench.scoring.oracle_quality import WORDS, rate_row
 
     rows = []
     for row in quality.tally.rows():
@@ -89,7 +89,7 @@ def _plain(objects: int, quality: "Quality") -> list[dict[str, Any]]:
 
 def table(objects: int, quality: "Quality") -> str:
     """Markdown: rates, what was refused and why, confusion matrices, and wrong clips that passed."""
-    from workbench.scoring.oracle_quality import WORDS, rate_row  # noqa: PLC0415
+    from workbench.scoring.oracle_quality import WORDS, rate_row
 
     tally = quality.tally
     lines = [f"| {objects} solid{'s' * (objects > 1)} | n | right | 95 % |", "|---|---|---|---|"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
+from workbench.common.words import percent
 from workbench.requests.arguments import SEED, add_output, check_data_dir
 from workbench.settings import Settings
 
@@ -47,7 +48,7 @@ def _export_parser(actions: argparse._SubParsersAction) -> None:
 
 
 def _export_files(path: Path) -> list[Path]:
-    from workbench.votes.files import vote_file_names  # noqa: PLC0415  (loads pandas)
+    from workbench.votes.files import vote_file_names
 
     return vote_file_names(path)
 
@@ -114,13 +115,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _store(options: argparse.Namespace) -> "Store":
-    from workbench.store import open_store  # noqa: PLC0415  (loads SQLAlchemy; --help should not)
+    from workbench.store import open_store
 
     return open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
 
 
 def export_votes(options: argparse.Namespace) -> int:
-    from workbench.votes.files import VoteTables, write_votes  # noqa: PLC0415  (loads pandas)
+    from workbench.votes.files import VoteTables, write_votes
 
     check_data_dir(options)
     store = _store(options)
@@ -135,7 +136,7 @@ def export_votes(options: argparse.Namespace) -> int:
 
 
 def import_votes(options: argparse.Namespace) -> int:
-    from workbench.votes.files import read_votes  # noqa: PLC0415  (loads pandas)
+    from workbench.votes.files import read_votes
 
     tables = read_votes(options.file)  # before the store is opened: a bad file makes no database
     store = _store(options)
@@ -149,8 +150,8 @@ def import_votes(options: argparse.Namespace) -> int:
 
 
 def stats_of(options: argparse.Namespace) -> int:
-    from workbench.votes.files import VoteTables, read_votes  # noqa: PLC0415
-    from workbench.votes.preferences import Filters, study_report  # noqa: PLC0415  (loads SciPy)
+    from workbench.votes.files import VoteTables, read_votes
+    from workbench.votes.preferences import Filters, study_report
 
     if not 0 <= options.least_checks <= 1:
         raise RequestError(f"--least-checks {options.least_checks} is not a share; give 0 to 1")
@@ -176,7 +177,7 @@ def stats_of(options: argparse.Namespace) -> int:
 
 
 def _beside(options: argparse.Namespace, filters: "Filters") -> "Beside":
-    from workbench.votes.study_metrics import beside, measure  # noqa: PLC0415  (loads the metrics)
+    from workbench.votes.study_metrics import beside, measure
 
     if options.file or not options.study:
         raise RequestError("--metrics and --measure need the clips of one study; give --study ID, and no --file")
@@ -193,15 +194,15 @@ def metric_lines(found: "Beside") -> list[str]:
         lines += ["decisions that agree (95 %)  Kendall's tau (95 %)       pairs  metric"]
     for row in found.agreement:
         share, tau = row.accuracy, row.tau
-        told = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
-        ordered = f"{tau.value:+.2f} ({tau.low:+.2f} to {tau.high:+.2f})" if tau else "-"
+        told = f"{percent(share.value)} ({percent(share.low)} to {percent(share.high)})"
+        ordered = f"{tau.value:+z.2f} ({tau.low:+z.2f} to {tau.high:+z.2f})" if tau else "-"
         lines.append(f"{told:<28} {ordered:<26} {row.pairs:>5}  {row.metric}")
     if found.flagged:
         lines += ["stands out at flags (95 %)   flags  what       metric"]
-    for row in found.flagged:
-        share = row.share
-        told = f"{share.value:.2f} ({share.low:.2f} to {share.high:.2f})"
-        lines.append(f"{told:<28} {row.flags:>5}  {row.kind or 'anything':<9}  {row.metric}")
+    for flagged in found.flagged:
+        share = flagged.share
+        told = f"{share.value:z.2f} ({share.low:z.2f} to {share.high:z.2f})"
+        lines.append(f"{told:<28} {flagged.flags:>5}  {flagged.kind or 'anything':<9}  {flagged.metric}")
     return lines
 
 
@@ -214,27 +215,28 @@ def text_of(report: "Report") -> str:
             value, low, high = row.points()
             elo, strength = (
                 f"{value:.0f} ({low:.0f} to {high:.0f})",
-                f"{row.strength:+.2f} ({row.low:+.2f} to {row.high:+.2f})",
+                f"{row.strength:+z.2f} ({row.low:+z.2f} to {row.high:+z.2f})",
             )
             lines.append(f"{row.rank:>4}  {elo:<22} {strength:<23} {row.votes:>5}  {row.system}")
         lines += ["", "won of decisive (95 %)   wins  losses  ties  bad  more votes  pair"]
         for duel in report.duels:
             one = duel.rate
             share = one.decisive
-            told = f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})" if share else "-"
+            told = f"{percent(share.value)} ({percent(share.low)} to {percent(share.high)})" if share else "-"
             more = {None: "not known", 0: "apart"}.get(duel.more, f"about {duel.more}")
             numbers = f"{one.wins:>4}  {one.losses:>6}  {one.ties:>4}  {one.bad:>3}  {more:<10}"
             lines.append(f"{told:<24} {numbers}  {one.first} against {one.second}")
         lines.append("")
     alpha = report.agreement.alpha
     if alpha:
-        raw = f"raw agreement {report.agreement.raw:.0%}"
-        told = f"{alpha.value:.2f} ({alpha.low:.2f} to {alpha.high:.2f})"
+        raw = f"raw agreement {percent(report.agreement.raw)}"
+        told = f"{alpha.value:z.2f} ({alpha.low:z.2f} to {alpha.high:z.2f})"
         lines.append(f"Krippendorff's alpha {told}, {raw}, {report.agreement.units} pairs seen by two or more.")
     if report.side:
         left = report.side.left
         lines.append(
-            f"A won {left.value:.0%} ({left.low:.0%} to {left.high:.0%}) of decisive votes, p {report.side.p:.2g}."
+            f"A won {percent(left.value)} ({percent(left.low)} to {percent(left.high)}) of decisive votes, "
+            f"p {report.side.p:.2g}."
         )
     lines.append(
         f"{report.votes} votes count, of {report.annotators} annotators on {report.prompts} prompts; left out: "
@@ -246,8 +248,8 @@ def text_of(report: "Report") -> str:
 
 
 def show_recovery(options: argparse.Namespace) -> int:
-    from eval.preferences.simulation import STUDY, World, recovery  # noqa: PLC0415  (loads SciPy)
-    from eval.statistics.intervals import wilson  # noqa: PLC0415
+    from eval.preferences.simulation import STUDY, World, recovery
+    from eval.statistics.intervals import wilson
 
     _positive(options, "runs", "votes", "annotators", "prompts")
     world = World(STUDY, annotator_sd=options.annotator_sd, prompt_sd=options.prompt_sd)
@@ -261,14 +263,15 @@ def show_recovery(options: argparse.Namespace) -> int:
     else:
         say(
             f"All {len(STUDY)} strengths were inside their simultaneous 95 % intervals in {found.all_inside} of "
-            f"{found.runs} simulated studies ({share.low:.0%} to {share.high:.0%}); a single strength was inside its "
-            f"own in {found.each:.1%}. Median width {found.width:.2f} log strength, {options.votes} votes each."
+            f"{found.runs} simulated studies ({percent(share.low)} to {percent(share.high)}); a single strength was "
+            f"inside its own in {percent(found.each, 1)}. Median width {found.width:z.2f} log strength, "
+            f"{options.votes} votes each."
         )
     return 0
 
 
 def show_pairing(options: argparse.Namespace) -> int:
-    from eval.preferences.simulation import pairing_rows  # noqa: PLC0415  (loads SciPy)
+    from eval.preferences.simulation import pairing_rows
 
     _positive(options, "runs")
     if not 0.05 <= options.width < 1:
@@ -282,9 +285,9 @@ def show_pairing(options: argparse.Namespace) -> int:
         "|---|---|---|---|---|",
     ]
     for row in rows:
-        saved = f"{row['saved']:.0%} ({row['low']:.0%} to {row['high']:.0%})"
+        saved = f"{percent(row['saved'])} ({percent(row['low'])} to {percent(row['high'])})"
         lines.append(f"| {row['world']} | {row['uniform']:.0f} | {row['driven']:.0f} | {saved} | {row['runs']} |")
-    lines += ["", f"Mean votes until the widest 95 % interval of a win rate is {options.width:.2f} wide."]
+    lines += ["", f"Mean votes until the widest 95 % interval of a win rate is {options.width:z.2f} wide."]
     say("\n".join(lines))
     return 0
 

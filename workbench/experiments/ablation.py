@@ -8,10 +8,10 @@ file, so an interrupted run goes on where it stopped; clips that lie in the data
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,14 +22,18 @@ from eval.statistics.over_time import drift_score, motion_collapse
 from eval.vbench.constants import DIMENSIONS, QUALITY_WEIGHT, SEMANTIC_WEIGHT
 from eval.video.reader import open_video
 from models.default_world import DEFAULT
-from models.types import GenerationRequest, RequestError
-from models.worlds import shapes as world
+from models.types import RequestError
+from models.worlds.training_worlds import WORLDS
 from workbench.clips.manifest import manifest_path, read_manifest
+from workbench.requests.systems import System
 from workbench.scoring import resumable_jobs
 from workbench.scoring.evaluation import create_metrics
+from workbench.scoring.store_rows import record_of
 from workbench.store import Store
 from workbench.store.records import ClipFilter, Value
-from workbench.sweeps.work import record_of
+
+if TYPE_CHECKING:
+    from workbench.clips.generation import GenerationService
 
 BASELINE, ASD = DEFAULT.baseline, DEFAULT.asd
 FIRST_STEPS = 4
@@ -61,27 +65,6 @@ QUALITY = {
 }
 
 
-@dataclass(frozen=True)
-class System:
-    """A row of the table. `first_steps` 0: without First-Frame Enhancement; `steps` 0: real clips."""
-
-    model: str
-    steps: int
-    first_steps: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"{self.model}:{self.steps}:{self.first_steps}"
-
-    @property
-    def asd(self) -> bool:
-        return self.model == ASD
-
-    @property
-    def ffe(self) -> bool:
-        return self.first_steps > 0
-
-
 def systems() -> list[System]:
     """The rows of the paper's Table 2, two steps before one, after those of four steps, at which FFE changes
     nothing."""
@@ -93,7 +76,8 @@ def systems() -> list[System]:
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to make and judge. `draw` counts only for real clips; `path` is where the clip lies already."""
+    """One clip to make and judge; a system of 0 steps is real clips, and only for those `draw` counts. `path` is where
+    the clip lies already."""
 
     system: System
     prompt: str
@@ -106,7 +90,8 @@ class Job:
     @property
     def key(self) -> str:
         """What decides the clip and its numbers."""
-        what = [*asdict(self.system).values(), self.prompt, self.seed, self.frames, self.weights, self.draw]
+        row = self.system
+        what = [row.model, row.steps, row.first_steps, self.prompt, self.seed, self.frames, self.weights, self.draw]
         return hashlib.sha256(json.dumps([*what, metric_versions()]).encode()).hexdigest()[:24]
 
 
@@ -151,11 +136,9 @@ def run_jobs(jobs: Sequence[Job], data_dir: Path, *, workers: int, device: str =
     return resumable_jobs.run_jobs(
         [_located(job, known) for job in jobs],
         data_dir / "ablation" / "clips.jsonl",
-        _judge_job,
+        ClipJudge(data_dir, device),
         Judged,
         workers=workers,
-        prepare=_prepare,
-        arguments=(str(data_dir), device),
     )
 
 
@@ -185,37 +168,41 @@ def _located(job: Job, known: Mapping[Identity, str]) -> Job:
 
 def real_clip(prompt: str, seed: int, frames: int, draw: int) -> np.ndarray:
     """A rendered clip (frames, 64, 64, 3) uint8 of a caption; another `draw` is another scene it may describe."""
-    generator = np.random.default_rng((seed, draw, 5))
-    return world.render(world.sample_scene(world.parse_prompt(prompt), generator), frames)
+    return WORLDS["shapes"].real_clip(prompt, (seed, draw, 5), frames)
 
 
-_tools: dict[str, Any] = {}
+@dataclass
+class ClipJudge:
+    """Makes a job's clip on `device` where none is known, keeps it below `data_dir`, and judges it."""
 
+    data_dir: Path
+    device: str
 
-def _prepare(data_dir: str, device: str) -> None:
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (loads torch)
+    def __call__(self, job: Job) -> Judged:
+        if job.system.model == REAL:
+            frames = real_clip(job.prompt, job.seed, job.frames, job.draw)
+            return judge_clip(job, Source("real", frames=frames, fps=12, prompt=job.prompt), frames, self._metrics)
+        path = Path(job.path) if job.path else self._made(job)
+        with open_video(path) as video:
+            frames = np.concatenate([window.frames for window in video.windows()])
+        made = read_manifest(manifest_path(path))
+        judged = judge_clip(job, Source(path.stem, path=path, prompt=job.prompt), frames, self._metrics)
+        speed = {"seconds": made.seconds, "first_frame_seconds": made.first_frame_seconds, "forwards": made.forwards}
+        return Judged(**{**vars(judged), **speed})
 
-    _tools.update(service=GenerationService(Path(data_dir), device), metrics=create_metrics(METRICS))
+    def _made(self, job: Job) -> Path:
+        row = job.system
+        return self.service.generate(row.model, row.request(job.prompt, job.seed, job.frames)).path
 
+    @cached_property
+    def service(self) -> "GenerationService":
+        from workbench.clips.generation import GenerationService
 
-def _judge_job(job: Job) -> Judged:
-    row = job.system
-    if row.model == REAL:
-        frames = real_clip(job.prompt, job.seed, job.frames, job.draw)
-        return judge_clip(job, Source("real", frames=frames, fps=12, prompt=job.prompt), frames, _tools["metrics"])
-    path = Path(job.path) if job.path else _made(job)
-    with open_video(path) as video:
-        frames = np.concatenate([window.frames for window in video.windows()])
-    made = read_manifest(manifest_path(path))
-    judged = judge_clip(job, Source(path.stem, path=path, prompt=job.prompt), frames, _tools["metrics"])
-    speed = {"seconds": made.seconds, "first_frame_seconds": made.first_frame_seconds, "forwards": made.forwards}
-    return Judged(**{**vars(judged), **speed})
+        return GenerationService(self.data_dir, self.device)
 
-
-def _made(job: Job) -> Path:
-    row = job.system
-    request = GenerationRequest(job.prompt, row.steps, row.ffe, row.first_steps or FIRST_STEPS, job.frames, job.seed)
-    return _tools["service"].generate(row.model, request).path
+    @cached_property
+    def _metrics(self) -> Sequence[Metric]:
+        return create_metrics(METRICS)
 
 
 def judge_clip(job: Job, source: Source, frames: np.ndarray, metrics: Sequence[Metric]) -> Judged:
@@ -227,7 +214,7 @@ def judge_clip(job: Job, source: Source, frames: np.ndarray, metrics: Sequence[M
     features = tuple(float(number) for number in clip_features(frames))
     clip = "" if job.system.model == REAL else source.id
     curves = {name: [_short(v) for v in found.per_frame] for name, found in scores.results.items() if found.per_frame}
-    return Judged(job.key, job.system.name, job.prompt, job.seed, clip, values, reasons, features, curves)
+    return Judged(job.key, job.system.stored, job.prompt, job.seed, clip, values, reasons, features, curves)
 
 
 def _short(value: float | None) -> float | None:

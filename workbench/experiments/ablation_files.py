@@ -8,9 +8,12 @@ from typing import Any
 import pandas as pd
 
 from models.types import RequestError
-from workbench.clips.media import replacing, write_bytes
+from models.whole_files import replacing, write_bytes
+from workbench.common.latex import RULE, escape, tabular
+from workbench.common.words import counted
 from workbench.experiments.ablation_report import BLOCKS, HEADLINE, SURE, verdict
 from workbench.published.tables import published_table
+from workbench.requests.systems import System
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "results"
 NAME = "ablation"
@@ -51,7 +54,7 @@ def row_label(row: Mapping[str, Any]) -> str:
     """A row's system in words: "ASD 1*"."""
     if not row["steps"]:
         return "Real clips"
-    return f"{'ASD' if row['asd'] else 'Self Forcing'} {row['steps']}{'*' * row['ffe']}"
+    return System(row["model"], row["steps"], row["first_steps"]).label
 
 
 def notes(report: Report) -> list[str]:
@@ -60,7 +63,7 @@ def notes(report: Report) -> list[str]:
     weights = ", ".join(f"{name} {digest[:12]}" for name, digest in report["weights"].items())
     made = (
         f"Made by `{report['command']}` on {report['date'][:10]}: {report['prompts']} held-out captions, "
-        f"{report['seeds']} seed{'s' * (report['seeds'] != 1)} each, {report['frames']} frames; "
+        f"{counted(report['seeds'], 'seed')} each, {counted(report['frames'], 'frame')}; "
         f"{report['comparisons']} comparisons; weights {weights}."
     )
     return [told, DEFINITIONS, made]
@@ -178,25 +181,19 @@ def console(report: Report) -> str:
 
 
 def latex(report: Report) -> str:
-    """The headline table as LaTeX with booktabs, ready for a paper."""
+    """The headline table as LaTeX, ready for a paper."""
     columns = _columns(report, HEADLINE)
     columns += [column for column in report["columns"] if column["name"] == "oracle_right"]
-    head = " & ".join(["ASD", "FFE", "Steps", *(escape(column["title"]) for column in columns)])
-    lines = [
-        f"% {notes(report)[-1]}",
-        r"\begin{tabular}{ccc" + "r" * len(columns) + "}",
-        r"\toprule",
-        head + r" \\",
-        r"\midrule",
-    ]
+    heads = ["ASD", "FFE", "Steps", *(escape(column["title"]) for column in columns)]
+    lines: list[list[str] | str] = []
     steps = None
     for row in report["rows"]:
         if steps is not None and row["steps"] != steps:
-            lines.append(r"\midrule")
+            lines.append(RULE)
         steps = row["steps"]
-        flags = [r"$\checkmark$" if flag == "✓" else escape(flag) for flag in _flags(row)]
-        lines.append(" & ".join([*flags, *(_latex_cell(row, column) for column in columns)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+        flags = [r"$\surd$" if flag == "✓" else escape(flag) for flag in _flags(row)]
+        lines.append([*flags, *(_latex_cell(row, column) for column in columns)])
+    return tabular("ccc" + "r" * len(columns), heads, lines, notes(report)[-1])
 
 
 def _latex_cell(row: Mapping[str, Any], column: Mapping[str, Any]) -> str:
@@ -206,12 +203,6 @@ def _latex_cell(row: Mapping[str, Any], column: Mapping[str, Any]) -> str:
     value, low, high = (_number(cell[part], column) for part in ("value", "low", "high"))
     mark = LATEX_MARKS[verdict(column, row["differences"].get(column["name"]))]
     return rf"{value}{mark} {{\scriptsize [{low}, {high}]}}"
-
-
-def escape(text: str) -> str:
-    """Text as LaTeX prints it."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -11,7 +11,8 @@ import pandas as pd
 from eval.realism.frechet import frechet_distance
 from eval.statistics.intervals import Interval, bootstrap_mean, paired_difference
 from eval.statistics.paired import holm, sign_flip_p, swap_p
-from workbench.experiments.ablation import BASELINE, REAL, REFERENCE, SECOND, Job, Judged, System, systems
+from workbench.experiments.ablation import ASD, BASELINE, REAL, REFERENCE, SECOND, Job, Judged, systems
+from workbench.requests.systems import System
 
 SURE = 0.05
 FRECHET = "frechet"
@@ -96,7 +97,7 @@ def clip_table(jobs: Sequence[Job], judged: Mapping[str, Judged]) -> pd.DataFram
     that distances are measured from are not in it."""
     shown = [judged[job.key] for job in jobs if (job.system.model, job.draw) != (REAL, REFERENCE)]
     rows = [
-        (row.system, *_parts(row.system), row.prompt, row.seed, row.clip, name, value)
+        (row.system, *_parts(System.read(row.system)), row.prompt, row.seed, row.clip, name, value)
         for row in shown
         for name, value in row.values.items()
     ]
@@ -104,9 +105,8 @@ def clip_table(jobs: Sequence[Job], judged: Mapping[str, Judged]) -> pd.DataFram
     return pd.DataFrame(rows, columns=columns).sort_values(["system", "metric", "prompt", "seed"], ignore_index=True)
 
 
-def _parts(name: str) -> tuple[str, int, int]:
-    model, steps, first = name.split(":")
-    return model, int(steps), int(first)
+def _parts(system: System) -> tuple[str, int, int]:
+    return system.model, system.steps, system.first_steps
 
 
 def build_report(
@@ -120,15 +120,15 @@ def build_report(
     table = [_row(System(REAL, 0), second, reference, effort)]
     tests: dict[tuple[str, str], dict[str, Any]] = {}
     for system in systems():
-        if system.name not in plain:
+        if system.stored not in plain:
             continue
         baseline = System(BASELINE, system.steps)
-        table.append(_row(system, plain[system.name], reference, effort))
-        if system != baseline and baseline.name in plain:
+        table.append(_row(system, plain[system.stored], reference, effort))
+        if system != baseline and baseline.stored in plain:
             for column in COLUMNS:
-                found = _difference(column, plain[system.name], plain[baseline.name], reference, effort)
+                found = _difference(column, plain[system.stored], plain[baseline.stored], reference, effort)
                 if found:
-                    tests[system.name, column.name] = found
+                    tests[system.stored, column.name] = found
     _correct(tests)
     for row in table:
         row["differences"] = {name: found for (system, name), found in tests.items() if system == row["system"]}
@@ -140,7 +140,7 @@ def _by_row(jobs: Sequence[Job], judged: Mapping[str, Judged]) -> dict[tuple[str
     """Clips by (system, draw), those of a system in the order of captions and seeds, the same for all."""
     rows: dict[tuple[str, int], list[Judged]] = {}
     for job in jobs:
-        name = REAL if job.system.model == REAL else job.system.name
+        name = REAL if job.system.model == REAL else job.system.stored
         rows.setdefault((name, job.draw), []).append(judged[job.key])
     return rows
 
@@ -149,9 +149,11 @@ def _row(system: System, clips: Sequence[Judged], reference: np.ndarray, effort:
     cells = {column.name: asdict(cell) for column in COLUMNS if (cell := _cell(column, clips, reference, effort))}
     made = [clip for clip in clips if clip.forwards]
     return {
-        "system": system.name,
-        **asdict(system),
-        "asd": system.asd,
+        "system": system.stored,
+        "model": system.model,
+        "steps": system.steps,
+        "first_steps": system.first_steps,
+        "asd": system.model == ASD,
         "ffe": system.ffe,
         "clips": len(clips),
         "forwards": float(np.mean([clip.forwards for clip in made])) if made else None,

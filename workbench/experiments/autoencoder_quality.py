@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from eval.realism.texture_spectrum import energy_shares, octave_spectrum
-from models.networks.codec import TEMPORAL, Codec
+from models.latent_time import TEMPORAL
+from models.networks.codec import Codec
 from models.worlds.tabletop.grammar import GROUNDS, Caption, sample_caption
 from models.worlds.tabletop.render import render
 from models.worlds.tabletop.scene import sample_scene

@@ -269,7 +269,7 @@ CLAIMS: tuple[Claim, ...] = (
         AAD1_TABLE,
         "dynamic degree 41.46, Self Forcing 34.93",
         *_more("motion", AAD1, AAD1_DMD, scale=1.0),
-        "optical flow, pixels a frame",
+        "optical flow, pixels per frame",
     ),
     Claim(
         "aad1-drift",
@@ -281,7 +281,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "aad1-frames",
-        "A discriminator with one score a video drifts less than one with a score a frame",
+        "A discriminator with one score per video drifts less than one with a score per frame",
         AAD1_TABLE,
         "drift 4.02 against 4.38",
         *_more("drift", AAD1, AAD1_FRAMES, sign=-1, scale=1.0),

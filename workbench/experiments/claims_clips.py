@@ -7,7 +7,7 @@ interrupted run goes on where it stopped.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -23,6 +23,8 @@ from eval.statistics.over_time import drift_score
 from eval.video.clip import check_frames
 from models.types import GenerationRequest, PromptSwitch
 from models.worlds import shapes as world
+from models.worlds.training_worlds import WORLDS
+from workbench.requests.systems import System, plan_text
 from workbench.scoring import resumable_jobs
 from workbench.scoring.evaluation import create_metrics
 
@@ -66,8 +68,8 @@ class Condition:
 
     @property
     def name(self) -> str:
-        star = "*" if self.first_steps else ""
-        return f"{self.model} {self.steps}{star}{KINDS[self.kind].format(cache=self.cache)}"
+        plan = plan_text(self.steps, self.first_steps)
+        return f"{self.model} {plan}{KINDS[self.kind].format(cache=self.cache)}"
 
 
 @dataclass(frozen=True)
@@ -116,20 +118,25 @@ def plan_jobs(conditions: Sequence[Condition], prompts: Sequence[str], weights: 
 
 def run_jobs(jobs: Sequence[Job], file: Path, *, workers: int) -> Iterator[Measured]:
     """Every clip's numbers, those of an earlier run first; raises RequestError for fewer than one worker."""
-    return resumable_jobs.run_jobs(jobs, file, measure, Measured, workers=workers)
+    return resumable_jobs.run_jobs(jobs, file, ClipMeasurer(), Measured, workers=workers)
 
 
-@cache
-def _pipeline(model: str) -> Any:
-    from models.registry import create_pipeline  # noqa: PLC0415  (loads torch)
+@dataclass
+class ClipMeasurer:
+    """Makes a job's clip and its numbers; `pipelines` are those loaded so far, by model."""
 
-    return create_pipeline(model)
+    pipelines: dict[str, Any] = field(default_factory=dict)
 
+    def __call__(self, job: Job) -> Measured:
+        values, reason, features = _MEASURES[job.condition.kind](job, self._pipeline(job.condition.model))
+        return Measured(job.key, job.condition.name, job.index, job.prompt, values, reason, features)
 
-def measure(job: Job) -> Measured:
-    """Make a job's clip and its numbers."""
-    values, reason, features = _MEASURES[job.condition.kind](job, _pipeline(job.condition.model))
-    return Measured(job.key, job.condition.name, job.index, job.prompt, values, reason, features)
+    def _pipeline(self, model: str) -> Any:
+        from models.registry import create_pipeline
+
+        if model not in self.pipelines:
+            self.pipelines[model] = create_pipeline(model)
+        return self.pipelines[model]
 
 
 Found = tuple[dict[str, float], str, tuple[float, ...]]
@@ -137,15 +144,13 @@ Found = tuple[dict[str, float], str, tuple[float, ...]]
 
 def _request(job: Job, **changes: Any) -> GenerationRequest:
     row = job.condition
-    base = GenerationRequest(job.prompt, row.steps, row.first_steps > 0, row.first_steps or 4, FRAMES, job.index)
+    base = System(row.model, row.steps, row.first_steps).request(job.prompt, job.index, FRAMES)
     return replace(base, **changes)
 
 
 def real_clip(prompt: str, index: int, draw: int) -> np.ndarray:
     """A rendered clip (49, 64, 64, 3) uint8 of a caption; another `draw` is another scene that it may describe."""
-    return world.render(
-        world.sample_scene(world.parse_prompt(prompt), np.random.default_rng((0, index, draw))), FRAMES
-    )
+    return WORLDS["shapes"].real_clip(prompt, (0, index, draw), FRAMES)
 
 
 def _short(job: Job, pipeline: Any) -> Found:
@@ -224,7 +229,7 @@ def _from_video(job: Job, pipeline: Any) -> Found:
 
 def _step_by_step(job: Job, pipeline: Any) -> Found:
     """Cosine similarity of the first step's prediction to the last one's, in the first chunk and in later ones."""
-    from models.insight import step_similarity, trace  # noqa: PLC0415  (loads torch)
+    from models.insight import step_similarity, trace
 
     predictions = trace(pipeline, _request(job), attention=False).predictions
     first, *later = [float(step_similarity(steps)[0, -1]) for steps in predictions]

@@ -1,5 +1,6 @@
 """The checklist of claims and the tables behind it, as data and as Markdown."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 
 from eval.realism.frechet import clip_features
 from eval.statistics.intervals import Interval, bootstrap_mean, wilson
+from models.default_world import DEFAULT
+from workbench.common.words import fixed
 from workbench.experiments.claims import CLAIMS, Claim, Clips, conditions, frechet, values
 from workbench.experiments.claims_clips import (
     LONG,
@@ -19,16 +22,19 @@ from workbench.experiments.claims_clips import (
     real_clip,
     real_motion,
 )
+from workbench.requests.systems import label_of
 
 SHARES = ("right", "color", "shape", "direction", "background")
 NUMBERS = ("motion", "drift", "path_correlation", "first_chunk", "later_chunks")
 CURVES = ("right", "sharpness", "dynamic_degree_flow")
+SYSTEM = re.compile(r"(\S+) (\d+\*?)(.*)")  # a condition begins with one
 MARKS = {"confirmed": "✓", "not confirmed": "·", "reversed": "✗"}
 NOTE = (
-    "All clips are of the shapes world's held-out captions, judged from pixels by the oracle, so these are toy-scale "
-    "results. Differences are paired by caption, intervals are 95 % (bootstrap over captions; Wilson for shares). "
-    "Confirmed: the interval lies above the threshold (0 unless said); reversed: below; not confirmed: it holds it. "
-    "The intervals are not corrected for the number of claims."
+    f"All clips are of held-out captions of the {DEFAULT.name} world, judged from pixels by the oracle, so these are "
+    "toy-scale results. Differences are paired by caption; intervals are 95 % (bootstrap over captions; Wilson "
+    "for shares). A claim is confirmed when its whole interval lies above the threshold (0 unless said), reversed "
+    "when it lies below, and undecided when the threshold lies inside. The intervals are not corrected for the "
+    "number of claims."
 )
 
 
@@ -134,7 +140,7 @@ def _pictures_table(report: dict[str, Any]) -> list[str]:
         "",
         "One step from a picture, AAD-1 with its opponent and its ablations:",
         "",
-        "| system | n | all right % | motion, pixels a frame | drift of sharpness | Fréchet distance |",
+        "| system | n | all right % | motion, pixels per frame | drift of sharpness | Fréchet distance |",
         "|---|---|---|---|---|---|",
     ]
     cells = (("right", 100, 1), ("motion", 1, 2), ("drift", 1, 2), ("frechet", 1, 2))
@@ -170,16 +176,23 @@ def _long_table(report: dict[str, Any]) -> list[str]:
 def _told(found: dict[str, float] | None, scale: float, digits: int) -> str:
     if found is None:
         return ""
-    value, low, high = (f"{scale * found[name]:.{digits}f}" for name in ("value", "low", "high"))
+    value, low, high = (fixed(scale * found[name], digits) for name in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 
 def told_interval(row: dict[str, Any]) -> str:
     """`-3.1 (-9.4 to 3.1)`, with a sign where the row is a difference."""
     wide = max(abs(row["value"]), abs(row["low"]), abs(row["high"]))
-    digits = 1 if wide >= 5 else 3
+    digits = 1 if wide >= 5 or row["unit"].startswith("points") else 3
     sign = "" if row["threshold"] else "+"
-    return f"{row['value']:{sign}.{digits}f} ({row['low']:{sign}.{digits}f} to {row['high']:{sign}.{digits}f})"
+    value, low, high = (fixed(row[name], digits, sign) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def condition_label(name: str) -> str:
+    """A condition's name as people read it: `shapes-asd 1*, 30 s` is "ASD 1*, 30 s"."""
+    model, plan, rest = SYSTEM.fullmatch(name).groups()
+    return label_of(f"{model}:{plan}") + rest
 
 
 def all_claims() -> tuple[str, ...]:

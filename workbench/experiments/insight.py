@@ -16,7 +16,8 @@ from models.insight import Trace, check, step_similarity, trace
 from models.pipeline import VideoPipeline
 from models.sampling.schedulers import StepPlan
 from models.types import RequestError
-from workbench.experiments.insight_settings import Settings
+from workbench.requests.insight_settings import Settings
+from workbench.requests.links.insight import insight_query
 
 MOST_REPEATS = 50
 
@@ -88,7 +89,7 @@ def as_json(found: Findings) -> dict[str, Any]:
     """Findings as JSON-ready data; what is not known is null."""
     plan = found.plan
     return {
-        **found.settings.query(),
+        **insight_query(found.settings),
         "prompts": list(found.settings.prompts),
         "seeds": list(found.settings.seeds),
         "clips": found.clips,

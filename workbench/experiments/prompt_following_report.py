@@ -1,9 +1,10 @@
 """The report of prompt following as Markdown."""
 
-from workbench.scoring.prompt_following import ATTRIBUTES, FIRST_STEPS
+from eval.oracles import ORACLES
+from workbench.scoring.prompt_following import FFE_STEPS
 
 NOTE = (
-    "All right: number of things, colours, shapes, directions and background, judged from pixels by the oracle. "
+    "All right: number of things, their words and what is behind them, judged from pixels by the oracle. "
     "Intervals 95 %: Wilson for rates, bootstrap over captions for Fréchet distance (36 statistics of colour, detail "
     "and change per clip; lower is nearer). n* is n steps with First-Frame "
     "Enhancement ({first} steps in the first chunk); at {first} steps both are the same clip. Real clips are a second "
@@ -14,10 +15,11 @@ NOTE = (
 
 def markdown(report: dict) -> str:
     """The report as Markdown: the table, the differences, and how it was made."""
-    head = ["model and steps", "objects", "n", "all right", *ATTRIBUTES, "Fréchet distance"]
+    parts = ORACLES[report.get("world", "shapes")].parts  # reports from before there were two worlds name none
+    head = ["model and steps", "objects", "n", "all right", *parts, "Fréchet distance"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in report["rows"]:
-        rates = [f"{row[f'{name}_right']:.0%}" for name in ATTRIBUTES]
+        rates = [f"{row[f'{name}_right']:.0%}" for name in parts]
         cells = [row["name"], row["objects"], row["n"], _rate(row["all_right"]), *rates, _number(row["frechet"])]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     if report["differences"]:
@@ -26,7 +28,7 @@ def markdown(report: dict) -> str:
     for row in report["differences"]:
         lines.append(f"| {row['name']} | {_rate(row['all_right'], sign='+')} | {_number(row['frechet'], sign='+')} |")
     weights = ", ".join(f"{name} {digest[:12]}" for name, digest in report["weights"].items())
-    lines += ["", NOTE.format(first=FIRST_STEPS)]
+    lines += ["", NOTE.format(first=FFE_STEPS)]
     lines += ["", f"Made by `{report['command']}` on {report['date'][:10]}; weights {weights}."]
     return "\n".join(lines) + "\n"
 

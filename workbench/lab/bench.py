@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,13 +20,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from eval.statistics.intervals import bootstrap_mean
 from models.default_world import DEFAULT
 from models.pipeline import VideoPipeline
-from models.types import GenerationRequest
+from models.types import Chunk, GenerationRequest
 from workbench.clips.generation import library_versions
+from workbench.requests.systems import FFE_STEPS
 
 PROMPT = DEFAULT.prompt
 TENTH = 9
 """Index of the chunk that later ones are compared with: by then the window is full and the machine warm."""
 STRETCH = 10
+DECODES = ("full", "tiny", "none")  # by the autoencoder, by the tiny decoder, and latents alone
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,22 @@ class ChunkCost:
     memory: int
 
 
-def bench_model(pipeline: VideoPipeline, steps: int, *, ffe: bool, frames: int, repeats: int) -> dict[str, Any]:
-    """Make the same clip `repeats` times after one that is not counted; seconds carry n and a 95 % interval."""
+def bench_model(
+    pipeline: VideoPipeline,
+    steps: int,
+    *,
+    ffe: bool,
+    frames: int,
+    repeats: int,
+    size: tuple[int, int] | None = None,
+    decode: str = "full",
+) -> dict[str, Any]:
+    """Make the same clip `repeats` times after one that is not counted; seconds carry n and a 95 % interval. `decode`
+    is one of `DECODES`. Operations of large models are not counted: attention written out does not fit."""
     spec = pipeline.spec
-    request = GenerationRequest(PROMPT, steps, ffe, 4, frames, 0)
-    flops = count_flops(pipeline, request)
-    runs = [_timed(pipeline, request) for _ in range(repeats + 1)][1:]
+    request = GenerationRequest(PROMPT, steps, ffe, FFE_STEPS, frames, 0, size=size)
+    flops = 0 if spec.family == "wan" else count_flops(pipeline, request)
+    runs = [_timed(pipeline, request, decode) for _ in range(repeats + 1)][1:]
     whole = [chunks[-1].seconds for chunks in runs]
     first = [chunks[0].seconds for chunks in runs]
     per_chunk = [np.diff([0.0, *(chunk.seconds for chunk in chunks)]) for chunks in runs]
@@ -50,6 +63,7 @@ def bench_model(pipeline: VideoPipeline, steps: int, *, ffe: bool, frames: int, 
         "model": spec.name,
         "steps": steps,
         "ffe": ffe,
+        "decode": decode,
         "frames": frames,
         "forwards": sum(chunk.forwards for chunk in runs[0]),
         "first_frame_seconds": _summary(first),
@@ -61,8 +75,20 @@ def bench_model(pipeline: VideoPipeline, steps: int, *, ffe: bool, frames: int, 
     }
 
 
-def _timed(pipeline: VideoPipeline, request: GenerationRequest) -> list:
-    return list(pipeline.stream(request))
+@torch.no_grad()
+def _timed(pipeline: VideoPipeline, request: GenerationRequest, decode: str) -> list[Chunk]:
+    """The chunks of a clip with the seconds until each was there."""
+    if decode == "full":
+        return list(pipeline.stream(request))
+    if decode == "tiny":
+        return list(takewhile(lambda chunk: chunk.draft, pipeline.stream(request, drafts=True)))
+    began, chunks, device = time.perf_counter(), [], next(pipeline.transformer.parameters()).device
+    for chunk in pipeline.latents(request):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # the card has only been told what to do
+        took, nothing = time.perf_counter() - began, np.empty((0, 0, 0, 3), np.uint8)
+        chunks.append(Chunk(chunk.index, 0, nothing, chunk.sigmas, chunk.forwards, took))
+    return chunks
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:
@@ -95,7 +121,7 @@ def long_run(pipeline: VideoPipeline, steps: int, *, ffe: bool, chunks: int) -> 
     spec = pipeline.spec
     frames = 1 + 4 * (spec.first_chunk - 1 + spec.chunk * (chunks - 1))
     before = 0.0
-    for chunk in pipeline.stream(GenerationRequest(PROMPT, steps, ffe, 4, frames, 0)):
+    for chunk in pipeline.stream(GenerationRequest(PROMPT, steps, ffe, FFE_STEPS, frames, 0)):
         yield ChunkCost(chunk.index, chunk.seconds - before, resident_bytes())
         before = chunk.seconds
 

@@ -33,7 +33,7 @@ def find_chromium() -> str:
 def open_browser() -> Iterator["Browser"]:
     """A headless Chromium. Raises RequestError when the browser or playwright is not installed."""
     try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  (only what drives a browser needs it)
+        from playwright.sync_api import sync_playwright
     except ImportError as error:
         raise RequestError("playwright is not installed; run `pip install playwright`") from error
     with sync_playwright() as playwright:

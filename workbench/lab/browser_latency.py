@@ -1,10 +1,10 @@
 """How long a person waits: from the click on Generate to the first picture of the clip on the screen."""
 
-from urllib.parse import urlencode
-
 from workbench.clips.generation import GenerationService
 from workbench.lab.bench import PROMPT
 from workbench.lab.browser import open_browser
+from workbench.requests.links.generate import generate_link
+from workbench.requests.systems import FFE_STEPS, System
 from workbench.settings import Settings
 from workbench.ui.live import live_app
 
@@ -32,8 +32,8 @@ def first_picture_seconds(
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(180_000)
         for seed in range(repeats + 1):
-            query = {"model": model, "steps": steps, "ffe": 4 if ffe else 0, "frames": frames, "seed": seed}
-            page.goto(f"{url}/?{urlencode({**query, 'prompt': PROMPT})}")
+            system = System(model, steps, FFE_STEPS if ffe else 0)
+            page.goto(url + generate_link(system, PROMPT, seed, frames))
             page.wait_for_selector("#generate")
             page.wait_for_timeout(SETTLED)
             page.evaluate(CLICK)

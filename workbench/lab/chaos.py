@@ -6,7 +6,6 @@ Each part yields what was acknowledged and every fault that was found; `doctor`'
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -19,10 +18,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from eval.video.reader import Unreadable, open_video
+from models.default_world import DEFAULT
 from models.types import GenerationRequest, RequestError
 from workbench.clips.generation import GenerationService
 from workbench.clips.manifest import manifest_path, read_manifest
-from workbench.commands.lab.sweep_torture import plan
+from workbench.common.line_files import appending, read_lines
 from workbench.lab import sweep_trials, vote_trials
 from workbench.lab.drawn_study import make_trial, trial_study
 from workbench.scoring.runs import EvaluationService
@@ -34,7 +34,6 @@ from workbench.upkeep.data_check import check_store
 from workbench.upkeep.jobs import Jobs
 
 ACKNOWLEDGED = "acknowledged.jsonl"
-PROMPT = "a red circle moving right on a black background"
 START_SECONDS, LONGEST = 180.0, 3.0
 SMALL_DISK = 48  # MB
 
@@ -65,7 +64,13 @@ def sweep(folder: Path, kills: int, seed: int, on_kill: Callable[[], object]) ->
     """A sweep is killed and started again with the same command."""
     cells = 12 * (kills + 1)
     found = sweep_trials.torture(
-        Settings(data_dir=folder), plan(cells), kills, workers=1, longest=1.0, seed=seed, on_kill=on_kill
+        Settings(data_dir=folder),
+        sweep_trials.sweep_flags(cells),
+        kills,
+        workers=1,
+        longest=1.0,
+        seed=seed,
+        on_kill=on_kill,
     )
     part = Part("sweep", kills, found.cells, list(found.damage))
     for name in ("missing", "twice", "torn", "unknown_files", "without_values", "wrong_sums"):
@@ -82,15 +87,13 @@ def make_and_measure(folder: Path) -> None:
     store = open_store(Settings(data_dir=folder))
     service, evaluations = GenerationService(folder), EvaluationService(folder)
     Jobs(folder, store, evaluations, service).go_on()
-    with (folder / ACKNOWLEDGED).open("a", encoding="utf-8") as lines:
+    with appending(folder / ACKNOWLEDGED, sync=True) as add:
 
         def acknowledge(**what: str) -> None:
-            lines.write(json.dumps(what) + "\n")
-            lines.flush()
-            os.fsync(lines.fileno())
+            add(json.dumps(what))
 
         for seed in range(int(time.time() * 1000) % 2**31, 2**31):
-            clip = service.generate("shapes-asd", GenerationRequest(PROMPT, steps=1, frames=13, seed=seed))
+            clip = service.generate(DEFAULT.asd, GenerationRequest(DEFAULT.prompt, steps=1, frames=13, seed=seed))
             acknowledge(clip=clip.path.stem)
             run = evaluations.start(Measuring((evaluations.library.stored(clip.path.stem),), ("sharpness",)))
             while run.active:
@@ -134,9 +137,7 @@ def clips_and_evaluations(folder: Path, kills: int, seed: int, on_kill: Callable
 
 
 def _acknowledged(folder: Path) -> list[dict[str, str]]:
-    path = folder / ACKNOWLEDGED
-    whole = path.read_text(encoding="utf-8").rpartition("\n")[0] if path.is_file() else ""
-    return [json.loads(line) for line in whole.splitlines()]
+    return [json.loads(line) for line in read_lines(folder / ACKNOWLEDGED)]
 
 
 def _fault_of_clip(folder: Path, name: str) -> list[str]:
@@ -161,7 +162,7 @@ def _fault_of_run(evaluations: EvaluationService, identity: str) -> list[str]:
 
 def connections(folder: Path, count: int, seed: int) -> Part:
     """Clients that leave in the middle of a request or of its answer; the server must answer and keep nothing open."""
-    from workbench.ui.live import live_app  # noqa: PLC0415  (builds the app)
+    from workbench.ui.live import live_app
 
     rng, part = random.Random(seed), Part("dropped connections", count)
     settings = Settings(data_dir=folder, min_watch=0.0)
@@ -220,16 +221,16 @@ def small_disk(megabytes: int) -> Iterator[Path]:
 def full_disk(folder: Path) -> Iterator[Part]:
     """A vote, a sweep and a training meet a full disk: a sentence, no damage, and after it is freed they go on."""
     yield _full_while_voting(folder / "votes", folder)
-    argv = ["sweep", *plan(4), "--workers", "1", "--data-dir", str(folder / "sweep")]
+    argv = ["sweep", *sweep_trials.sweep_flags(4), "--workers", "1", "--data-dir", str(folder / "sweep")]
     yield _full_while("sweep", argv, argv, folder, folder / "sweep")
     run = ["train", "autoencoder", "--preset", "smoke", "--steps", "2", "--out", str(folder / "run")]
     yield _full_while("training", run, [*run, "--resume"], folder, None)
 
 
 def _full_while_voting(data: Path, disk: Path) -> Part:
-    from fastapi.testclient import TestClient  # noqa: PLC0415
+    from fastapi.testclient import TestClient
 
-    from workbench.lab.voting_server import build_voting_app  # noqa: PLC0415
+    from workbench.lab.voting_server import build_voting_app
 
     part, settings = Part("votes on a full disk"), Settings(data_dir=data, min_watch=0.0)
     make_trial(settings, trial_study(30))
@@ -250,7 +251,7 @@ def _full_while_voting(data: Path, disk: Path) -> Part:
             if ballast:
                 ballast.unlink()
     store = open_store(settings)
-    kept = set(store.votes("trial")["vote"])
+    kept = set(store.votes("trial")["vote_id"])
     store.close()
     part.acknowledged = len(saved)
     part.faults += [f"{len(saved - kept)} acknowledged votes are lost"] if saved - kept else []
@@ -297,23 +298,3 @@ def checked(part: Part, folder: Path) -> Part:
     finally:
         store.close()
     return part
-
-
-def run_chaos(kills: int, seed: int, on_kill: Callable[[], object] = lambda: None) -> Iterator[Part]:
-    """Every part in turn, the kills shared out between them, in folders that are removed."""
-    share = [kills // 3 + (k < kills % 3) for k in range(3)]
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    with tempfile.TemporaryDirectory() as place:
-        for count, part in zip(share, (votes, sweep, clips_and_evaluations), strict=True):
-            folder = Path(place) / part.__name__
-            folder.mkdir()
-            if count:
-                yield part(folder, count, seed, on_kill)
-        folder = Path(place) / "connections"
-        folder.mkdir()
-        yield connections(folder, 5 * kills, seed)
-    try:
-        with small_disk(SMALL_DISK) as disk:
-            yield from full_disk(disk)
-    except RequestError as error:
-        yield Part("a full disk", left_out=str(error))

@@ -9,7 +9,7 @@ import httpx
 
 from workbench.store import Store
 from workbench.store.records import StudyRecord
-from workbench.votes.leak_guessers import Guess, Sent, guesses, read_sent
+from workbench.votes.blindness.leak_guessers import Guess, Sent, guesses, read_sent
 from workbench.votes.studies import study_from_json
 
 WAIT = 120.0

@@ -1,9 +1,10 @@
 """Trials of sweeps: killed at random and started again, one worker against two, a Ray cluster that loses a node."""
 
-import argparse
 import json
 import os
 import random
+import runpy
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,12 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from eval.video.reader import Unreadable, open_video
+from models.default_world import DEFAULT
 from models.types import RequestError
 from workbench.clips.manifest import manifest_path, read_manifest
-from workbench.commands.sweep import add_parser, plan_from
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.records import ClipFilter
+from workbench.sweeps.plan import make_plan
 from workbench.sweeps.pool import CONTEXT, environment, run_here
 from workbench.sweeps.ray_cluster import check_ray, connect, disconnect, run_on_ray
 from workbench.sweeps.sweep import Report, Sweep
@@ -24,6 +26,14 @@ from workbench.sweeps.work import ENVIRONMENT
 
 EARLY = 0.25  # of the kills that may come before the first clip
 LONGEST_RUN = 3600.0
+METRICS = "sharpness,temporal_flickering,oracle_right"
+SHAPES = ("--models", DEFAULT.asd, "--steps", "1", "--frames", "13", "--metrics", METRICS)
+
+
+def sweep_flags(clips: int) -> list[str]:
+    """Flags of a sweep of so many clips of the default world."""
+    prompts = min(64, clips)
+    return [*SHAPES, "--prompts", f"held-out:{prompts}", "--seeds", f"0-{clips // prompts - 1}"]
 
 
 @dataclass
@@ -69,9 +79,8 @@ def command(argv: Sequence[str]) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    from workbench.__main__ import main  # noqa: PLC0415
-
-    os._exit(main(argv))
+    sys.argv = ["workbench", *argv]
+    runpy.run_module("workbench", run_name="__main__")
 
 
 def torture(
@@ -82,7 +91,7 @@ def torture(
     workers: int = 2,
     longest: float = 2.0,
     seed: int = 0,
-    on_kill: Callable[[], None] = lambda: None,
+    on_kill: Callable[[], object] = lambda: None,
 ) -> Torture:
     """Run a sweep in an empty folder and kill it `kills` times, up to `longest` seconds after it made a first clip or,
     at times, after it was started; then let it end, and look at all that it left."""
@@ -209,12 +218,10 @@ def scaling(folder: Path, plan: Sequence[str], workers: int) -> Scaling:
 
 def run_sweep(settings: Settings, plan: Sequence[str], workers: int, *, run=run_here, on_done=None) -> Report:
     """A sweep in this process, by the flags of its plan."""
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    flags = parser.parse_args(["sweep", *plan])
+    flags = {name.removeprefix("--"): value for name, value in zip(plan[::2], plan[1::2], strict=True)}
     store = open_store(settings)
     try:
-        sweep = Sweep(plan_from(flags), settings, store)
+        sweep = Sweep(make_plan(flags), settings, store)
         return sweep.run(sweep.begin(), workers, run=run, on_done=on_done)
     finally:
         store.close()
@@ -224,7 +231,7 @@ def lose_a_node(settings: Settings, plan: Sequence[str], workers: int) -> Tortur
     """Run a sweep on a Ray cluster of a head without processors and two nodes with one each, and kill a node once a
     quarter of the clips is there."""
     check_ray()
-    from ray.cluster_utils import Cluster  # noqa: PLC0415  (optional)
+    from ray.cluster_utils import Cluster
 
     began, found, count = time.perf_counter(), Torture(kills=1), 0
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})

@@ -22,8 +22,8 @@ from eval.metric import Resources
 from eval.metrics import create_metrics
 from eval.vbench.weights import WEIGHTS
 from models.types import RequestError
-from workbench.commands.generate import read_size
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
+from workbench.requests.frame_size import read_size
 
 DIMENSIONS = (
     "subject_consistency",

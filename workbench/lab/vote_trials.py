@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from models.default_world import DEFAULT
 from workbench.lab.drawn_study import TRIAL
 from workbench.settings import Settings
 from workbench.store import Store, open_store
@@ -28,7 +29,7 @@ ANSWERS = ("a", "b", "tie", "bad")
 UNDO_SHARE = 0.1
 WAIT = 60.0
 AFTER_A_VOTE = 0.7  # of the servers live until they have taken a vote, however slow the machine is
-GENERATED_BY, GENERATED = "shapes-asd", "a red circle moving right on a black background"
+DROPPED_SHARE, DROPPED_AFTER = 0.1, 0.02  # of the requests whose sender leaves, after so many seconds
 START_SECONDS = 300.0  # for the whole app to load on a busy machine
 
 
@@ -52,7 +53,10 @@ class Torture:
 
 
 class Voter(threading.Thread):
-    """Votes without rest, sends again what was not answered, and remembers what was acknowledged."""
+    """Votes without rest, sends again what was not answered, and remembers what was acknowledged.
+
+    At times it leaves before the answer is there, as on a bad line, and sends the same again.
+    """
 
     def __init__(self, url: str, name: str, stop: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
@@ -92,8 +96,9 @@ class Voter(threading.Thread):
 
     def send(self, client: httpx.Client, path: str, body: dict, fine: tuple[int, ...] = ()) -> dict:
         while True:
+            wait = DROPPED_AFTER if self.rng.random() < DROPPED_SHARE else WAIT
             try:
-                answer = client.post(f"/api/v1/{path}", json=body)
+                answer = client.post(f"/api/v1/{path}", json=body, timeout=wait)
                 if answer.status_code == 503:
                     raise httpx.TransportError("not saved")
                 if answer.is_error and answer.status_code not in fine:
@@ -317,14 +322,14 @@ def _percentile(values: list[float], share: float) -> float:
 @contextmanager
 def generating(url: str) -> Iterator[list[str]]:
     """Let the app at `url` make one clip after the other until the block ends; yields the list of its answers."""
-    from gradio_client import Client  # noqa: PLC0415  (seconds to load, which a load without it does not need)
+    from gradio_client import Client
 
     stop, made = threading.Event(), []
 
     def work() -> None:
         client = Client(url, verbose=False, download_files=False)
         while not stop.is_set():
-            job = client.submit(model=GENERATED_BY, prompt=GENERATED, seed=len(made), api_name="/generate")
+            job = client.submit(model=DEFAULT.asd, prompt=DEFAULT.prompt, seed=len(made), api_name="/generate")
             while not job.done():
                 if stop.wait(0.2):
                     job.cancel()

@@ -37,7 +37,7 @@ def build_voting_app(settings: Settings) -> FastAPI:
         return {"status": "ok", "version": __version__}
 
     app.include_router(voting_router(voting))
-    app.include_router(media_router(MediaTokens(), voting.media))
+    app.include_router(media_router(MediaTokens(), voting))
     return app
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     settings = Settings(data_dir=options.data_dir, database_url=options.database_url, min_watch=0.0)
     serve = serve_voting
     if options.app:
-        from workbench.ui.server import serve  # noqa: PLC0415  (loads torch and gradio, before the first child)
+        from workbench.ui.server import serve
     keep_serving(partial(serve, settings, socket.socket(fileno=options.fd)))
 
 

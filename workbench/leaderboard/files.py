@@ -1,7 +1,7 @@
 """The leaderboard and its values as files."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,13 +9,22 @@ import numpy as np
 import pandas as pd
 
 from eval.report import harmless
-from workbench.experiments.ablation_files import escape
-from workbench.leaderboard.means import conditions_of, leaderboard, newest_versions, page_order, verdict, words_of
+from workbench.common.latex import escape, tabular
+from workbench.common.words import readable
+from workbench.leaderboard.means import (
+    conditions_of,
+    leaderboard,
+    newest_versions,
+    page_order,
+    usual_metrics,
+    verdict,
+    words_of,
+)
 from workbench.published.tables import published_tables
+from workbench.requests.links.dashboard import Query
+from workbench.requests.systems import label_of
 from workbench.store import Store
 from workbench.store.records import ClipFilter
-from workbench.systems import label_of
-from workbench.words import readable
 
 PARQUET = "application/vnd.apache.parquet"
 MARKS = {"better": "▲", "worse": "▼", "differs": "≠", "": ""}
@@ -62,6 +71,25 @@ class Board:
         return values.assign(conditions=values["settings"].map(self.conditions))
 
 
+def clip_filter(query: Query, known: Mapping[str, Sequence]) -> ClipFilter:
+    """The filter that a query asks for, of a store that holds `known` (`Store.filters`). Of no metrics the usual ones
+    are meant: comparisons are corrected for how many there are, so that those which nobody sees must not count."""
+    enhanced = {"": (), "off": (0,), "on": tuple(n for n in known["first_steps"] if n) or (-1,)}[query.ffe]
+    return ClipFilter(
+        models=query.models,
+        steps=query.steps,
+        first_steps=enhanced,
+        metrics=query.metrics or tuple(usual_metrics(known["metrics"])),
+        prompt=query.prompt,
+        sweep=query.sweep,
+    )
+
+
+def board_of(store: Store, query: Query) -> Board:
+    """The board that a query asks for."""
+    return Board(store, clip_filter(query, store.filters()), query.reference or None)
+
+
 def title_of(system: str) -> str:
     """A system for people, as "ASD 1*"."""
     return label_of(system)
@@ -75,17 +103,13 @@ def figure(value: float, sign: str = "") -> str:
 def latex(board: pd.DataFrame) -> str:
     """Lines by system, columns by metric: mean and interval, marked where they differ from the reference."""
     metrics = page_order(list(board["metric"]))
-    lines = [
-        r"\begin{tabular}{lr" + "r" * len(metrics) + "}",
-        r"\toprule",
-        " & ".join(["System", "$n$", *(escape(words_of(name).title) for name in metrics)]) + r" \\",
-        r"\midrule",
-    ]
+    heads = ["System", "$n$", *(escape(words_of(name).title) for name in metrics)]
+    lines = []
     for (system, _), own in board.groupby(["system", "settings"], sort=False):
         cells = {row["metric"]: row for row in own.to_dict("records")}
         row = [escape(title_of(system)), str(int(own["n"].max()))]
-        lines.append(" & ".join([*row, *(_latex_cell(cells.get(name)) for name in metrics)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+        lines.append([*row, *(_latex_cell(cells.get(name)) for name in metrics)])
+    return tabular("lr" + "r" * len(metrics), heads, lines)
 
 
 def _latex_cell(row: Mapping | None) -> str:

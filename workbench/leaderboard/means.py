@@ -21,7 +21,6 @@ from workbench.scoring.evaluation import metric_rows
 
 SURE = 0.05
 ROW = ["system", "model", "steps", "first_steps", "settings"]
-CONDITIONS = ("frames", "width", "height", "fps", "guidance_scale", "dtype", "task")
 BOARD_COLUMNS = (
     *("system", "model", "steps", "first_steps", "settings", "conditions", "metric"),
     *("n", "n_unscored", "prompts", "mean", "low", "high"),

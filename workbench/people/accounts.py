@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.clips.media import write_bytes
-from workbench.store.records import ROLES
+from models.whole_files import write_bytes
 
 # scrypt as RFC 7914 has it, with costs that OWASP recommends (2^15, 8, 3: 32 MiB, a third of a second)
 COST, BLOCK, PARALLEL, LENGTH = 15, 8, 3, 32
 MEMORY = 2**28
 SHORTEST = 8
+ROLES = ("admin", "researcher", "reviewer", "annotator")
 TRIES, PAUSE_SECONDS = (10, 30, 100), 60.0  # for a name from an address, an address, a name
 MOST_WAITING, MOST_REMEMBERED = 8, 10_000
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.prompt_text import character_fault
-from models.types import RequestError
+from models.types import COMPILE, RequestError
 from workbench.requests.outputs import check_outputs, check_place
 
 LARGEST = 10_000_000  # of counts that have no limit of their own
@@ -71,7 +71,7 @@ def device(word: str) -> str:
         return word
     if kind != "cuda" or (":" in word and not (index.isascii() and index.isdigit())):
         raise ArgumentTypeError(f"{_shown(word)} is no device; choose cpu or cuda")
-    import torch  # noqa: PLC0415  (seconds to load, and only needed to look for a GPU)
+    import torch
 
     if int(index or 0) >= torch.cuda.device_count():
         raise ArgumentTypeError(f"{_shown(word)} is not on this machine; choose cpu{_or_cuda(torch)}")
@@ -153,7 +153,7 @@ def check_data_dir(options: argparse.Namespace) -> None:
 def _is_data(file: Path, data: Path) -> bool:
     """Whether a file is the database or below the folders that the app keeps clips and evaluations in."""
     file, data = file.resolve(), data.resolve()
-    inside = file.is_relative_to(data) and file.relative_to(data).parts
+    inside = file.relative_to(data).parts if file.is_relative_to(data) else ()
     return bool(inside) and (inside[0] in APP_FOLDERS or inside[0].startswith(APP_DATABASE))
 
 
@@ -174,3 +174,9 @@ def _shown(word: str) -> str:
 
 def _or_cuda(torch) -> str:
     return " or cuda" if torch.cuda.device_count() else ""
+
+
+def add_compile(parser: argparse._ActionsContainer) -> None:
+    """`--compile`: whether the layers of networks are compiled."""
+    told = "compile layers when they first run, which takes minutes, or replay them as CUDA graphs too (default off)"
+    parser.add_argument("--compile", choices=COMPILE, default="off", help=told)

@@ -1,7 +1,7 @@
 """A grid of clips: two or three axes out of model, steps, FFE, seed and prompt, every combination one clip."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from models.default_world import DEFAULT
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
+from workbench.common.words import counted, read_whole
+from workbench.requests.systems import System
 
 MOST_CELLS = 64
 MOST_SEEDS = 1000  # in one range, before the cells are counted
@@ -27,13 +29,12 @@ class Cell:
     frames: int = 49
 
     @property
-    def request(self) -> GenerationRequest:
-        ffe = self.first_steps > 0
-        return GenerationRequest(self.prompt, self.steps, ffe, self.first_steps or 4, self.frames, self.seed)
+    def system(self) -> System:
+        return System(self.model, self.steps, self.first_steps)
 
     @property
-    def system(self) -> str:
-        return f"{self.model}:{self.steps}:{self.first_steps}"
+    def request(self) -> GenerationRequest:
+        return self.system.request(self.prompt, self.seed, self.frames)
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ def _numbers(name: str) -> Callable[[str], list[int]]:
         found: list[int] = []
         for part in filter(None, (p.strip() for p in text.split(","))):
             first, dash, last = part.partition("-")
-            if not (first.strip().isdigit() and (not dash or last.strip().isdigit())):
+            low, high = read_whole(first), read_whole(last if dash else first)
+            if low is None or high is None:
                 raise RequestError(f"{name} {part[:40]!r} is no whole number from 0; write numbers as 1, 2, 4 or 7-10")
-            low, high = int(first), int(last) if dash else int(first)
             if not 0 <= high - low < MOST_SEEDS:
                 raise RequestError(f"{name} {part[:40]!r} counts down or holds over {MOST_SEEDS}; write it as 7-10")
             found += range(low, high + 1)
@@ -78,10 +79,10 @@ AXES: dict[str, Axis] = {
     axis.name: axis
     for axis in (
         Axis("model", "Model", _models, lambda name: get_spec(name).title, f"{DEFAULT.baseline}, {DEFAULT.asd}"),
-        Axis("steps", "Steps", _numbers("steps"), lambda n: f"{n} step{'s' * (n != 1)}", "1, 2, 4"),
+        Axis("steps", "Steps", _numbers("steps"), lambda n: counted(n, "step"), "1, 2, 4"),
         Axis("first_steps", "FFE", _numbers("FFE"), lambda n: f"FFE {n}" if n else "no FFE", "0, 4"),
         Axis("seed", "Seed", _numbers("seed"), lambda n: f"seed {n}", "7-10"),
-        Axis("prompt", "Prompt", _texts, str, "one prompt a line"),
+        Axis("prompt", "Prompt", _texts, str, "one prompt per line"),
     )
 }
 
@@ -139,19 +140,3 @@ def read_grid(base: Cell, axes: Sequence[tuple[str, str]]) -> Grid:
     if count > MOST_CELLS:
         raise RequestError(f"this grid has {count} cells; at most {MOST_CELLS} are shown, so take fewer values")
     return Grid(base, tuple(read))
-
-
-def grid_query(grid: Grid) -> dict[str, Any]:
-    """The grid as the query of an address: the axes, and what they leave fixed."""
-    query: dict[str, Any] = {}
-    for axis, (name, values) in zip("xyz", grid.axes, strict=False):
-        query[axis] = name
-        query[f"{axis}v"] = ("|" if name == "prompt" else ",").join(map(str, values))
-    varied = {name for name, _ in grid.axes}
-    fixed = {name: getattr(grid.base, name) for name in (*AXES, "frames")}
-    return query | {name: value for name, value in fixed.items() if name not in varied}
-
-
-def texts_from_query(query: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The axes a link names, with their texts; a prompt axis of one value keeps its bar so that it reads back."""
-    return [(query.get(axis, ""), query.get(f"{axis}v", "")) for axis in "xyz"]

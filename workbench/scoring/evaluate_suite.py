@@ -7,8 +7,8 @@ import sys
 
 from eval.metric import Resources
 from models.types import RequestError
-from workbench.clips.media import write_bytes
-from workbench.console import notice, say, say_json
+from models.whole_files import write_bytes
+from workbench.common.console import notice, say, say_json
 from workbench.requests.outputs import check_outputs, vbench_files
 from workbench.scoring.vbench_suite import SuiteScores, find_suite, score_suite
 

@@ -7,26 +7,24 @@ stopped.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from eval.oracles import ORACLES
 from eval.realism.frechet import clip_features, frechet_difference, frechet_interval
-from eval.shapes.oracle import judge
 from eval.statistics.intervals import Interval, paired_difference, wilson
 from models.specs import ModelSpec
-from models.types import GenerationRequest, GenerationResult, RequestError
-from models.worlds import shapes as world
+from models.types import GenerationRequest, GenerationResult
+from models.worlds.training_worlds import WORLDS
+from workbench.requests.systems import FFE_STEPS, System
 from workbench.scoring import resumable_jobs
 
-FIRST_STEPS = 4
 REAL = "real clips"
 PICTURES = 2
 """The draw of real clips whose first frames are given to image-to-video; 0 and 1 are what clips are compared with."""
 Pipeline = Callable[[GenerationRequest], GenerationResult]
-ATTRIBUTES = ("color", "shape", "direction", "background", "count")
 
 
 @dataclass(frozen=True)
@@ -43,20 +41,26 @@ class Cell:
     image: bool = False
 
     @property
+    def system(self) -> System:
+        return System(self.model, self.steps, FFE_STEPS * self.ffe)
+
+    @property
     def name(self) -> str:
-        steps = f" {self.steps}{'*' * self.ffe}" if self.steps else ""
+        steps = f" {self.system.plan_text}" if self.steps else ""
         return self.model + steps + " from a picture" * self.image
 
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to make: caption `index` of a cell. Of the cell REAL it is drawn, as draw number `draw`."""
+    """One clip to make: caption `index` of a cell. Of the cell REAL it is drawn, as draw number `draw`. `world` is
+    whose language the prompt is of."""
 
     cell: Cell
     index: int
     prompt: str
     seed: int
     frames: int
+    world: str
     weights: str = "renderer"
     draw: int = 0
 
@@ -79,30 +83,6 @@ class ClipResult:
     features: tuple[float, ...]
 
 
-def captions(count: int, objects: int = 1) -> list[str]:
-    """A fixed list of held-out captions. With one object the first 64 are all held-out combinations, each once."""
-    generator = np.random.default_rng(64)
-    backgrounds = list(world.BACKGROUNDS)
-    if objects == 2:
-        chosen: dict[str, None] = {}
-        while len(chosen) < count:
-            chosen[str(world.sample_caption(generator, held_out=True, objects=2))] = None
-        return list(chosen)
-    pool = [c for c in world.all_combinations() if c.held_out]
-    if count > len(pool) * len(backgrounds):
-        raise RequestError(
-            f"prompts is {count}; there are {len(pool) * len(backgrounds)} held-out captions of one object"
-        )
-    # mixed once and for all, so that the first few are as varied as all of them
-    order = generator.permutation(len(pool))
-    things = [pool[order[i % len(pool)]] for i in range(count)]
-    # every pass over the combinations moves each to its next background
-    return [
-        str(world.Caption((thing,), backgrounds[(i + i // len(pool)) % len(backgrounds)]))
-        for i, thing in enumerate(things)
-    ]
-
-
 def cells(spec: ModelSpec, steps: list[int], objects: int, *, image: bool = False) -> list[Cell]:
     """The rows of a model: its default many steps, or every few-step count without and with FFE.
 
@@ -115,46 +95,44 @@ def cells(spec: ModelSpec, steps: list[int], objects: int, *, image: bool = Fals
         return []
     if not spec.few_step:
         return [Cell(spec.name, spec.default_steps, False, objects, image)]
-    ways = [(n, ffe) for n in steps if n in spec.steps for ffe in (False, True) if not (ffe and n == FIRST_STEPS)]
+    ways = [(n, ffe) for n in steps if n in spec.steps for ffe in (False, True) if not (ffe and n == FFE_STEPS)]
     return [Cell(spec.name, n, ffe, objects, image) for n, ffe in ways]
 
 
-def cell_jobs(cell: Cell, prompts: Sequence[str], weights: str, *, seed: int, frames: int) -> list[Job]:
+def cell_jobs(cell: Cell, prompts: Sequence[str], weights: str, *, seed: int, frames: int, world: str) -> list[Job]:
     """The clips of a cell: caption i from `seed` + i."""
-    return [Job(cell, i, prompt, seed + i, frames, weights) for i, prompt in enumerate(prompts)]
+    return [Job(cell, i, prompt, seed + i, frames, world, weights) for i, prompt in enumerate(prompts)]
 
 
-def real_jobs(objects: int, prompts: Sequence[str], *, draw: int, seed: int, frames: int) -> list[Job]:
+def real_jobs(objects: int, prompts: Sequence[str], *, draw: int, seed: int, frames: int, world: str) -> list[Job]:
     """Real clips of the same captions; draw 0 is the reference, 1 an independent second set."""
     cell = Cell(REAL, 0, False, objects)
-    return [Job(cell, i, prompt, seed + i, frames, draw=draw) for i, prompt in enumerate(prompts)]
+    return [Job(cell, i, prompt, seed + i, frames, world, draw=draw) for i, prompt in enumerate(prompts)]
 
 
 def run_jobs(jobs: Sequence[Job], file: Path, *, workers: int, device: str = "cpu") -> Iterator[ClipResult]:
     """Every clip's verdict as it is known, those that `file` holds first."""
-    return resumable_jobs.run_jobs(
-        jobs, file, measure, ClipResult, workers=workers, prepare=_run_on, arguments=(device,)
-    )
+    return resumable_jobs.run_jobs(jobs, file, ClipJudge(device), ClipResult, workers=workers)
 
 
-class _Here:
-    device = "cpu"
+@dataclass
+class ClipJudge:
+    """Makes and judges a job's clip with the models of the registry; `pipelines` are those loaded so far, by model."""
 
+    device: str
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
 
-def _run_on(device: str) -> None:
-    _Here.device = device
+    def __call__(self, job: Job) -> ClipResult:
+        if job.cell.model == REAL:
+            return judge_clip(job, draw_clip(job))
+        return judge_clip(job, make_clip(job, self._pipeline(job.cell.model)))
 
+    def _pipeline(self, model: str) -> Pipeline:
+        from models.registry import create_pipeline
 
-@cache
-def _pipeline(model: str) -> Pipeline:
-    from models.registry import create_pipeline  # noqa: PLC0415  (loads torch)
-
-    return create_pipeline(model, device=_Here.device)
-
-
-def measure(job: Job) -> ClipResult:
-    """Make and judge a job's clip with the models of the registry."""
-    return judge_clip(job, draw_clip(job) if job.cell.model == REAL else make_clip(job, _pipeline(job.cell.model)))
+        if model not in self.pipelines:
+            self.pipelines[model] = create_pipeline(model, device=self.device)
+        return self.pipelines[model]
 
 
 def draw_clip(job: Job) -> np.ndarray:
@@ -162,27 +140,19 @@ def draw_clip(job: Job) -> np.ndarray:
 
 
 def make_clip(job: Job, pipeline: Pipeline) -> np.ndarray:
-    request = GenerationRequest(
-        job.prompt,
-        job.cell.steps,
-        ffe=job.cell.ffe,
-        first_steps=FIRST_STEPS,
-        frames=job.frames,
-        seed=job.seed,
-        image=_real(job, PICTURES, 1)[0] if job.cell.image else None,
-    )
-    return pipeline(request).frames
+    picture = _real(job, PICTURES, 1)[0] if job.cell.image else None
+    return pipeline(job.cell.system.request(job.prompt, job.seed, job.frames, image=picture)).frames
 
 
 def _real(job: Job, draw: int, frames: int) -> np.ndarray:
     key = (job.seed - job.index, job.index, draw)
-    return world.render(world.sample_scene(world.parse_prompt(job.prompt), np.random.default_rng(key)), frames)
+    return WORLDS[job.world].real_clip(job.prompt, key, frames)
 
 
 def judge_clip(job: Job, frames: np.ndarray) -> ClipResult:
-    verdict = judge(frames, job.prompt)
-    ok = {name: all(getattr(t, f"{name}_ok") for t in verdict.things) for name in ATTRIBUTES[:3]}
-    ok |= {"background": bool(verdict.background_ok), "count": bool(verdict.count_ok)}
+    oracle = ORACLES[job.world]
+    verdict = oracle.judge(frames, job.prompt)
+    ok = oracle.right_parts(verdict)
     features = tuple(map(float, clip_features(frames)))
     return ClipResult(job.key, job.index, job.prompt, job.seed, bool(verdict.all_right), ok, verdict.reason, features)
 
@@ -190,7 +160,7 @@ def judge_clip(job: Job, frames: np.ndarray) -> ClipResult:
 def row(cell: Cell, results: list[ClipResult], real: list[ClipResult]) -> dict:
     """What is told of a cell: rates with Wilson intervals, and the distance to real clips of the same captions."""
     n = len(results)
-    rates = {name: sum(r.ok[name] for r in results) / n for name in ATTRIBUTES}
+    rates = {name: sum(r.ok[name] for r in results) / n for name in results[0].ok}
     right = wilson(sum(r.right for r in results), n)
     distance = frechet_interval(_features(real), _features(results), paired=True) if n > 1 else None
     return {

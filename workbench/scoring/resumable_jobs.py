@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from models.types import RequestError
+from workbench.common.line_files import appending, read_lines
 
 
 class Keyed(Protocol):
@@ -30,11 +31,9 @@ def run_jobs(
     kind: type[R],
     *,
     workers: int,
-    prepare: Callable[..., None] | None = None,
-    arguments: tuple[Any, ...] = (),
 ) -> Iterator[R]:
     """Yield the outcome of every job: those that `file` holds, then the rest as `workers` processes of one thread
-    finish them. Each process first runs `prepare(*arguments)`; what crosses to it must be picklable.
+    finish them. `work` is picklable; each process has one copy of it, which may keep what it loads for later jobs.
 
     Raises RequestError for fewer than one worker, and whatever `work` raises.
     """
@@ -45,32 +44,24 @@ def run_jobs(
     rest = [job for job in jobs if job.key not in done]
     if not rest:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(prepare, arguments))
-    with pool, file.open("a", encoding="utf-8") as lines:
-        waiting = [pool.submit(work, job) for job in rest]
+    pool = ProcessPoolExecutor(workers, context, initializer=_Worker.begin, initargs=(work,))
+    with pool, appending(file) as add:
+        waiting = [pool.submit(_Worker.run, job) for job in rest]
         try:
             for future in as_completed(waiting):
                 outcome = future.result()
-                lines.write(json.dumps(asdict(outcome)) + "\n")
-                lines.flush()
+                add(json.dumps(asdict(outcome)))
                 yield outcome
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read_done(file: Path, kind: type[R]) -> dict[str, R]:
-    """The outcomes in a file, by key. A line cut short by an interruption is taken away; one that does not fit
-    `kind`, as an older version wrote it, is passed over: its job runs again."""
-    if not file.exists():
-        return {}
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
+    """The outcomes in a file, by key. A line cut short by an interruption, or one that does not fit `kind`, as an
+    older version wrote it, is passed over: its job runs again."""
     found = {}
-    for line in whole.splitlines():
+    for line in read_lines(file):
         try:
             row = json.loads(line)
             found[row["key"]] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
@@ -79,10 +70,19 @@ def read_done(file: Path, kind: type[R]) -> dict[str, R]:
     return found
 
 
-def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch  # noqa: PLC0415  (in the worker only: the parent needs no network)
+class _Worker:
+    """What this process does jobs with: a pool of processes hands on functions only, and no object."""
 
-    torch.set_num_threads(1)  # the same outcome whatever the number of workers
-    if prepare:
-        prepare(*arguments)
+    work: Callable[[Any], Any]
+
+    @classmethod
+    def begin(cls, work: Callable[[Any], Any]) -> None:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        import torch
+
+        torch.set_num_threads(1)  # the same outcome whatever the number of workers
+        cls.work = staticmethod(work)
+
+    @classmethod
+    def run(cls, job: Any) -> Any:
+        return cls.work(job)

@@ -11,16 +11,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from eval.evaluator import Cancelled, ClipScores, Progress, Source, evaluate
 from eval.metric import Facts, Resources
 from models.types import RequestError
-from workbench.clips.library import ClipFile, Library, conditioning_picture
-from workbench.clips.media import write_bytes
+from models.whole_files import write_bytes
+from workbench.clips.library import ClipFile, Library, conditioning_picture, world_of
 from workbench.clips.under_way import is_left, mark
-from workbench.faults import fault_sentence
+from workbench.common.clock import to_the_second
+from workbench.common.faults import fault_sentence
+from workbench.common.line_files import appending, read_lines
+from workbench.common.priority import make_way
+from workbench.requests.links.evaluate import evaluation_link
 from workbench.scoring.evaluation import create_metrics
 
 QUEUED, RUNNING, DONE, STOPPED, FAILED = "queued", "running", "done", "stopped", "failed"
@@ -63,6 +66,11 @@ class Run:
         return len(self.rows) == len(self.plan.clips)
 
     @property
+    def link(self) -> str:
+        """The page that shows it."""
+        return evaluation_link(self.id)
+
+    @property
     def lines(self) -> Path:
         return self.folder / "scores.jsonl"
 
@@ -78,22 +86,16 @@ class Run:
 
     def add(self, scores: ClipScores) -> None:
         """Keep the scores of the next clip, on disk before anybody is told."""
-        with self.lines.open("ab") as file:
-            offset = file.tell()
-            file.write(scores.to_json().encode() + b"\n")
+        with appending(self.lines) as add:
+            offset = add(scores.to_json())
         self._remember(scores, offset)
 
     def restore(self) -> None:
         """Read back what an earlier server had done; a line cut short is computed again."""
-        if not self.lines.exists():
-            return
-        whole, _, torn = self.lines.read_bytes().rpartition(b"\n")
-        if torn:
-            write_bytes(self.lines, whole + b"\n" if whole else b"")
         offset = 0
-        for line in whole.split(b"\n") if whole else ():
-            self._remember(ClipScores.from_json(line.decode()), offset)
-            offset += len(line) + 1
+        for line in read_lines(self.lines):
+            self._remember(ClipScores.from_json(line), offset)
+            offset += len(line.encode()) + 1
 
     def _remember(self, scores: ClipScores, offset: int) -> None:
         bare = {name: replace(result, per_frame=()) for name, result in scores.results.items()}
@@ -117,9 +119,10 @@ class EvaluationService:
             raise RequestError("no clip is chosen; choose one from the list, upload one, or name a folder")
         facts = self._checked(plan.metrics)
         plan = replace(plan, metrics=tuple(each.name for each in facts))
-        run = Run(secrets.token_hex(8), plan, Path(), facts, datetime.now(UTC).isoformat(timespec="seconds"))
+        run = Run(secrets.token_hex(8), plan, Path(), facts, to_the_second())
         run.folder = self.folder / run.id
         run.folder.mkdir(parents=True)
+        mark(run.folder / AT_WORK)  # before it exists for anybody: killed in between, it would pass for stopped
         write_bytes(run.folder / "run.json", _to_json(run, self.data_dir).encode())
         self._runs[run.id] = run
         self._begin(run)
@@ -135,7 +138,9 @@ class EvaluationService:
     def resume(self, identity: str) -> Run:
         """Go on with a run that was stopped; one that is under way or complete stays as it is."""
         run = self.get(identity)
-        if not run.active and not run.complete:
+        if run.complete and not run.active:
+            (run.folder / AT_WORK).unlink(missing_ok=True)  # its process was killed after the last clip
+        elif not run.active:
             self._checked(run.plan.metrics)
             self._begin(run)
         return run
@@ -163,8 +168,10 @@ class EvaluationService:
         return found
 
     def interrupted(self) -> list[str]:
-        """The ids of evaluations that a process which is gone was at; those that were stopped or failed are not."""
-        return [path.parent.name for path in sorted(self.folder.glob(f"*/{AT_WORK}")) if is_left(path)]
+        """The ids of evaluations that a process which is gone was at; those that were stopped or failed are not, nor
+        what was killed before there was anything to go on with."""
+        marks = sorted(self.folder.glob(f"*/{AT_WORK}"))
+        return [path.parent.name for path in marks if (path.parent / "run.json").exists() and is_left(path)]
 
     def _begin(self, run: Run) -> None:
         mark(run.folder / AT_WORK)
@@ -173,6 +180,7 @@ class EvaluationService:
         threading.Thread(target=self._work, args=(run,), name=f"evaluate {run.id}", daemon=True).start()
 
     def _work(self, run: Run) -> None:
+        make_way()
         try:
             self._take_turn(run)
         finally:
@@ -224,7 +232,8 @@ class EvaluationService:
 
 
 def _source(identity: str, clip: ClipFile) -> Source:
-    return Source(identity, clip.path, prompt=clip.prompt, image=conditioning_picture(clip.path))
+    picture = conditioning_picture(clip.path)
+    return Source(identity, clip.path, prompt=clip.prompt, image=picture, world=world_of(clip.path))
 
 
 def _without_path(scores: ClipScores, clip: ClipFile) -> ClipScores:

@@ -11,7 +11,7 @@ from eval.metric import MetricResult, Resources
 from eval.vbench.aggregation import VBenchScores, aggregate
 from eval.vbench.constants import DIMENSIONS, folder_of
 from eval.vbench.results import pooled, write_results
-from eval.vbench.suite import VIDEO_SUFFIXES, SuitePrompt, check_folder, prompt_of, read_suite, standard_info
+from eval.vbench.suite import VIDEO_SUFFIXES, SuitePrompt, check_folder, info_row, prompt_of, read_suite, standard_info
 from models.types import RequestError
 from workbench.scoring.evaluation import create_metrics, list_metrics
 
@@ -91,7 +91,7 @@ def _by_name(folder: Path) -> Iterator[SuiteClips]:
         home = folder / folder_of(dimension)
         paths = sorted(path for path in home.iterdir() if path.suffix in VIDEO_SUFFIXES) if home.is_dir() else []
         clips = tuple((prompt_of(path), path) for path in paths)
-        info = [{"prompt_en": prompt, "dimension": [dimension], "video_list": [str(path)]} for prompt, path in clips]
+        info = [info_row(SuitePrompt(prompt, (dimension,)), [str(path)]) for prompt, path in clips]
         if clips:
             yield SuiteClips(dimension, clips, tuple(info))
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import asdict, dataclass, fields
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from workbench.common.clock import now
 from workbench.store import schema
 from workbench.store.database import Database
-from workbench.store.records import AlreadyVoted, Assignment, Ballot, Clip, KeyReused, Person, StudyRecord, new_id, now
+from workbench.store.records import AlreadyVoted, Assignment, Ballot, Clip, KeyReused, Person, StudyRecord, new_id
 
 BODY_LIMIT = 2000  # characters kept of what was refused
 CLIP = [field.name for field in fields(Clip)]
@@ -267,7 +268,11 @@ BY_ID = _QUERY.where(schema.assignment.c.id == bindparam("identity"))
 _TOKENS = schema.assignment.c.left_token, schema.assignment.c.right_token
 BY_TOKEN = _QUERY.where(or_(*(column == bindparam("token") for column in _TOKENS)))
 _SHOWABLE = schema.assignment.c.pair.not_in(bindparam("lost", expanding=True))
-OLDEST_OPEN = _QUERY.where(*_ASKED, _LIVE.is_(None), _SHOWABLE).order_by(schema.assignment.c.issued_at).limit(1)
+# what was voted on and undone comes first: by the time alone another would, once the clock was put back
+_UNDONE = exists().where(schema.vote.c.assignment == schema.assignment.c.id).desc()
+OLDEST_OPEN = (
+    _QUERY.where(*_ASKED, _LIVE.is_(None), _SHOWABLE).order_by(_UNDONE, schema.assignment.c.issued_at).limit(1)
+)
 VOTES, PROGRESS, RECENT = _votes_query(), _progress_query(), _recent_query()
 LOCK_STUDY, LOCK_ASSIGNMENT = _lock(schema.study), _lock(schema.assignment)
 ISSUED = select(schema.pair.c.id, schema.pair.c.issued).where(

@@ -9,14 +9,14 @@ from itertools import islice
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.types import RequestError
+from workbench.requests.systems import System
 from workbench.store import schema
 from workbench.store.database import Database
 from workbench.store.records import SETTINGS, ClipFilter, GeneratedClip, Value
-from workbench.systems import read_system
 
 VALUES_LOCK = 4_711_043  # any number, the same for all who write values
 BATCH = 20_000  # rows held in memory at once
@@ -134,7 +134,7 @@ class ClipStore:
         self._number(connection, prompt, ["prompt"], _grouped(["prompt"]).where(*rules))
         same = and_(*(group.c[name] == _column(name) for name in GROUP))
         query = _grouped([group.c.id, prompt.c.id], SUMS).join(group, same)
-        query = query.join(prompt, prompt.c.prompt == made.c.prompt).where(True, *rules)
+        query = query.join(prompt, prompt.c.prompt == made.c.prompt).where(true(), *rules)
         put = self._insert(total).from_select([column.name for column in total.c], query)
         renewed = {name: put.excluded[name] for name in SUMS}
         keys = ["measured_group", "measured_prompt"]
@@ -177,13 +177,12 @@ class ClipStore:
             sums = sums.where(total.c.measured_prompt.in_(prompts.with_only_columns(prompt.c.id)))
         with self.database.read() as connection:
             parts = [_columns(connection, query) for query in (groups, prompts, sums)]
-        groups, prompts, sums = parts
-        groups["system"] = _systems(*(groups[name] for name in SYSTEM))
-        which = pd.Index(groups["number"]).get_indexer(sums.pop("measured_group"))
-        said = pd.Index(prompts["number"]).get_indexer(sums.pop("measured_prompt"))
-        table = (
-            sums | {"prompt": prompts["prompt"].take(said)} | {n: groups[n].take(which) for n in ("system", *GROUP)}
-        )
+        of_group, of_prompt, table = parts
+        of_group["system"] = _systems(*(of_group[name] for name in SYSTEM))
+        which = pd.Index(of_group["number"]).get_indexer(table.pop("measured_group"))
+        said = pd.Index(of_prompt["number"]).get_indexer(table.pop("measured_prompt"))
+        table["prompt"] = of_prompt["prompt"].take(said)
+        table |= {name: of_group[name].take(which) for name in ("system", *GROUP)}
         return pd.DataFrame({name: table[name].array for name in LEADERBOARD_COLUMNS})
 
     def clip_table(self, filters: ClipFilter = ALL, limit: int | None = 100, offset: int = 0) -> pd.DataFrame:
@@ -331,9 +330,10 @@ def _prompt_rules(table, filters: ClipFilter) -> list:
     return exact + [table.c.prompt.icontains(word, autoescape=True) for word in filters.prompt.split()]
 
 
-def _is_system(table, system: str):
-    model, steps, first_steps, _ = read_system(system)
-    return and_(table.c.model == model, table.c.steps == steps, table.c.first_steps == first_steps)
+def _is_system(table, text: str):
+    system = System.read(text)
+    wanted = {"model": system.model, "steps": system.steps, "first_steps": system.first_steps}
+    return and_(*(table.c[name] == value for name, value in wanted.items()))
 
 
 def _where(query: Select, column, values: Sequence) -> Select:

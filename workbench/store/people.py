@@ -3,15 +3,15 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Row, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.types import RequestError
+from workbench.common.clock import after, now
 from workbench.store import schema
 from workbench.store.database import Database
-from workbench.store.records import Person, Session, new_id, now
+from workbench.store.records import Person, Session, new_id
 
 SESSION_DAYS = {"name": 90, "invitation": 30, "account": 7, "token": 90}
 TOKEN_NAME = 12  # digits of a token's digest by which people name it
@@ -67,7 +67,7 @@ class People:
         """A new secret that stands for a session, until it is ended or over; `days` None is what its door has."""
         secret = secrets.token_urlsafe(32)
         values = {"digest": digest(secret), "annotator": session.person.id, "created_at": now()}
-        values |= {"expires_at": _in_days(SESSION_DAYS[session.door] if days is None else days)}
+        values |= {"expires_at": after(days=SESSION_DAYS[session.door] if days is None else days)}
         values |= {"door": session.door, "account": session.account, "mark": session.mark}
         with self._database.write() as connection:
             connection.execute(schema.session.delete().where(schema.session.c.expires_at <= now()))
@@ -141,7 +141,7 @@ class People:
             if connection.execute(select(account.c.name).where(theirs)).first():
                 raise RequestError(f"{name!r} has an account here; invite annotators by another name")
             values = {"digest": digest(secret), "annotator": person.id, "study": study}
-            dates = {"created_at": now(), "expires_at": _in_days(days)}
+            dates = {"created_at": now(), "expires_at": after(days=days)}
             connection.execute(schema.invitation.insert().values(**values, **dates))
         return secret
 
@@ -169,7 +169,3 @@ def digest(secret: str) -> str:
 
 def _person(row: Row) -> Person:
     return Person(row.id, row.name, row.role)
-
-
-def _in_days(days: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="microseconds")

@@ -4,9 +4,6 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-ROLES = ("admin", "researcher", "reviewer", "annotator")
 
 
 @dataclass(frozen=True)
@@ -246,8 +243,3 @@ class AlreadyVoted(Exception):
 def new_id() -> str:
     """Random and meaningless: an identity that nobody can guess or sort by."""
     return secrets.token_urlsafe(12)
-
-
-def now() -> str:
-    """This moment as UTC ISO 8601 with microseconds, which sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from workbench.common.clock import now
 from workbench.store import schema
 from workbench.store.database import Database
-from workbench.store.records import Clip, Pair, PairState, StudyRecord, now
+from workbench.store.records import Clip, Pair, PairState, StudyRecord
 
 
 class Studies:

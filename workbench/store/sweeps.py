@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from workbench.common.clock import now
 from workbench.store import schema
 from workbench.store.clips import ClipStore
 from workbench.store.database import Database
-from workbench.store.records import CellState, GeneratedClip, SweepRecord, Value, now
+from workbench.store.records import CellState, GeneratedClip, SweepRecord, Value
 
 
 class Sweeps:

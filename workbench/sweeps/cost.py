@@ -60,7 +60,11 @@ def cost_rows(cells: Sequence[Cell], items: Sequence[Item], failed: Sequence[str
         found = counts.setdefault(system, {})
         state = doing.get(cell.key, "there")
         found[state] = found.get(state, 0) + 1
-    return [Row(*system, forwards_of(examples[system]), **found) for system, found in counts.items()]
+    rows = []
+    for (model, steps, first_steps), found in counts.items():
+        forwards = forwards_of(examples[model, steps, first_steps])
+        rows.append(Row(model, steps, first_steps, forwards, **found))
+    return rows
 
 
 def measure(items: Sequence[Item], setup: Setup) -> dict[str, Speed]:
@@ -86,10 +90,3 @@ def estimate(items: Sequence[Item], speeds: dict[str, Speed], workers: int) -> f
         speed = speeds[item.cell.model]
         seconds += speed.rest + (0 if item.clip else forwards_of(item.cell) * speed.forward)
     return seconds / workers
-
-
-def in_words(seconds: float) -> str:
-    """ "40 s", "12 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,7 +10,8 @@ from models.default_world import DEFAULT
 from models.registry import list_models, unavailable
 from models.specs import ModelSpec
 from models.types import RequestError
-from workbench.clips.media import write_bytes
+from models.whole_files import write_bytes
+from workbench.common.priority import make_way
 from workbench.scoring.runs import EvaluationService, Plan
 from workbench.settings import Settings
 from workbench.store import Store
@@ -66,6 +67,7 @@ class FirstRun:
         return any(sweep.name == NAME and sweep.waiting for sweep in self.store.sweeps.all())
 
     def _work(self, then: Callable[[], None]) -> None:
+        make_way()
         try:
             self._make()
         except Exception as error:  # the pages work without it, and say what they lack
@@ -76,8 +78,8 @@ class FirstRun:
         then()
 
     def _make(self) -> None:
-        from workbench.sweeps.plan import make_plan  # noqa: PLC0415
-        from workbench.sweeps.sweep import Sweep  # noqa: PLC0415  (loads the metrics, which pages should not wait for)
+        from workbench.sweeps.plan import make_plan
+        from workbench.sweeps.sweep import Sweep
 
         models = [spec.name for spec in first_models()]
         if not models:

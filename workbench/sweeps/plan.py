@@ -20,16 +20,18 @@ from eval.video.text_files import read_yaml
 from models.default_world import DEFAULT
 from models.registry import get_spec, unavailable, weights_digest
 from models.types import GenerationRequest, RequestError
+from models.worlds.captions import held_out_captions
+from workbench.common.words import read_whole
 from workbench.requests.prompt_files import read_prompts
+from workbench.requests.systems import System
 from workbench.scoring.evaluation import create_metrics, list_metrics
-from workbench.scoring.prompt_following import captions
 
 THREADS = 1
 """Of every network call in a sweep: sums are split by thread, so that clips are the same however many workers run."""
 MOST_CELLS = 1_000_000
 FFE = {"off": (False,), "on": (True,), "both": (False, True)}
-HELD_OUT = re.compile(r"held-out:(\d+)")
-RANGE = re.compile(r"(\d+)-(\d+)")
+HELD_OUT = re.compile(r"held-out:([0-9]{1,9})")
+RANGE = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
 METRICS = ("temporal_flickering", "motion_smoothness_flow", "sharpness", "shapes_clip_alignment", "oracle_right")
 
 
@@ -54,8 +56,7 @@ class Cell:
 
     @property
     def request(self) -> GenerationRequest:
-        ffe = self.first_steps > 0
-        return GenerationRequest(self.prompt, self.steps, ffe, self.first_steps or 4, self.frames, self.seed)
+        return System(self.model, self.steps, self.first_steps).request(self.prompt, self.seed, self.frames)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ EXAMPLES = {
 
 
 def _check_cells(plan: Plan, place: Place) -> None:
-    from models.pipeline import check_request  # noqa: PLC0415  (loads torch, which pages should not wait for)
+    from models.pipeline import check_request
 
     ways = 2 if plan.ffe == "both" else 1
     count = len(plan.models) * len(plan.steps) * ways * len(plan.prompts) * len(plan.seeds)
@@ -210,9 +211,10 @@ def _numbers(what: str) -> Callable[[Any, Where], tuple[int, ...]]:
 
 
 def _number(what: str, value: Any, where: str) -> int:
-    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, str) and value.isdecimal())):
+    number = read_whole(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int):
         raise RequestError(f"{where}{what} {str(value)[:80]!r} is not a whole number; give numbers, or a range as 0-4")
-    return int(value)
+    return number
 
 
 def _one_number(what: str) -> Callable[[Any, Where], int]:
@@ -225,7 +227,7 @@ def _ffe(value: Any, where: Where) -> str:
         return "both" if len(set(value)) == 2 else _ffe(value[0], where)
     if isinstance(value, bool):
         return "on" if value else "off"
-    if value not in FFE:
+    if not isinstance(value, str) or value not in FFE:
         raise RequestError(f"{where(None)}ffe {str(value)[:80]!r} is none of {', '.join(FFE)}; choose one of them")
     return value
 
@@ -234,7 +236,7 @@ def _prompts(value: Any, where: Where) -> tuple[str, ...]:
     """A list, `held-out:N`, or the name of a file with one prompt a line."""
     if isinstance(value, str):
         held_out = HELD_OUT.fullmatch(value)
-        value = captions(int(held_out[1])) if held_out else _from_file(value, where)
+        value = held_out_captions(DEFAULT.name, int(held_out[1])) if held_out else _from_file(value, where)
     if not isinstance(value, list):
         raise RequestError(f"{where(None)}prompts are no list; give a list, a file, or held-out:8")
     for index, prompt in enumerate(value):
@@ -257,7 +259,7 @@ def _name(value: Any, where: Where) -> str:
 
 
 def _model_names() -> list[str]:
-    from models.specs import MODELS  # noqa: PLC0415  (read when asked: tests add rows)
+    from models.specs import MODELS
 
     return list(MODELS)
 
@@ -277,7 +279,7 @@ _READERS: dict[str, Callable[[Any, Where], Any]] = {
 
 def check_metrics(plan: Plan, weights: Path | None = None, device: str = "cpu") -> None:
     """Raise RequestError for a metric that cannot run here."""
-    from eval.metric import Resources  # noqa: PLC0415
+    from eval.metric import Resources
 
     for metric in create_metrics(plan.metrics, Resources(weights, device)):
         if metric.missing():

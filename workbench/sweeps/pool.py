@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from workbench.sweeps.work import ENVIRONMENT, Item, Outcome, Setup, Worker
 
@@ -107,7 +108,7 @@ def run_here(items: Iterator[Item], setup: Setup, workers: int) -> Iterator[Outc
                 crew[-1].give(item)
             for worker in crew:
                 fill(worker)
-            busy = {worker.pipe: worker for worker in crew if worker.items}
+            busy: dict[Any, Process] = {worker.pipe: worker for worker in crew if worker.items}
             if not busy:
                 return
             for pipe in wait(list(busy)):

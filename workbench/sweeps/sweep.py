@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.evaluator import FAILED
+from models.registry import own_sources
 from models.types import RequestError
+from models.whole_files import replacing, write_bytes
 from workbench.clips.manifest import Manifest, manifest_path
-from workbench.clips.media import replacing, write_bytes
 from workbench.scoring.evaluation import create_metrics
+from workbench.scoring.store_rows import record_of
 from workbench.settings import Settings
 from workbench.store import Store
 from workbench.store.records import CellState
 from workbench.sweeps.plan import Cell, Plan
 from workbench.sweeps.pool import run_here
-from workbench.sweeps.work import Item, Outcome, Setup, record_of
+from workbench.sweeps.work import Item, Outcome, Setup
 
 STALE_SECONDS = 3600.0
 """A temporary file of this age belongs to nobody any more."""
@@ -66,7 +68,7 @@ class Sweep:
 
     def __init__(self, plan: Plan, settings: Settings, store: Store, weights: Path | None = None) -> None:
         self.plan, self.settings, self.store = plan, settings, store
-        self.setup = Setup(settings.device, weights)
+        self.setup = Setup(settings.device, weights, own_sources())
         digests = plan.weights()
         self.id = plan.identity(digests, settings.device)
         self.json = plan.to_json(digests, settings.device)

@@ -10,21 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from eval.evaluator import ClipScores, Source, evaluate
+from eval.evaluator import Source, evaluate
 from eval.metric import Metric, Resources
+from models.registry import get_spec, register
 from models.types import RequestError
-from workbench.clips.manifest import Manifest
 from workbench.scoring.evaluation import create_metrics
-from workbench.store.records import GeneratedClip, Value
+from workbench.scoring.store_rows import values_of
+from workbench.store.records import Value
 from workbench.sweeps.plan import THREADS, Cell
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs to know once. `weights` is the folder of published weights of metrics."""
+    """What a worker needs to know once. `weights` is the folder of published weights of metrics, `models` the networks
+    of one's own that cells may name, as `path:FILE`."""
 
     device: str = "cpu"
     weights: Path | None = None
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ ENVIRONMENT = {
 
 def limit_threads() -> None:
     """One thread for everything, whoever else works on this machine."""
-    import cv2  # noqa: PLC0415  (here, and not in the process that writes)
-    import torch  # noqa: PLC0415
+    import cv2
+    import torch
 
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
@@ -76,6 +79,8 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         limit_threads()
+        for model in setup.models:
+            register(model)
         self.setup = setup
         self.model, self.service = "", None
         self.metrics: dict[tuple[str, ...], list[Metric]] = {}
@@ -101,7 +106,7 @@ class Worker:
         if item.clip:
             there = item.stored if isinstance(item.stored, Path) else path
             return Outcome(item.cell.key, clip=item.clip, values=self._values(item, there))
-        from workbench.clips.generation import content_name  # noqa: PLC0415  (loads torch)
+        from workbench.clips.generation import content_name
 
         made = self._service(item.cell.model).generate(item.cell.model, item.cell.request, out=path)
         if made.manifest.weights_digest != item.cell.weights:
@@ -117,7 +122,7 @@ class Worker:
         )
 
     def _service(self, model: str):
-        from workbench.clips.generation import GenerationService  # noqa: PLC0415  (loads torch)
+        from workbench.clips.generation import GenerationService
 
         if self.model != model:
             # the one before goes first: a worker has room for one
@@ -132,45 +137,8 @@ class Worker:
         if item.metrics not in self.metrics:
             resources = Resources(self.setup.weights, self.setup.device)
             self.metrics = {item.metrics: create_metrics(item.metrics, resources)}
-        scores = next(evaluate([Source("clip", path, prompt=item.cell.prompt)], self.metrics[item.metrics]))
+        source = Source("clip", path, prompt=item.cell.prompt, world=get_spec(item.cell.model).family)
+        scores = next(evaluate([source], self.metrics[item.metrics]))
         if scores.skipped:
             raise RequestError(f"the clip cannot be read again ({scores.skipped}); delete it, and it is made again")
         return values_of(scores, {metric.facts.name: metric.facts.version for metric in self.metrics[item.metrics]})
-
-
-def values_of(scores: ClipScores, versions: Mapping[str, str]) -> dict[str, Value]:
-    """The results of a clip as the store keeps them; side results are values of their own, as `metric.part`."""
-    found: dict[str, Value] = {}
-    for name, result in scores.results.items():
-        version = versions[name]
-        found[name] = Value(result.value, version, result.reason, result.per_frame)
-        if result.value is not None:
-            found |= {f"{name}.{part}": Value(value, version) for part, value in result.parts.items()}
-    return found
-
-
-def record_of(made: Manifest, identity: str, sweep: str = "") -> GeneratedClip:
-    """The clip of a manifest as the store keeps it."""
-    return GeneratedClip(
-        id=identity,
-        model=made.model,
-        family=made.family,
-        weights_digest=made.weights_digest,
-        steps=made.steps,
-        first_steps=made.first_steps if made.ffe else 0,
-        prompt=made.prompt,
-        seed=made.seed,
-        image_digest=made.image.sha256 if made.image else "",
-        frames=made.frames,
-        width=made.width,
-        height=made.height,
-        fps=made.fps,
-        guidance_scale=made.guidance_scale,
-        dtype=made.dtype,
-        path=f"clips/{identity}.mp4",
-        seconds=made.seconds,
-        first_frame_seconds=made.first_frame_seconds,
-        forwards=made.forwards,
-        created_at=made.created,
-        sweep=sweep,
-    )

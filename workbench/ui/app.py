@@ -1,15 +1,12 @@
 """The application: FastAPI with the workbench's own routes, and the Gradio pages mounted in it."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
-from gradio.routes import App
 
 from workbench import __version__
 from workbench.charts import plotly_folder
@@ -33,6 +30,7 @@ from workbench.ui.api.tokens_api import tokens_router
 from workbench.ui.api.voting_api import voting_router
 from workbench.ui.context import EXAMPLE_PROMPTS, Context
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
+from workbench.ui.gradio_patches import count_as_launched, forget_calls, give_tools_clients, no_servers
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
@@ -59,10 +57,10 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     voting = VotingService(store, settings, clips, accounts=accounts)
     first_run = FirstRun(settings, store, evaluations, EXAMPLE_PROMPTS)
     jobs = Jobs(settings.data_dir, store, evaluations, service)
-    context = Context(service, evaluations, settings, voting, first_run, jobs)
     app = FastAPI(
         title=PRODUCT, version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
+    context = Context(service, evaluations, settings, voting, first_run, jobs, openapi=lambda: app.openapi())
     # no origins: only the app's own pages may call it; without this middleware gradio would admit any site
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_methods=["GET", "POST"])
 
@@ -75,7 +73,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     app.include_router(voting_router(voting, accounts))
     app.include_router(tokens_router(voting))
     app.include_router(vote_page_router())
-    app.include_router(media_router(context.media, voting.media))
+    app.include_router(media_router(context.media, voting))
     app.include_router(library_router(evaluations))
     app.include_router(export_router(evaluations.library))
     app.include_router(results_router(store))
@@ -114,9 +112,9 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             root_path=settings.root_path or None,
             mcp_server=True,  # the named endpoints as tools, at /gradio_api/mcp
         )
-    # only a launched app checks which files its components are given, and a mounted one never counts as launched
-    blocks.has_launched = True
-    blocks.mcp_server_obj._get_or_create_client = CallersClients(blocks.mcp_server_obj).client
+    count_as_launched(blocks)
+    forget_calls(blocks)
+    give_tools_clients(blocks, CallersClients)
     return mounted
 
 
@@ -132,7 +130,7 @@ def page_handler(blocks: gr.Blocks, which: int | str) -> str:
 def build_blocks(context: Context) -> gr.Blocks:
     """All pages in one `gr.Blocks`, each at its own address."""
     main, *others = PAGES
-    with _no_servers():
+    with no_servers():
         with gr.Blocks(title=PRODUCT, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
             accounts = context.settings.auth is not None
             page_frame(main, PAGES, [VOTE], accounts)
@@ -144,16 +142,3 @@ def build_blocks(context: Context) -> gr.Blocks:
                 page.build(blocks, context)
     blocks.state_session_capacity = MOST_VISITORS
     return blocks.queue(max_size=QUEUE_SIZE)
-
-
-@contextmanager
-def _no_servers() -> Iterator[None]:
-    """Inside, the end of a page's block makes no server. Gradio makes a whole one there for each page, of all pages
-    so far, which takes half of the start; mounting makes the one that serves."""
-    kept = vars(App)["create_app"], gr.Blocks.get_config_file
-    App.create_app = staticmethod(lambda *args, **kwargs: None)
-    gr.Blocks.get_config_file = lambda self: {}
-    try:
-        yield
-    finally:
-        App.create_app, gr.Blocks.get_config_file = kept

@@ -1,16 +1,18 @@
 """What every page gets, and what pages share."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.default_world import DEFAULT
+from models.default_world import DEFAULT, SHAPES, TABLETOP
 from models.registry import get_spec, list_models, unavailable
 from models.types import RequestError
+from models.wan.rows import PROMPTS as WAN_PROMPTS
 from workbench.clips.generation import GenerationService
-from workbench.faults import fault_sentence
+from workbench.common.faults import fault_sentence
+from workbench.requests.insight_settings import FIRST_STEPS
 from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.sweeps.first_run import FirstRun
@@ -24,12 +26,14 @@ MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
 EVALUATION_QUEUE = {"concurrency_id": "evaluation", "concurrency_limit": None}
 PRIVATE = {"api_visibility": "private"}
 EXAMPLE_PROMPTS = DEFAULT.prompts
-MAX_SEED = 2**31 - 1
+WORLDS = {"shapes": "Shapes world", "tabletop": "Tabletop world", "wan": "Wan world"}
+EXAMPLES = {SHAPES.name: SHAPES.prompts, TABLETOP.name: TABLETOP.prompts, "wan": WAN_PROMPTS}
 
 
 @dataclass(frozen=True)
 class Context:
-    """The services that make, evaluate and vote on clips, how this server was started, the media it hands out."""
+    """The services that make, evaluate and vote on clips, how this server was started, the media it hands out, and how
+    its routes are described."""
 
     service: GenerationService
     evaluations: EvaluationService
@@ -38,6 +42,7 @@ class Context:
     first_run: FirstRun
     jobs: Jobs | None = None
     media: MediaTokens = field(default_factory=MediaTokens)
+    openapi: Callable[[], dict[str, Any]] = lambda: {"paths": {}}
 
     def check_writable(self) -> None:
         """Raises RequestError on a server that only shows results."""
@@ -46,14 +51,31 @@ class Context:
 
 
 def model_choices() -> list[tuple[str, str]]:
-    """(title, name) of every model that can run here, for a dropdown."""
-    return [(spec.title, spec.name) for spec in list_models() if not unavailable(spec)]
+    """(title, name) of every model that can run here, for a dropdown; those of another world than the app's own say
+    so."""
+    runnable = [spec for spec in list_models() if not unavailable(spec)]
+    return [(spec.title + _other_world(spec.family), spec.name) for spec in runnable]
+
+
+def _other_world(family: str) -> str:
+    return "" if family == DEFAULT.name else f" · {WORLDS.get(family, family)}"
+
+
+def about_model(name: str) -> str:
+    """What a person should know who chooses a model: its world, how to write for it, its length and licence."""
+    spec = get_spec(name)
+    length = f"trained on {spec.trained_frames} frames, {spec.trained_frames / spec.fps:.1f} s"
+    words = "prompts are free text" if spec.family == "wan" else "prompts in its own small language"
+    return f"{WORLDS.get(spec.family, spec.family)}: {words}; {length}. Licence: {spec.license}."
 
 
 def default_model(*preferred: str) -> str:
     """The first of `preferred` that exists, else the last model of the registry."""
     names = [name for _, name in model_choices()]
     return next((name for name in preferred if name in names), names[-1])
+
+
+FFE_CHOICES = [(f"{number} steps" if number else "off", number) for number in FIRST_STEPS]  # of the first chunk
 
 
 def offered_steps(model: str) -> list[int]:
@@ -64,26 +86,6 @@ def offered_steps(model: str) -> list[int]:
 def nearest(value: int | None, choices: Sequence[int]) -> int:
     """The choice closest to `value`, so that switching models keeps the steps where it can."""
     return min(choices, key=lambda choice: (abs(choice - (value or 0)), choice))
-
-
-def whole(value: Any, name: str, advice: str) -> int:
-    """A whole number from a form field or a link; raises RequestError naming the field."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError) as error:
-        shown = "empty" if value in (None, "") else repr(value)
-        raise RequestError(f"{name} is {shown}; give {advice}") from error
-    if isinstance(value, float) and value != number:
-        raise RequestError(f"{name} is {value}; give {advice}")
-    return number
-
-
-def seed_of(value: Any) -> int:
-    return whole(value, "seed", f"a whole number from 0 to {MAX_SEED}")
-
-
-def frames_of(value: Any) -> int:
-    return whole(value, "frames", "a whole number of frames, as 49")
 
 
 def sentence(error: Exception, *hidden: str | Path | None) -> str:

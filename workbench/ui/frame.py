@@ -4,14 +4,14 @@ for an address that does not exist."""
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 import gradio as gr
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workbench.ui.components.component import FORM, ROOT
+from workbench.requests.links.generate import asks_for_clip
+from workbench.ui.components.component import FORM, ROOT, WATCH_TYPING
 
 if TYPE_CHECKING:
     from workbench.ui.pages import Page
@@ -21,10 +21,13 @@ FIRST = "/compare"  # what opens at "/"
 INNER = "/generate"  # Gradio keeps its first page at "/"; this is where people find it
 SIGN_OUT = '<button type="button" class="wb-sign-out" hidden>Sign out</button>'
 SIGN_OUT_SCRIPT = (
-    f"import({ROOT} + '/ui/js/account.js')"
+    f"import({ROOT} + '/ui/js/vote/account.js')"
     ".then((account) => account.mountSignOut(element.querySelector('.wb-sign-out')));"
 )
-GENERATE_KEYS = {"model", "prompt", "steps", "ffe", "plan", "switches"}
+# on a phone the bar of pages scrolls, and the page one is on may lie beyond its edge
+SHOW_CURRENT = """const bar = element.querySelector('nav'), at = bar.querySelector('[aria-current]');
+if (at) bar.scrollLeft = at.offsetLeft - (bar.clientWidth - at.offsetWidth) / 2;
+"""
 
 
 def tab_title(title: str) -> str:
@@ -50,7 +53,7 @@ def page_frame(
         f'<header class="wb-frame"><a class="wb-skip" href="#content">Skip to the page</a>'
         f'<a class="wb-product" href=".{FIRST}">{PRODUCT}</a><nav aria-label="Pages">{groups}</nav>'
         f"{SIGN_OUT if accounts else ''}</header>",
-        js_on_load=f"document.title = {tab_title(current.title)!r};"
+        js_on_load=f"document.title = {tab_title(current.title)!r};{SHOW_CURRENT}{WATCH_TYPING}"
         f"{FORM}.then((form) => form.submitOnEnter('#prompt textarea', '#generate, #compare, #make'));"
         f"{SIGN_OUT_SCRIPT if accounts else ''}",
         elem_id="frame",
@@ -92,8 +95,9 @@ class Addresses:
         path = scope["path"].removeprefix(root) if root else scope["path"]
         query = scope["query_string"].decode("latin-1")
         if path in ("", "/"):
-            old = GENERATE_KEYS & {name for name, _ in parse_qsl(query)}
-            target = f"{self.prefix or root}{INNER if old else FIRST}" + (f"?{query}" if query else "")
+            target = f"{self.prefix or root}{INNER if asks_for_clip(query) else FIRST}" + (
+                f"?{query}" if query else ""
+            )
             return await RedirectResponse(target, 307)(scope, receive, send)
         if path == INNER:
             return await self.app(scope | {"path": f"{root}/", "raw_path": f"{root}/".encode()}, receive, send)

@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 import uvicorn
 
 from workbench.clips.generation import GenerationService
+from workbench.common.console import notice
+from workbench.common.priority import answer_soon
 from workbench.settings import Settings
 from workbench.ui.app import build_app
 
@@ -38,7 +40,8 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
 
 
 def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    service = GenerationService(settings.data_dir, settings.device)
+    answer_soon()
+    service = GenerationService(settings.data_dir, settings.device, say=notice, compile=settings.compile)
     app = build_app(service, settings)
     config = uvicorn.Config(
         app, log_level="warning", timeout_graceful_shutdown=3, timeout_keep_alive=KEEP_ALIVE_SECONDS

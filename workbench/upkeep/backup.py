@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from models.types import RequestError
+from models.whole_files import replacing
 from workbench import __version__
-from workbench.clips.media import replacing
 from workbench.store.database import copy_sqlite, database_url
-from workbench.votes.blind_copies import FOLDER as COPIES
+from workbench.votes.blindness.blind_copies import FOLDER as COPIES
 
 CONTENTS = "contents.json"
 DATABASE = "workbench.db"
@@ -65,10 +65,10 @@ def restore_backup(file: Path, data_dir: Path) -> int:
             with tarfile.open(file, "r:") as archive:
                 found = {member.name: _take(archive, member, folder) for member in archive if member.isfile()}
             contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
-            asked = contents["files"]
+            asked = dict(contents["files"])
         except OSError as error:
             raise RequestError(f"{str(file)!r} cannot be read or written out ({error.strerror or error})") from error
-        except (tarfile.TarError, ValueError, KeyError, TypeError) as error:
+        except (tarfile.TarError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RequestError(f"{str(file)!r} is damaged or no backup ({error}); give what `backup` wrote") from error
         found.pop(CONTENTS)
         wrong = sorted(name for name in asked.keys() | found.keys() if asked.get(name) != found.get(name))

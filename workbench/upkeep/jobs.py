@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from eval.video.text_files import read_json
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.clips.under_way import FOLDER, is_left
+from workbench.common.priority import make_way
+from workbench.common.words import counted
 from workbench.sweeps.first_run import NAME as FIRST_RUN
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work. `kind` is generation, evaluation or sweep; `state` is running, interrupted, waiting or
-    failed; `says` tells what it is and how it goes on."""
+    """One piece of work. `kind` is generation, evaluation or sweep; `state` is running, interrupted, waiting, stopped
+    or failed; `says` tells what it is and how it goes on."""
 
     id: str
     kind: str
@@ -57,11 +59,13 @@ class Jobs:
             with suppress(RequestError):
                 self.evaluations.resume(identity)
         if left or runs:
-            log.warning("%d clips and %d evaluations of an earlier server go on", len(left), len(runs))
+            what = f"{counted(len(left), 'clip')} and {counted(len(runs), 'evaluation')}"
+            log.warning("%s of an earlier server: making them goes on", what)
         if left:
             threading.Thread(target=self._make_again, args=(left,), name="interrupted clips", daemon=True).start()
 
     def _make_again(self, left: list[Path]) -> None:
+        make_way()
         for path in left:
             try:
                 model, request = self._request(path)
@@ -112,7 +116,7 @@ class Jobs:
             run = self.evaluations.get(identity)
             done = f"{len(run.rows)} of {len(run.plan.clips)} clips"
             state = "running" if run.active else "interrupted" if identity in left else run.state
-            yield Job(identity, "evaluation", state, f"{done}; open /evaluate?run={identity}")
+            yield Job(identity, "evaluation", state, f"{done}; open {run.link}")
 
     def _sweeps(self) -> Iterator[Job]:
         for sweep in self.store.sweeps.all():

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_flags
+from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_table
 from eval.report import harmless
 from eval.video.text_files import parse_json
 from models.types import RequestError
-from workbench.clips.media import write_bytes
+from models.whole_files import write_bytes
 
 FORMAT, VERSION = "asd-workbench votes", 1
 ENDINGS = (".csv", ".parquet", ".json")
@@ -84,7 +84,10 @@ def read_votes(path: Path) -> VoteTables:
             votes, flags = _from_json(path)
         else:
             beside = path.with_suffix(f".flags{ending}")
-            votes, flags = _table(path, ending), _table(beside, ending) if beside.is_file() else empty_flags()
+            votes, flags = (
+                _table(path, ending),
+                _table(beside, ending) if beside.is_file() else empty_table(FLAG_COLUMNS),
+            )
         return VoteTables(check_votes(votes), check_flags(flags))
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a file that exists") from error

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from eval.preferences.agreement import Agreement, Attention, agreement, attention, attentive
-from eval.preferences.anytime import Bar, bar
+from eval.preferences.anytime import bar
 from eval.preferences.power import more_votes
 from eval.preferences.rates import PairRate, SideBias, pair_rates, side_bias
 from eval.preferences.ratings import Ratings, bootstrap_strengths, rate
 from eval.preferences.table import check_flags, check_votes, counted
 from eval.statistics.intervals import Interval
+from workbench.votes.findings import Duel, finding
 
 RESAMPLES = 400
 FEW_SIDES = 0.01  # p below which a preference for a side is told
@@ -21,22 +22,18 @@ FEW_SIDES = 0.01  # p below which a preference for a side is told
 @dataclass(frozen=True)
 class Filters:
     """Which votes are looked at. `version` None is every version of the protocol; annotators who passed less than
-    `least_checks` of their attention checks are left out."""
+    `least_checks` of their attention checks are left out; `prompt` are words that a prompt holds, in any case."""
 
     question: str = "overall"
     version: int | None = None
     least_checks: float = 0.0
+    prompt: str = ""
 
-
-@dataclass(frozen=True)
-class Duel:
-    """One pair of systems: votes, the gap of its ratings, votes still missing, and the bar for early looks."""
-
-    rate: PairRate
-    gap: Interval
-    expected: Interval
-    more: int | None
-    bar: Bar
+    def of_prompts(self, votes: pd.DataFrame) -> pd.DataFrame:
+        """The votes on the prompts that are looked at."""
+        words = self.prompt.casefold().split()
+        shown = (all(word in prompt.casefold() for word in words) for prompt in votes["prompt"])
+        return votes[np.fromiter(shown, bool, len(votes))]
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,8 @@ def study_report(votes: pd.DataFrame, flags: pd.DataFrame, filters: Filters = Fi
         votes = votes[votes["study_version"] == filters.version]
     people = tuple(attention(votes))
     kept = attentive(votes, least=filters.least_checks)
-    asked, kept_asked = (table[table["question"] == filters.question] for table in (votes, kept))
+    tables = (filters.of_prompts(table) for table in (votes, kept))
+    asked, kept_asked = (table[table["question"] == filters.question] for table in tables)
     good = counted(kept_asked)
     ratings = rate(good)
     duels = tuple(_duel(one, ratings, good) for one in pair_rates(good)) if ratings else ()
@@ -110,14 +108,15 @@ def study_report(votes: pd.DataFrame, flags: pd.DataFrame, filters: Filters = Fi
         attention=people,
         days=tuple((str(day), int(n)) for day, n in good["created_at"].str[:10].value_counts().sort_index().items()),
         flags=_flag_counts(flags, good),
-        headline=_headline(duels, good),
+        headline=finding(duels, len(good)),
     )
 
 
 def _bootstrap(votes: pd.DataFrame) -> dict[str, Interval]:
     systems, draws = bootstrap_strengths(votes, resamples=RESAMPLES)
     edges = np.quantile(draws, [0.5, 0.025, 0.975], axis=0)
-    return {name: Interval(*map(float, edges[:, k]), RESAMPLES) for k, name in enumerate(systems)}
+    columns = {name: edges[:, k].tolist() for k, name in enumerate(systems)}
+    return {name: Interval(value, low, high, RESAMPLES) for name, (value, low, high) in columns.items()}
 
 
 def _duel(one: PairRate, ratings: Ratings, votes: pd.DataFrame) -> Duel:
@@ -142,23 +141,6 @@ def _flag_counts(flags: pd.DataFrame, votes: pd.DataFrame) -> tuple[tuple[str, s
     system = [sides.at[row.vote_id, f"{row.side}_system"] for row in known.itertuples()]
     counts = pd.Series(list(zip(system, known["kind"], strict=True)), dtype=object).value_counts()
     return tuple((name, kind, int(n)) for (name, kind), n in counts.items())
-
-
-def _headline(duels: tuple[Duel, ...], votes: pd.DataFrame) -> str:
-    """One sentence on the pair with the most votes."""
-    decided = [duel.rate for duel in duels if duel.rate.decisive]
-    if not decided:
-        return "No votes with a winner yet." if len(votes) else "No votes yet."
-    most = max(decided, key=lambda one: one.votes)
-    most = most if most.wins >= most.losses else most.turned()
-    share = most.decisive
-    people = "1 annotator" if most.annotators == 1 else f"{most.annotators} annotators"
-    prompts = "1 prompt" if most.prompts == 1 else f"{most.prompts} prompts"
-    return (
-        f"{most.first} preferred over {most.second} in {share.value:.0%} of {share.n} decisive votes "
-        f"(95 % {share.low:.0%} to {share.high:.0%}); {most.ties} without a difference, {most.bad} both bad; "
-        f"{people}, {prompts}."
-    )
 
 
 def plain(value: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from models.default_world import DEFAULT
 from models.prompt_text import character_fault
 from models.specs import MODELS
 from models.types import RequestError
-from workbench.systems import read_system
-from workbench.votes.questions import QUESTIONS
+from workbench.common.words import counted
+from workbench.requests.systems import System
+from workbench.votes.questions import Question, read_question
 
 DEFAULT_STUDY = DEFAULT.study
 IDENTITY = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -39,16 +41,12 @@ CONSENT = (
 )
 
 
-@dataclass(frozen=True)
-class System:
-    """A choice of model, steps and First-Frame Enhancement (`first_steps`, 0 for off)."""
+class StudyFault(RequestError):
+    """What is wrong with a study, in a sentence, and the `field` of it that is to be mended."""
 
-    model: str
-    steps: int
-    first_steps: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.model}:{self.steps}:{self.first_steps}"
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,7 @@ class Study:
     `votes_per_pair` is how many annotators should see each pair; `exclusion` and `stop` are rules in words, fixed
     before votes arrive. `reveal` tells what made the clips after each vote; then a vote cannot be undone.
     `weights` are lines "model sha256" of models whose clips must come from these weights and no others.
+    `questions` are ids of known questions, or lines "id: text" of questions in the author's own words.
     """
 
     id: str
@@ -106,6 +105,14 @@ class Study:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    def asked(self) -> tuple[Question, ...]:
+        """The questions in words, in order."""
+        return tuple(read_question(line) for line in self.questions)
+
+    def question_ids(self) -> tuple[str, ...]:
+        """What votes are stored under."""
+        return tuple(question.id for question in self.asked())
 
     def labels(self) -> tuple[str, ...]:
         """The systems by name, in order."""
@@ -162,20 +169,25 @@ def study_from(values: Any) -> Study:
         raise RequestError(f"{str(unknown)[:40]!r} is not a setting of a study; choose from {', '.join(known)}")
     for name in ("id", "title"):
         if not isinstance(values.get(name), str) or not values[name].strip():
-            raise RequestError(f"the study has no {name}; give it a line `{name}:`")
-    study = Study(**{name: _typed(name, values[name]) for name in known if name in values})
+            raise StudyFault(name, f"the study has no {name}; give it one")
+    typed = {}
+    for name in (name for name in known if name in values):
+        with _fault_of(name):
+            typed[name] = _typed(name, values[name])
+    study = Study(**typed)
     _check(study)
     if study.clips:
         return study
-    return replace(study, systems=tuple(str(parse_system(system)) for system in study.systems))  # as stored
+    return replace(study, systems=tuple(parse_system(system).stored for system in study.systems))  # as stored
 
 
 def parse_system(text: str) -> System:
     """A system from its text, as `shapes-asd:1*`; raises RequestError for what the registry cannot make."""
-    model, steps, first_steps, plan = read_system(text)
-    if plan:
-        raise RequestError(f"system {text[:80]!r} has a plan of {len(plan)} numbers; studies take one as 1* or 4,1")
-    system = System(model, steps, first_steps)
+    system = System.read(text)
+    model = system.model
+    if system.plan:
+        count = len(system.plan)
+        raise RequestError(f"system {text[:80]!r} has a plan of {count} numbers; studies take one as 1* or 4,1")
     if model not in MODELS:
         raise RequestError(f"system {text[:80]!r} names an unknown model; choose one of {', '.join(MODELS)}")
     if "t2v" not in MODELS[model].tasks:
@@ -184,9 +196,9 @@ def parse_system(text: str) -> System:
         )
     if system.steps not in MODELS[model].steps:
         offered = ", ".join(map(str, MODELS[model].steps))
-        raise RequestError(f"system {text[:80]!r} has {system.steps} steps; {model} offers {offered}")
+        raise RequestError(f"system {text[:80]!r} has {counted(system.steps, 'step')}; {model} offers {offered}")
     if system.first_steps and system.first_steps not in MODELS[model].steps:
-        first = f"{system.first_steps} steps on the first chunk"
+        first = f"{counted(system.first_steps, 'step')} on the first chunk"
         raise RequestError(f"system {text[:80]!r} has {first}, which {model} does not offer")
     return system
 
@@ -217,6 +229,8 @@ def _typed(name: str, value: Any) -> Any:
     kind = Study.__annotations__[name]
     if name == "clips":
         return tuple(_clip_row(row) for row in _list(name, value))
+    if name == "questions":  # YAML reads an unquoted `id: text` as a table of one row
+        value = [_question_line(row) for row in _list(name, value)]
     if kind == tuple[int, ...]:
         return tuple(_whole(name, part) for part in _list(name, value))
     if kind == tuple[str, ...]:
@@ -251,6 +265,13 @@ def _text(name: str, value: Any) -> str:
     return value.strip()
 
 
+def _question_line(row: Any) -> Any:
+    if isinstance(row, Mapping) and len(row) == 1:
+        ((identity, text),) = row.items()
+        return f"{identity}: {text}"
+    return row
+
+
 def _clip_row(row: Any) -> ClipRow:
     advice = "give each clip system, prompt and path, and a seed where there are several"
     if isinstance(row, ClipRow):
@@ -263,43 +284,65 @@ def _clip_row(row: Any) -> ClipRow:
 
 
 def _check(study: Study) -> None:
+    for field, check in CHECKS:
+        with _fault_of(field):
+            check(study)
+
+
+@contextmanager
+def _fault_of(field: str) -> Iterator[None]:
+    try:
+        yield
+    except StudyFault:
+        raise
+    except RequestError as error:
+        raise StudyFault(field, str(error)) from error
+
+
+def _check_id(study: Study) -> None:
     if not IDENTITY.fullmatch(study.id):
         raise RequestError(f"id {study.id[:60]!r} cannot be used; it takes small letters, digits and -, at most 60")
+
+
+def _check_prompts(study: Study) -> None:
     if study.clips and (study.systems or study.prompts):
         raise RequestError("the study has clips and systems or prompts; clips bring theirs, so leave the others out")
     if not study.clips and not study.prompts:
         raise RequestError("the study has no prompts; give a list of them, or clips")
+
+
+def _check_systems(study: Study) -> None:
     for system in study.systems:
         parse_system(system)
     labels = study.labels()
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise RequestError(f"the study compares {len(set(labels))} systems; give two or more, each once")
-    _check_choices(study)
-    _check_numbers(study)
-    _check_weights(study)
-    missing = _missing_clip(study)
-    if missing:
-        raise RequestError(f"the study has no clip of {missing[0]!r} for {missing[1]!r}; give one for every system")
+
+
+def _check_questions(study: Study) -> None:
+    if not study.questions:
+        raise RequestError("the study asks no question; choose one, or write one of your own")
+    if len(set(study.question_ids())) < len(study.questions):
+        raise RequestError("a question is asked twice; name each once")
 
 
 def _check_choices(study: Study) -> None:
     for name, value, offered in (("pairing", study.pairing, PAIRINGS), ("sampling", study.sampling, SAMPLINGS)):
         if value not in offered:
-            raise RequestError(f"{name} is {value[:40]!r}; choose {' or '.join(offered)}")
-    unknown = next((each for each in study.questions if each not in QUESTIONS), None)
-    if unknown is not None or not study.questions:
-        raise RequestError(f"question {str(unknown)[:40]!r} is unknown; choose from {', '.join(QUESTIONS)}")
-    if len(set(study.questions)) < len(study.questions):
-        raise RequestError("a question is asked twice; name each once")
+            raise StudyFault(name, f"{name} is {value[:40]!r}; choose {' or '.join(offered)}")
 
 
 def _check_numbers(study: Study) -> None:
     for name in ("votes_per_pair", "pairs_per_annotator", "frames"):
         if getattr(study, name) < 1:
-            raise RequestError(f"{name} is 0; give 1 or more")
+            raise StudyFault(name, f"{name} is 0; give 1 or more")
     if study.degraded + study.identical >= study.pairs_per_annotator and study.degraded + study.identical:
         checks = study.degraded + study.identical
-        raise RequestError(f"{checks} of {study.pairs_per_annotator} pairs are checks; leave some for opinions")
+        fault = f"{checks} of {study.pairs_per_annotator} pairs are checks; leave some for opinions"
+        raise StudyFault("pairs_per_annotator", fault)
+
+
+def _check_seeds(study: Study) -> None:
     if not study.seeds or len(study.items()) * len(study.labels()) > MOST_CLIPS:
         raise RequestError(f"the study has no seeds, or more than {MOST_CLIPS:,} clips; give fewer prompts or seeds")
 
@@ -310,10 +353,26 @@ def _check_weights(study: Study) -> None:
             raise RequestError(f"weights {line[:60]!r} cannot be read; write a model of the study and its SHA-256")
 
 
-def _missing_clip(study: Study) -> tuple[str, str] | None:
-    """System and prompt of a clip that the study lacks; None when it has all."""
+def _check_clips(study: Study) -> None:
+    """Refuses a study of ready clips that lacks one."""
     if not study.clips:
-        return None
+        return
     present = {(row.system, row.prompt, row.seed) for row in study.clips}
     wanted = ((label, *item) for item in study.items() for label in study.labels())
-    return next(((label, prompt) for label, prompt, seed in wanted if (label, prompt, seed) not in present), None)
+    missing = next(((label, prompt) for label, prompt, seed in wanted if (label, prompt, seed) not in present), None)
+    if missing:
+        raise RequestError(f"the study has no clip of {missing[0]!r} for {missing[1]!r}; give one for every system")
+
+
+# the field that a fault is told at, and what looks for it
+CHECKS = (
+    ("id", _check_id),
+    ("prompts", _check_prompts),
+    ("systems", _check_systems),
+    ("questions", _check_questions),
+    ("pairing", _check_choices),
+    ("frames", _check_numbers),
+    ("seeds", _check_seeds),
+    ("weights", _check_weights),
+    ("clips", _check_clips),
+)

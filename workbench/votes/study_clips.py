@@ -12,14 +12,16 @@ import numpy as np
 
 from models.types import RequestError
 from workbench.clips.media import Footage, encode_stream
-from workbench.faults import fault_sentence
+from workbench.common.faults import fault_sentence
+from workbench.common.priority import make_way
+from workbench.requests.systems import System
 from workbench.store import Store, StoreUnavailable
 from workbench.store.ballots import new_token
 from workbench.store.records import Clip, Pair, StudyRecord, new_id
-from workbench.votes.blind_copies import write_copies
-from workbench.votes.leak_check import ClipHeader, Finding, check_headers, read_header
-from workbench.votes.leak_guessers import guesses, read_sent
-from workbench.votes.studies import Study, System, parse_system, study_from_json
+from workbench.votes.blindness.blind_copies import write_copies
+from workbench.votes.blindness.leak_check import ClipHeader, Finding, check_headers, read_header
+from workbench.votes.blindness.leak_guessers import guesses, read_sent
+from workbench.votes.studies import Study, parse_system, study_from_json
 
 FOLDER = "studies"
 DEGRADED = "/degraded"  # ends the system's name of a copy that was spoilt on purpose
@@ -79,6 +81,11 @@ class StudyClips:
             thread = threading.Thread(target=self._work, args=(record,), name=f"study {record.id}", daemon=True)
             self._running[name] = thread
         thread.start()
+
+    def making(self, record: StudyRecord) -> bool:
+        """Whether clips of this version are being made now."""
+        thread = self._running.get((record.id, record.version))
+        return thread is not None and thread.is_alive()
 
     def stop(self) -> None:
         """Make no more clips, and return when the one that is begun is done.
@@ -176,6 +183,7 @@ class StudyClips:
         }
 
     def _work(self, record: StudyRecord) -> None:
+        make_way()
         name = record.id, record.version
         self._errors.pop(name, None)
         try:
@@ -250,9 +258,10 @@ def leaks_of_copies(data_dir: Path, pairs: Sequence[tuple[Clip, Clip]]) -> list[
         for clips in pairs:
             for _ in range(TIMES_SEEN):
                 tokens = new_token(), new_token()
-                paths = tuple(Path(folder) / f"{token}.mp4" for token in tokens)
+                paths = Path(folder) / f"{tokens[0]}.mp4", Path(folder) / f"{tokens[1]}.mp4"
                 write_copies(data_dir, clips, tokens, paths)
-                sent.append(tuple(read_sent(path.read_bytes(), clips[0].prompt) for path in paths))
+                left, right = (read_sent(path.read_bytes(), clips[0].prompt) for path in paths)
+                sent.append((left, right))
                 for side, path in zip(headers, paths, strict=True):
                     side.append(read_header(path))
                     path.unlink()

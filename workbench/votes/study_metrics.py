@@ -16,6 +16,7 @@ from eval.metric import Facts
 from eval.preferences.agreement import attentive
 from eval.preferences.table import check_flags, check_votes, counted
 from eval.preferences.versus_metrics import FlagAgreement, MetricAgreement, flag_agreement, metric_agreement
+from workbench.common.line_files import appending, read_lines
 from workbench.scoring.evaluation import create_metrics, metric_rows
 from workbench.store import Store
 from workbench.store.records import Clip, ClipFilter
@@ -110,8 +111,8 @@ def measure(store: Store, data_dir: Path, study: str) -> Iterator[tuple[int, int
     sources = [Source(clip.id, data_dir / clip.file, fps=clip.fps, prompt=clip.prompt) for clip in missing]
     metrics = create_metrics([facts.name for facts in weight_free()])
     for count, scores in enumerate(evaluate(sources, metrics), start=1):
-        with (data_dir / FOLDER / FILE).open("a", encoding="utf-8") as file:
-            file.write(scores.to_json() + "\n")
+        with appending(data_dir / FOLDER / FILE) as add:
+            add(scores.to_json())
         yield count, len(missing)
 
 
@@ -121,7 +122,7 @@ def _votes(store: Store, study: str, filters: Filters | None) -> pd.DataFrame:
         return counted(votes)
     if filters.version is not None:
         votes = votes[votes["study_version"] == filters.version]
-    return counted(attentive(votes, least=filters.least_checks), filters.question)
+    return counted(filters.of_prompts(attentive(votes, least=filters.least_checks)), filters.question)
 
 
 def _shown(store: Store, study: str, votes: pd.DataFrame) -> list[Clip]:
@@ -140,11 +141,9 @@ def _flags_by_clip(flags: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(data_dir: Path) -> list[ClipScores]:
-    """What `measure` wrote; a line that was cut short is left out."""
-    path, found = data_dir / FOLDER / FILE, []
-    if not path.exists():
-        return []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """What `measure` wrote; a line that a crash left unreadable is passed over."""
+    found = []
+    for line in read_lines(data_dir / FOLDER / FILE):
         try:
             found.append(ClipScores.from_json(line))
         except ValueError:

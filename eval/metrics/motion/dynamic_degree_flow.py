@@ -24,6 +24,8 @@ FACTS = Facts(
     needs=("two frames",),
     cost=4.0,
     curve_unit="pixels in 1/8 s, at a shorter side of 256",
+    moved_by={"freeze": -1},
+    may_move_by=("judder", "jpeg", "morph"),
 )
 FASTEST = 0.05  # share of pixels whose mean speed is a frame's
 THRESHOLD = 6.0  # pixels in 1/8 s at a shorter side of 256

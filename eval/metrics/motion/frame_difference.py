@@ -17,6 +17,8 @@ FACTS = Facts(
     unit="levels",
     needs=("two frames",),
     cost=0.2,
+    moved_by={"freeze": -1},
+    may_move_by=("blur", "noise", "flicker", "judder", "gray", "flatter", "jpeg", "morph"),
 )
 
 

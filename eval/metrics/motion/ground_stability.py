@@ -18,12 +18,14 @@ FACTS = Facts(
     higher_is_better=True,
     bounds=(-1.0, 1.0),
     says="Whether the ground stays itself under a moving camera: the correlation of its detail a quarter of a second "
-    "apart, laid over each other along the camera's motion. 1 stays, 0 is drawn anew.",
+    "apart, laid over each other along the camera's motion. 1 stays, 0 is drawn afresh.",
     blind_to="Blur, colour, objects on less than half of the picture. Water that really moves lowers it: compare with "
     "real clips of the same ground.",
     paper="camera motion by RANSAC, doi:10.1145/358669.358692, on DIS flow",
     needs=("a quarter of a second", "a ground with detail"),
     cost=5.0,
+    moved_by={"morph": -1},
+    may_move_by=("jpeg",),
 )
 TOO_SHORT = (
     "the clip is shorter than a quarter of a second, and frames that far apart are compared; give one that is longer"

@@ -17,6 +17,8 @@ FACTS = Facts(
     unit="levels",
     needs=("three frames",),
     cost=0.4,
+    moved_by={"flicker": 1},
+    may_move_by=("morph",),
 )
 
 

@@ -23,6 +23,8 @@ FACTS = Facts(
     paper="after VBench, arXiv:2311.17982, and Baker et al. 2011, doi:10.1007/s11263-010-0390-2",
     needs=("three frames",),
     cost=4.0,
+    moved_by={"flicker": -1, "judder": -1},
+    may_move_by=("noise", "jpeg", "morph"),
 )
 BORDER = 1 / 16  # of the shorter side: what enters the picture cannot be interpolated
 

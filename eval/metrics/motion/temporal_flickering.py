@@ -16,6 +16,8 @@ FACTS = Facts(
     paper="VBench, arXiv:2311.17982",
     needs=("two frames",),
     cost=0.2,
+    moved_by={"freeze": 1},
+    may_move_by=("blur", "noise", "flicker", "judder", "gray", "flatter", "jpeg", "morph"),
 )
 
 

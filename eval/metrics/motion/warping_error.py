@@ -20,6 +20,8 @@ FACTS = Facts(
     unit="levels",
     needs=("two frames",),
     cost=8.0,
+    moved_by={"noise": 1, "flicker": 1, "morph": 1},
+    may_move_by=("judder", "jpeg"),
 )
 
 

@@ -22,6 +22,7 @@ FACTS = Facts(
     blind_to="Blocks of other sizes, or of a video that was scaled after compression.",
     paper="Wang, Sheikh and Bovik 2002, doi:10.1109/ICIP.2002.1038064",
     cost=0.6,
+    moved_by={"jpeg": 1},
 )
 
 

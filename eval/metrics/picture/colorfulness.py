@@ -20,6 +20,8 @@ FACTS = Facts(
     blind_to="Whether the colours are right.",
     paper="Hasler and Suesstrunk 2003, doi:10.1117/12.477378",
     cost=0.7,
+    moved_by={"gray": -1},
+    may_move_by=("colour_shift", "flatter"),
 )
 
 

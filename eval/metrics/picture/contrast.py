@@ -17,6 +17,8 @@ FACTS = Facts(
     blind_to="Where the spread comes from: a flat picture with noise has contrast.",
     paper="Peli 1990, doi:10.1364/JOSAA.7.002032",
     cost=0.4,
+    moved_by={"flatter": -1},
+    may_move_by=("blur",),
 )
 
 

@@ -21,6 +21,8 @@ FACTS = Facts(
     blind_to="What the scene should look like: night is dark.",
     paper="Mean luma, BT.601",
     cost=0.4,
+    moved_by={"darker": -1},
+    may_move_by=("colour_shift",),
 )
 
 

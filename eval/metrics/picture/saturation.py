@@ -18,6 +18,8 @@ FACTS = Facts(
     blind_to="Dark pixels with a trace of colour count as saturated; whether the colours are right.",
     paper="HSV, Smith 1978, doi:10.1145/800248.807361",
     cost=1.0,
+    moved_by={"gray": -1, "colour_shift": 1},
+    may_move_by=("darker", "flatter"),
 )
 
 

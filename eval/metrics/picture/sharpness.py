@@ -17,6 +17,8 @@ FACTS = Facts(
     paper="Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548",
     unit="levels²",
     cost=0.8,
+    moved_by={"blur": -1, "noise": 1, "flatter": -1},
+    may_move_by=("jpeg",),
 )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
-from eval.metrics.frame_curve import Unscored, mean
+from eval.metric import ClipFacts, Facts, MetricResult, Refused, Resources, Scorer, unscored
+from eval.metrics.frame_curve import mean
 from eval.realism.texture_spectrum import LEAST_SIDE, TOO_SMALL, SpectrumReference, octave_spectrum
 from eval.video.windows import Window
 
@@ -26,6 +26,7 @@ FACTS = Facts(
     unit="dB",
     needs=("a prompt that names a ground of the reference",),
     cost=3.0,
+    moved_by={"blur": 1, "flatter": 1},
 )
 NOT_THERE = f"{REFERENCE.name}, the spectrum of real clips, is not in assets; `texture-reference` makes it"
 
@@ -44,11 +45,11 @@ class TextureSpectrum:
 
     def open(self, clip: ClipFacts) -> Scorer:
         if min(clip.width, clip.height) < LEAST_SIDE:
-            return Unscored(TOO_SMALL)
+            return Refused(TOO_SMALL)
         ground = self.reference.ground(clip.prompt)
         if ground is None:
             known = ", ".join(self.reference.grounds)
-            return Unscored(f"the prompt names no ground of the real clips; end it with over and one of {known}")
+            return Refused(f"the prompt names no ground of the real clips; end it with over and one of {known}")
         return SpectrumScorer(self.reference, ground)
 
 

@@ -5,9 +5,10 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
+from eval.metric import ClipFacts, Facts, MetricResult, Refused, Resources, Scorer, unscored
+from eval.metrics.frame_curve import NO_PAIR
 from eval.vbench.backbones import FrameFeatures, frame_features, unit
-from eval.vbench.metrics.network_metric import NO_PAIR, VBENCH, VBENCH_I2V, NetworkMetric, Refused, network_metric
+from eval.vbench.metrics.network_metric import VBENCH, VBENCH_I2V, NetworkMetric, network_metric
 from eval.vbench.preprocessing import dino_input_i2v_picture
 from eval.video.windows import Window
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
+from eval.metric import ClipFacts, Facts, MetricResult, Refused, Resources, Scorer, unscored
+from eval.metrics.frame_curve import NO_PAIR
 from eval.vbench.backbones import network
-from eval.vbench.metrics.network_metric import NO_PAIR, VBENCH, NetworkMetric, Refused, network_metric
+from eval.vbench.metrics.network_metric import VBENCH, NetworkMetric, network_metric
 from eval.vbench.networks.amt import Amt
 from eval.vbench.networks.raft import SMALLEST_SIDE, RaftFlow, pad_to
 from eval.vbench.preprocessing import as_tensor

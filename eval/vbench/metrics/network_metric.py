@@ -3,26 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
+from eval.metric import ClipFacts, Facts, Resources, Scorer
 from eval.vbench import weights
-from eval.video.windows import Window
 
 VBENCH = "VBench, arXiv:2311.17982"
 VBENCH_I2V = "VBench++, arXiv:2411.13503"
-NO_PAIR = "the clip has one frame, and this metric compares frames; give a clip of two or more"
-
-
-class Refused:
-    """A scorer for a clip that the metric cannot judge; it looks at no frame."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def add(self, window: Window) -> None:
-        pass
-
-    def result(self) -> MetricResult:
-        return unscored(self.reason)
 
 
 @dataclass(frozen=True)

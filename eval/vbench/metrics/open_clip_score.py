@@ -12,9 +12,8 @@ from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 from torch import Tensor
 
-from eval.metric import ClipFacts, Resources, Scorer
+from eval.metric import ClipFacts, Refused, Resources, Scorer
 from eval.vbench.backbones import FrameFeatures, unit
-from eval.vbench.metrics.network_metric import Refused
 from eval.vbench.metrics.text_alignment import CLIP_SCORE, NO_PROMPT, TextCurveScorer
 from eval.vbench.weights import weights_folder
 

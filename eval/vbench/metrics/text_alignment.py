@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from eval.metric import ClipFacts, Facts, MetricResult, Resources, Scorer, unscored
+from eval.metric import ClipFacts, Facts, MetricResult, Refused, Resources, Scorer, unscored
 from eval.vbench.backbones import VICLIP_TOKENS, FrameFeatures, frame_features, network, text_feature, unit
-from eval.vbench.metrics.network_metric import VBENCH, NetworkMetric, Refused, network_metric
+from eval.vbench.metrics.network_metric import VBENCH, NetworkMetric, network_metric
 from eval.vbench.networks.vision_transformer import ClipNetworks
 from eval.vbench.preprocessing import clip_input_rounded, middle_frames
 from eval.video.windows import Window

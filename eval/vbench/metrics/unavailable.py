@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from eval.metric import ClipFacts, Facts, Resources
+from eval.metric import ClipFacts, Facts, Refused, Resources
 from eval.vbench import weights
-from eval.vbench.metrics.network_metric import VBENCH, VBENCH_I2V, Refused
+from eval.vbench.metrics.network_metric import VBENCH, VBENCH_I2V
 
 GRIT, UMT, TAG2TEXT, DREAMSIM = "grit", "umt", "tag2text", "dreamsim"
 

@@ -37,7 +37,7 @@ class RaftFlow(nn.Module):
 
     def __init__(self) -> None:
         # here, not above: this import takes seconds, and metrics are listed without it
-        from torchvision.models import optical_flow  # noqa: PLC0415
+        from torchvision.models import optical_flow
 
         super().__init__()
         self.network = optical_flow.raft_large(weights=None)

@@ -14,9 +14,9 @@ from models.training.recipes.causal_teacher import CausalTeacherConfig, CausalTe
 from models.training.recipes.causvid import CausVidRecipe
 from models.training.recipes.ode_init import OdeInitConfig, OdeInitRecipe
 from models.training.recipes.self_forcing import SelfForcingConfig, SelfForcingRecipe
-from models.training.recipes.shapes_clip import ShapesClipConfig, ShapesClipRecipe
 from models.training.recipes.teacher import TABLETOP, TINY, TeacherConfig, TeacherRecipe
 from models.training.recipes.video_autoencoder import VideoAutoencoderConfig, VideoAutoencoderRecipe
+from models.training.recipes.world_clip import WorldClipConfig, WorldClipRecipe
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class RecipeRow:
 
 
 _POOLS = Path("runs/smoke-pools")
-_FEW = {"steps": 6, "batch": 2}
-_SMALL = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "compile": False, **_FEW}
+_FEW: dict[str, Any] = {"steps": 6, "batch": 2}
+_SMALL: dict[str, Any] = {"prompts": 8, "clip_pool": 4, "critic_updates": 2, "pools": _POOLS, "compile": False, **_FEW}
 
 _YOUNG = Path("runs/causal-teacher/export/causal_teacher")
 _OLDER = Path("runs/causal-teacher2/export/causal_teacher")
 # later stages start from what ships, so that each can be trained by itself
 _GROWN = Path("assets/shapes-causal-teacher")
 _PATHS = Path("assets/shapes-ode-init")
-_CAUSAL = {"causal_scores": True, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
-_STUDENT = {"roles": Roles(_GROWN, _PATHS), "steps": 100, "warmup": 8, **_CAUSAL}
+_CAUSAL: dict[str, Any] = {"causal_scores": True, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
+_STUDENT: dict[str, Any] = {"roles": Roles(_GROWN, _PATHS), "steps": 100, "warmup": 8, **_CAUSAL}
 # what starts from the baseline; its critic starts anew, so the generator waits for it longer
-_LATER = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
-_COMPONENTS = {"steps": 30, **_LATER}
-_PICTURES = {
+_LATER: dict[str, Any] = {"roles": Roles(_GROWN, Path("assets/shapes-self-forcing")), "warmup": 10, **_CAUSAL}
+_COMPONENTS: dict[str, Any] = {"steps": 30, **_LATER}
+_PICTURES: dict[str, Any] = {
     "roles": Roles(_GROWN, Path("runs/aad1-init/export/generator")),
     "sampler_steps": 1,
     "image": True,
@@ -50,7 +50,7 @@ _PICTURES = {
     **_CAUSAL,
 }
 _AFTER_WARMUP = Path("runs/aad1-warmup/export/generator")
-_TEACHER_PATHS = {
+_TEACHER_PATHS: dict[str, Any] = {
     "roles": Roles(_GROWN, _GROWN),
     "causal": True,
     "trajectories": 800,
@@ -59,7 +59,7 @@ _TEACHER_PATHS = {
     "steps": 300,
     "batch": 16,
 }
-_CAUSVID = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
+_CAUSVID: dict[str, Any] = {"steps": 80, "batch": 8, "lr": 1.5e-5, "ema": 0.98, "guidance_scale": 2.0}
 
 # the tabletop world: every stage reads what earlier ones left in runs/
 _RUNS = Path("runs")
@@ -75,12 +75,13 @@ _TAPS = (1, 3, 5)
 _FROM_TEACHER = replace(_TABLETOP, generator=_TABLETOP.teacher)
 _CAUSAL_TEACHER = replace(_TABLETOP, teacher=_RUNS / "causal-teacher/export/causal_teacher")
 # equal budgets for all students, from one initialisation
-_TABLETOP_STUDENT = {
+_TABLETOP_STUDENT: dict[str, Any] = {
     "roles": _TABLETOP,
     "clip_pool": _CLIPS,
     "steps": 1000,
-    "batch": 8,
-    "critic_batch": 16,
+    "batch": 4,
+    "critic_updates": 3,
+    "critic_batch": 8,
     "score_frames": 5,
     "lr": 4e-5,
     "critic_lr": 1e-4,
@@ -88,13 +89,13 @@ _TABLETOP_STUDENT = {
     "warmup": 20,
     "ema": 0.99,
 }
-_TABLETOP_PICTURES = {
+_TABLETOP_PICTURES: dict[str, Any] = {
     **_TABLETOP_STUDENT,
     "roles": replace(_TABLETOP, generator=_RUNS / "aad1-init/export/generator"),
     "sampler_steps": 1,
     "image": True,
 }
-_TABLETOP_AAD1 = {
+_TABLETOP_AAD1: dict[str, Any] = {
     "roles": replace(_TABLETOP, generator=_RUNS / "aad1-warmup/export/generator"),
     "clip_pool": _CLIPS,
     "steps": 700,
@@ -102,12 +103,12 @@ _TABLETOP_AAD1 = {
     "lr": 2e-5,
     "taps": _TAPS,
 }
-_TABLETOP_ODE = {
+_TABLETOP_ODE: dict[str, Any] = {
     "roles": _FROM_TEACHER,
-    "trajectories": 480,
-    "sampler_steps": 12,
+    "trajectories": 384,
+    "sampler_steps": 8,
     "guidance_scale": 3.0,
-    "steps": 600,
+    "steps": 500,
     "batch": 8,
 }
 
@@ -140,9 +141,9 @@ RECIPES: dict[str, RecipeRow] = {
             "tabletop": TeacherConfig(
                 world="tabletop",
                 autoencoder=Path("assets/tabletop-autoencoder"),
-                steps=5000,
-                lr=1.5e-3,
-                frames_only=0.45,
+                steps=12_000,
+                lr=1e-3,
+                frames_only=0.5,
                 frame_batch=64,
                 clip_batch=5,
                 sparse_share=0.5,
@@ -150,7 +151,9 @@ RECIPES: dict[str, RecipeRow] = {
                 sparse_frames=5,
                 frame_pool=12_000,
                 clip_pool=3000,
-                frame_shift=2.0,
+                # thirteen frames share one motion, so that it is decided where the noise is higher than in one frame
+                shift=11.0,
+                frame_shift=3.0,
                 routed_share=0.5,
                 muon=True,
                 architecture=TABLETOP,
@@ -273,12 +276,13 @@ RECIPES: dict[str, RecipeRow] = {
         },
         "AAD-1 (arXiv 2606.03972)",
     ),
-    "shapes-clip": RecipeRow(
-        ShapesClipRecipe,
+    "world-clip": RecipeRow(
+        WorldClipRecipe,
         {
-            "shapes": ShapesClipConfig(),
-            "continued": ShapesClipConfig(start=Path("assets/shapes-clip"), steps=400, lr=1e-3),
-            "smoke": ShapesClipConfig(steps=6, batch=8, width=32, layers=1, compile=False, pool=32, pools=_POOLS),
+            "shapes": WorldClipConfig(),
+            "continued": WorldClipConfig(start=Path("assets/shapes-clip"), steps=400, lr=1e-3),
+            "tabletop": WorldClipConfig(world="tabletop", patch=(16, 32), pool=8000, steps=2000),
+            "smoke": WorldClipConfig(steps=6, batch=8, width=32, layers=1, compile=False, pool=32, pools=_POOLS),
         },
         "CLIP (arXiv 2103.00020)",
     ),

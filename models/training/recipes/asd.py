@@ -137,9 +137,7 @@ class ASDRecipe(SelfForcingRecipe):
         """The step lists that are used at inference, for n = 1 .. 4."""
         return {n: StepPlan.uniform(CHUNKS, n) for n in range(1, LONGEST + 1)}
 
-    def hidden(
-        self, noisy: Tensor, sigma: Tensor, text: Tensor, frames: list[int] | None = None
-    ) -> list[Tensor]:
+    def hidden(self, noisy: Tensor, sigma: Tensor, text: Tensor, frames: list[int] | None = None) -> list[Tensor]:
         """What the heads read of noised clips, or of these latent frames of clips: the fake score's states after the
         tapped layers."""
         how = {"chunks": self.score_chunks, "taps": self.discriminator.taps, "positions": frames}

@@ -8,6 +8,7 @@ The paths of a bidirectional teacher depend on noise of later chunks, which a ca
 causal teacher, made chunk by chunk, do not (Causal Forcing, arXiv 2602.02214).
 """
 
+import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,9 @@ from models.training.distillation import (
 from models.training.loop import Average, Recipe, StepSeed, adamw, compile_layers, cosine, optimize
 from models.training.losses import ode_regression_loss
 from models.worlds.training_worlds import WORLDS
+
+PIECE = 16
+"""Paths that are sampled at once, and kept before the next are."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class OdeInitRecipe(Recipe):
         self.config = config
         self.teacher = load_role(config.roles.teacher, train=False)
         self.model = load_role(config.roles.teacher, train=True)
-        if config.compile and not config.causal:
-            # a causal teacher meets a new shape in every chunk
-            compile_layers(self.teacher.blocks)
+        if config.compile:
+            compile_layers(self.model.blocks)
+            if not config.causal:  # a causal teacher meets a new shape in every chunk
+                compile_layers(self.teacher.blocks)
         self.codec = load_codec(config.roles.autoencoder)
         self.shape = config.roles.latent_shape
         text = load_text_encoder(config.roles.text_encoder)
@@ -82,16 +87,23 @@ class OdeInitRecipe(Recipe):
         made_by = f"{fingerprint(self.teacher)}-{config.trajectories}x{config.sampler_steps}-{config.guidance_scale:g}"
         path = config.pools / f"trajectories-{kind}{made_by}.safetensors"
         if not path.exists():
-            paths = self._chunk_paths if config.causal else self._clip_paths
-            stride = config.sampler_steps // 4
-            states = []
-            for first in tqdm(range(0, config.trajectories, 16), desc="teacher trajectories"):
-                words = self.prompts.embeddings[first : first + 16]
-                none = self.prompts.none.expand(len(words), -1, -1)
-                found = paths(words, none, StepSeed.at(22, first))
-                states.append(torch.stack(found[::stride], 1).cpu())
-            keep({"states": torch.cat(states).half()}, path)
+            self._draw(path)
         return load_file(path, device=str(torch.get_default_device()))["states"]
+
+    def _draw(self, path: Path) -> None:
+        """Sample the paths into `path`, in pieces that are kept beside it until all are there."""
+        config, pieces = self.config, path.with_suffix("")
+        paths = self._chunk_paths if config.causal else self._clip_paths
+        stride = config.sampler_steps // 4
+        files = [pieces / f"{first:05}.safetensors" for first in range(0, config.trajectories, PIECE)]
+        for index, file in enumerate(tqdm(files, desc="teacher trajectories")):
+            if file.exists():
+                continue
+            words = self.prompts.embeddings[index * PIECE : (index + 1) * PIECE]
+            found = paths(words, self.prompts.none.expand(len(words), -1, -1), StepSeed.at(22, index * PIECE))
+            keep({"states": torch.stack(found[::stride], 1).cpu().half()}, file)
+        keep({"states": torch.cat([load_file(file)["states"] for file in files])}, path)
+        shutil.rmtree(pieces)
 
     def _clip_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:
         """The states (B, T, C, h, w) of whole clips before the first step and after each."""

@@ -171,9 +171,7 @@ class SelfForcingRecipe(Recipe):
     def sample_sheet(self) -> np.ndarray:
         steps = tuple(sorted({1, self.config.sampler_steps}))
         if self.clips is None:
-            return rollout_sheet(
-                self.generator, self.codec, self.prompts.embeddings[:8], steps, frame=self.shape[1:]
-            )
+            return rollout_sheet(self.generator, self.codec, self.prompts.embeddings[:8], steps, frame=self.shape[1:])
         text = self.text.embed(self.clips.captions[:8])
         given = self.clips.latents[:8, :1].float()
         return rollout_sheet(self.generator, self.codec, text, steps, frame=self.shape[1:], given=given)

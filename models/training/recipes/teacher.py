@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.networks.codec import latent_frames, load_codec
+from models.latent_time import latent_frames
+from models.networks.codec import load_codec
 from models.networks.text_encoder import ShapesTextEncoder
 from models.networks.transformer import CausalVideoTransformer
 from models.sampling.noise_levels import shift_sigma, step_sigmas
@@ -159,14 +160,15 @@ class TeacherRecipe(Recipe):
         return {f"loss/{kind}": float(loss.detach()), "grad_norm": norm, "lr": lr}
 
     def _routed(self, step: int, x0: Tensor, rng: np.random.Generator) -> Tensor | None:
-        """The tokens of this step that pass through all layers, as many in every latent frame; None: all do."""
+        """The tokens of this step that pass through all layers, at the same places in every latent frame, so that they
+        see each other; None: all do."""
         config = self.config
         if config.routed_share == 1 or step >= 0.8 * config.steps:
             return None
         per_frame = self.model.tokens_per_frame(*x0.shape[3:])
         kept = round(config.routed_share * per_frame)
-        chosen = [t * per_frame + np.sort(rng.permutation(per_frame)[:kept]) for t in range(x0.shape[1])]
-        return torch.from_numpy(np.concatenate(chosen))
+        chosen = np.sort(rng.permutation(per_frame)[:kept])
+        return torch.from_numpy(np.concatenate([t * per_frame + chosen for t in range(x0.shape[1])]))
 
     def _kind(self, step: int, rng: np.random.Generator) -> str:
         if step < self.config.frames_only * self.config.steps:

@@ -27,6 +27,7 @@ from models.networks.autoencoder import psnr
 from models.networks.video_autoencoder import GROUP, VideoAutoencoder
 from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
 from models.weights import load_model
+from models.whole_files import replacing
 from models.worlds.tabletop.grammar import FRAMES, SIZE
 from models.worlds.tabletop.render import render
 from models.worlds.tabletop.scene import random_scene
@@ -93,13 +94,12 @@ def snippet_scene(seed: int, index: int) -> tuple:
 def _draw_snippets(path: Path, count: int, seed: int) -> None:
     log.info("drawing %d pieces of clips into %s", count, path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npy")
-    frames = np.lib.format.open_memmap(temporary, "w+", np.uint8, (count, SNIPPET, SIZE, SIZE, 3))
-    for index in tqdm(range(count), desc="drawing pieces", mininterval=5):
-        scene, start = snippet_scene(seed, index)
-        frames[index] = render(scene, SNIPPET, start=start)
-    frames.flush()
-    temporary.replace(path)
+    with replacing(path, durable=False) as temporary:
+        frames = np.lib.format.open_memmap(temporary, "w+", np.uint8, (count, SNIPPET, SIZE, SIZE, 3))
+        for index in tqdm(range(count), desc="drawing pieces", mininterval=5):
+            scene, start = snippet_scene(seed, index)
+            frames[index] = render(scene, SNIPPET, start=start)
+        frames.flush()
 
 
 class VideoAutoencoderRecipe(Recipe):

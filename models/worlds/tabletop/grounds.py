@@ -144,7 +144,7 @@ def _night(rng: np.random.Generator) -> Still:
     stars = np.zeros((PERIOD, PERIOD), np.float32)
     places = rng.integers(0, PERIOD, (260, 2))
     stars[places[:, 0], places[:, 1]] = rng.uniform(0.25, 1, 260) ** 1.5
-    glow = sum(gain * _softened(stars, blur) for gain, blur in ((900, 1.0), (500, 1.7)))
+    glow = 900 * _softened(stars, 1.0) + 500 * _softened(stars, 1.7)
     tint = np.array((1.0, 0.97, 0.9), np.float32)
     return Still(np.minimum(picture + glow[..., None] * tint, 255))
 

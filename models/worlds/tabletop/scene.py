@@ -13,7 +13,7 @@ from models.worlds.tabletop.grammar import DIRECTIONS, FRAMES, SIZE, Caption, Co
 
 TWO_OBJECTS = 0.25
 TURNING = 0.25
-ONE_SIZE, TWO_SIZES = (14.0, 18.5), (11.0, 13.5)
+ONE_SIZE, TWO_SIZES = (18.0, 24.0), (13.5, 16.5)
 SPEED = (0.75, 1.15)
 PAN = (0.2, 0.65)
 

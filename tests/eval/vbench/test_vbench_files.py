@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from eval.metric import MetricResult, unscored
-from eval.vbench.results import PROVENANCE, entry, pooled, read_results, result_document, write_results
+from eval.vbench.results import PROVENANCE, entry, pooled, result_document, write_results
 from eval.vbench.suite import (
+    VIDEO_SUFFIXES,
+    SuitePrompt,
     check_folder,
-    custom_info,
-    custom_names,
+    info_row,
     prompt_of,
     read_prompt_file,
     read_suite,
@@ -79,14 +80,10 @@ def test_prompts_that_would_leave_the_folder_are_refused(prompt):
         video_name(prompt, 0)
 
 
-def test_a_prompt_longer_than_a_name_is_refused_and_shortened_for_custom_input():
+def test_a_prompt_longer_than_a_name_is_refused():
     prompt = "a very long prompt " * 20
     with pytest.raises(ValueError, match=r"file name of \d+ bytes, the limit is 255"):
         video_name(prompt, 0)
-    names = custom_names([prompt, prompt, "../x: y?", "\N{CAT}" * 200])
-    assert len(names) == 4 and all(len(name.encode()) <= 255 for name in names)
-    assert list(names.values())[:2] == [prompt, prompt]
-    assert not any(set(name) & set("/\\:?") for name in names)
 
 
 @pytest.mark.parametrize(
@@ -96,21 +93,12 @@ def test_prompt_of_a_name(name, prompt):
     assert prompt_of(name) == prompt
 
 
-def test_custom_input(clips, tmp_path):
-    info = custom_info(clips, ["overall_consistency"])
-    assert [(row["prompt_en"], Path(row["video_list"][0]).name) for row in info][-1] == ("holiday", "holiday.mp4")
-    assert len(info) == 7
-    one = custom_info(clips / "holiday.mp4", ["overall_consistency"], prompt="the sea")
-    assert one[0]["prompt_en"] == "the sea"
+def test_a_prompt_file_is_an_object_of_texts(tmp_path):
     (tmp_path / "prompts.json").write_text(json.dumps({"holiday.mp4": "a beach"}))
-    prompts = read_prompt_file(tmp_path / "prompts.json")
-    assert custom_info([clips / "holiday.mp4"], ["scene_free"], prompts=prompts)[0]["prompt_en"] == "a beach"
-    with pytest.raises(ValueError, match=r"lacks 'a cat-0.mp4' \(6 clips in all\)"):
-        custom_info(clips, ["overall_consistency"], prompts=prompts)
-    with pytest.raises(ValueError, match=r"color cannot run on custom clips"):
-        custom_info(clips, ["color", "overall_consistency"])
-    with pytest.raises(ValueError, match=r"holds no clip; VBench takes \.mp4 and \.gif"):
-        custom_info(tmp_path / "nowhere", ["overall_consistency"])
+    assert read_prompt_file(tmp_path / "prompts.json") == {"holiday.mp4": "a beach"}
+    (tmp_path / "prompts.json").write_text(json.dumps({"holiday.mp4": 5}))
+    with pytest.raises(ValueError, match="is not a prompt file"):
+        read_prompt_file(tmp_path / "prompts.json")
 
 
 def test_frames_are_weighed_where_vbench_weighs_them():
@@ -120,7 +108,7 @@ def test_frames_are_weighed_where_vbench_weighs_them():
     assert pooled("subject_consistency", [unscored("one frame")]) is None
 
 
-def test_result_files_come_back(tmp_path):
+def test_result_files_hold_vbenchs_keys(tmp_path):
     results = {
         "background_consistency": [("a.mp4", MetricResult(0.9, (None, 0.8, 1.0))), ("b.mp4", unscored("one frame"))],
         "imaging_quality": [("a.mp4", MetricResult(0.625, (0.5, 0.75)))],
@@ -135,36 +123,12 @@ def test_result_files_come_back(tmp_path):
     assert len(bc) == 1 and (bc[0]["video_sim"], bc[0]["cnt_per_video"]) == (1.8, 2)
     assert bc[0]["per_frame"] == [None, 0.8, 1.0]
     assert "scene" not in raw and raw[PROVENANCE][1]["unscored"]["background_consistency"] == {"b.mp4": "one frame"}
-    back = read_results(path)
-    assert back.values == {"background_consistency": 0.9, "imaging_quality": 0.625, "dynamic_degree": 1.0}
-    assert back.clips["imaging_quality"][0].value == 0.625
-    assert not back.notices and back.provenance["metric_version"] == 1
-
-
-def test_old_files_with_sums_are_recognised(tmp_path):
-    old = {"subject_consistency": [0.95, [{"video_path": "a.mp4", "video_results": 14.25}]]}
-    (tmp_path / "old.json").write_text(json.dumps(old))
-    back = read_results(tmp_path / "old.json")
-    assert back.values == {"subject_consistency": 0.95} and "sums over frames" in back.notices[0]
-
-
-def test_competition_and_longer_rows_are_read(tmp_path):
-    clip = [{"video_path": "a.mp4", "video_results": 0.5}]
-    document = {
-        "frame_wise_quality": [0.6, {"aesthetic_quality": [0.5, clip], "imaging_quality": [0.7, []]}],
-        "camera_motion": [0.3, {"pans left": 0.3}, clip],
+    assert {name: raw[name][0] for name in raw if name != PROVENANCE} == {
+        "background_consistency": 0.9,
+        "imaging_quality": 0.625,
+        "dynamic_degree": 1.0,
     }
-    (tmp_path / "c.json").write_text(json.dumps(document))
-    back = read_results(tmp_path / "c.json")
-    assert back.values == {"aesthetic_quality": 0.5, "imaging_quality": 0.7, "camera_motion": 0.3}
-    assert back.clips["camera_motion"][0].value == 0.5
-
-
-@pytest.mark.parametrize("text", ["[]", '{"scene": 3}', '{"scene": [NaN, []]}'])
-def test_other_json_is_refused(tmp_path, text):
-    (tmp_path / "x.json").write_text(text)
-    with pytest.raises(ValueError, match=r"VBench"):
-        read_results(tmp_path / "x.json")
+    assert raw[PROVENANCE][1]["metric_version"] == 1
 
 
 def test_style_entry_keeps_vbenchs_last_frame_key():
@@ -193,11 +157,13 @@ def test_full_info_equals_vbenchs(vbench_package, clips, tmp_path, dimensions):
     assert standard_info(suite, check_folder(suite, clips, dimensions)) == json.loads(Path(written).read_text())
 
 
-def test_custom_info_equals_vbenchs(vbench_package, clips, tmp_path):
+def test_info_of_any_clips_equals_vbenchs(vbench_package, clips, tmp_path):
     theirs = vbench_package.VBench("cpu", "", str(tmp_path / "out"))
     written = theirs.build_full_info_json(str(clips), "run", ["overall_consistency"], mode="custom_input")
     rows = sorted(json.loads(Path(written).read_text()), key=lambda row: row["video_list"])
-    assert custom_info(clips, ["overall_consistency"]) == rows
+    paths = sorted(path for path in clips.iterdir() if path.suffix in VIDEO_SUFFIXES)
+    own = [info_row(SuitePrompt(prompt_of(path), ("overall_consistency",)), [str(path)]) for path in paths]
+    assert own == rows
 
 
 def test_vbenchs_scorer_reads_our_files(tmp_path):

@@ -20,7 +20,7 @@ from eval.vbench.metrics.open_clip_score import OpenClipScore, open_clip_scores
 from eval.vbench.networks.musiq import GroupNorm
 from eval.vbench.networks.vision_transformer import load_clip, load_dino
 from eval.vbench.preprocessing import middle_frames
-from tests.vbench_weights import save, save_all, small_clip, small_dino
+from tests.helpers.vbench_weights import save, save_all, small_clip, small_dino
 from workbench.scoring.evaluation import create_metrics as create_all
 
 RUNS = ["subject_consistency", "background_consistency", "aesthetic_quality", "imaging_quality", "clip_score"]
@@ -187,12 +187,6 @@ def test_a_file_that_holds_something_else_is_named(tmp_path):
     weights.places_of("musiq_spaq", tmp_path)[0].write_bytes(b"<html>not found</html>")
     with pytest.raises(ValueError, match=r"cannot be read as weights"):
         backbones.network("musiq_spaq", Resources(weights=tmp_path))
-
-
-def test_a_digest_tells_the_published_file(tmp_path):
-    path = save(tmp_path, "clip_b32", {})
-    assert weights.is_published("clip_b32", path) is False
-    assert weights.is_published("amt_s", path) is None
 
 
 def test_torchscript_archives_are_read_as_openai_publishes_them(tmp_path):

@@ -20,8 +20,8 @@ from torch import nn
 from eval.evaluator import Source, evaluate
 from eval.metric import Resources
 from eval.metrics import create_metrics
-from tests.vbench_weights import raft_state, save, small_clip
-from workbench.commands.lab.bench_evaluate import vbench_score
+from tests.helpers.vbench_weights import raft_state, save, small_clip
+from workbench.commands.lab.timing.bench_evaluate import vbench_score
 
 SEEDS = [0, 1, 2]
 TOLERANCE = 1e-4

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.vbench_weights import save_all
+from tests.helpers.vbench_weights import save_all
 from workbench.__main__ import main
 from workbench.clips.media import encode_mp4
 

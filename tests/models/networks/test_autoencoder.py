@@ -5,20 +5,21 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from models.latent_time import latent_frames, pixel_frames
 from models.networks.autoencoder import ShapesAutoencoder
-from models.networks.codec import Codec, latent_frames, pixel_frames
-from models.registry import ASSETS, AUTOENCODER
+from models.networks.codec import Codec
+from models.registry import ASSETS
 from models.wan.files import to_network
 from models.wan.load import load_vae
 from models.worlds.shapes import render, sample_caption, sample_scene
-from tests.golden_data import golden
+from tests.helpers.golden_data import golden
 
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
     return Codec(
         ShapesAutoencoder.from_pretrained(
-            ASSETS / AUTOENCODER, torch_dtype=torch.float32, low_cpu_mem_usage=False
+            ASSETS / "shapes-autoencoder", torch_dtype=torch.float32, low_cpu_mem_usage=False
         ).eval()
     )
 

@@ -8,7 +8,7 @@ import torch
 from models.networks.attention_masks import chunk_causal_mask, chunk_layout, teacher_forcing_mask
 from models.networks.kv_cache import KVCache
 from models.networks.transformer import CausalVideoTransformer, _rotate
-from tests.golden_data import golden, golden_network
+from tests.helpers.golden_data import golden, golden_network
 
 TOLERANCE = {"atol": 1e-5, "rtol": 0}
 
@@ -31,7 +31,7 @@ def test_bidirectional_equals_the_reference(suffix):
 
 
 def test_equals_diffusers_own_transformer():
-    from diffusers import WanTransformer3DModel  # noqa: PLC0415  (seconds to import, used here only)
+    from diffusers import WanTransformer3DModel
 
     ours, g = golden_network(), golden("bidirectional")
     keys = (

@@ -14,7 +14,7 @@ from torch import nn
 from models.networks.kv_cache import KVCache
 from models.sampling.rollout import ClipNoise, Guidance, rollout
 from models.sampling.schedulers import StepPlan
-from models.training.data import diptych_pool
+from models.training.diptychs import diptych_pool
 from models.training.discriminator import VideoDiscriminator
 from models.training.distillation import (
     CHUNKS,
@@ -26,7 +26,7 @@ from models.training.distillation import (
 )
 from models.training.loop import Muon, Run, StepSeed, orthogonalized, train
 from models.training.peers import Peers
-from models.training.recipes import RECIPES
+from models.training.recipes import RECIPES, ode_init
 from models.training.recipes.self_forcing import prefix_plan
 from models.training.stages import STAGES, with_what_they_need
 from models.weights import load_model
@@ -76,7 +76,7 @@ def test_a_teacher_goes_on_from_what_another_run_exported(chain, folder):
         assert all(torch.equal(tensor, wanted[key]) for key, tensor in module.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd", "aad1", "shapes-clip"])
+@pytest.mark.parametrize("name", ["autoencoder", "teacher", "asd", "aad1", "world-clip"])
 def test_a_resumed_run_ends_bit_equal(chain, folder, name, tmp_path):
     row, config = RECIPES[name], smoke(name, folder)
     whole = row.build(config)
@@ -436,6 +436,26 @@ def test_paths_of_a_causal_teacher_end_in_its_clips_and_step_down_the_guided_flo
     cond, free = (teacher(mixed, 1000 * level, text, chunks=seen)[:, frames] for text in (words, none))
     expected = path[1][:, frames] + (plan.sigmas[2][2] - plan.sigmas[2][1]) * (free + scale * (cond - free))
     torch.testing.assert_close(path[2][:, frames], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_sampling_paths_go_on_where_they_were_stopped(chain, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ode_init, "PIECE", 2)
+    whole = RECIPES["ode-init"].build(smoke("ode-init", folder, pools=tmp_path / "whole")).trajectories
+    stopped = RECIPES["ode-init"].build(smoke("ode-init", folder, pools=tmp_path / "stopped"))
+    paths, drawn = stopped._clip_paths, []
+
+    def first_only(words, none, seed):
+        if drawn:
+            raise KeyboardInterrupt
+        drawn.append(len(words))
+        return paths(words, none, seed)
+
+    monkeypatch.setattr(stopped, "_clip_paths", first_only)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.trajectories  # noqa: B018  (drawn when it is asked for)
+    monkeypatch.setattr(stopped, "_clip_paths", lambda *given: drawn.append(2) or paths(*given))
+    assert torch.equal(stopped.trajectories, whole) and drawn == [2, 2] and len(whole) == 4
+    assert [path.suffix for path in (tmp_path / "stopped").iterdir()] == [".safetensors"]
 
 
 def test_under_causal_scores_no_score_and_no_head_sees_the_future(chain, folder):

@@ -13,8 +13,8 @@ from models.wan.load import load_transformer, load_umt5, load_vae, read_source, 
 from models.wan.lora import merge_lora
 from models.wan.names import TRANSFORMER, UMT5, VAE, bare_name
 from models.wan.source import Source, parse_source
-from tests.golden_data import golden, golden_network
-from tests.wan_data import FULL, layouts, original_state, transformer
+from tests.helpers.golden_data import golden, golden_network
+from tests.helpers.wan_data import FULL, layouts, original_state, transformer
 from workbench.__main__ import main
 
 NAMES = list(layouts(original_state(transformer())))

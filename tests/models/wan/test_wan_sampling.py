@@ -8,13 +8,16 @@ import torch
 from diffusers import WanTransformer3DModel
 from torch.testing import assert_close
 
-from models.pipeline import cache_limits, tiny_pipeline
+from models.pipeline import cache_limits
+from models.registry import MODELS, create_pipeline, register
 from models.sampling.noise_levels import nearest_sigma, sigma_table
 from models.sampling.rollout import ClipNoise, TextSwitch, rollout
 from models.sampling.schedulers import StepPlan
 from models.types import GenerationRequest
-from tests.golden_data import golden, golden_network
-from tests.wan_data import transformer
+from models.wan.load import keep_layers_in_half
+from tests.helpers.golden_data import golden, golden_network
+from tests.helpers.tiny_models import tiny_pipeline
+from tests.helpers.wan_data import transformer, write_small_world
 
 SPEC = tiny_pipeline().spec
 SEVEN = (3,) * 7
@@ -180,6 +183,31 @@ def test_seven_chunks_compile_once(limits):
     )
 
 
+@pytest.mark.parametrize("row", ["self-forcing", "longlive", "causal-forcing-frames"])
+def test_the_switch_compiles_in_the_first_chunk_and_never_again(row, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr("models.registry.MODELS", dict(MODELS))
+    spec = register(f"path:{write_small_world(tmp_path)}@{row}-wan-1.3b")
+    pipeline, counts, done = create_pipeline(spec.name), [], []
+    frames = 4 * (7 * spec.chunk - 1) + 1
+    request = GenerationRequest("a cat", spec.default_steps, frames=frames, size=(64, 64))
+    usual = pipeline(replace(request, frames=5)).frames
+
+    def count(graph, inputs):
+        counts.append(len(done))
+        return graph.forward
+
+    torch._dynamo.reset()
+    try:
+        pipeline.compile("layers", backend=count)
+        for chunk in pipeline.stream(request):
+            done.append(chunk.frames)
+    finally:
+        torch._dynamo.reset()
+    assert len(done) == 7 and counts and set(counts) == {0}
+    assert np.abs(np.concatenate(done)[:5].astype(int) - usual).max() <= 1
+
+
 def call(network):
     torch.manual_seed(1)
     x, text = torch.randn(1, 3, 16, 8, 8), torch.randn(1, 12, 32)
@@ -218,6 +246,18 @@ def test_fp8_layers_err_as_diffusers_own_class_does():
     reference = theirs(x.transpose(1, 2), torch.tensor([700.0]), text, return_dict=False)[0].transpose(1, 2)
     error = (call(ours) - exact).abs().max()
     assert 0 < error < 1.2 * (reference - exact).abs().max() + 1e-4
+
+
+def test_layers_kept_in_half_compute_as_rounded_ones_and_stay_where_they_are():
+    rounded, half = transformer(), transformer()
+    for layer in rounded.blocks.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.to(torch.bfloat16).to(torch.float32)
+    keep_layers_in_half(half)
+    kept = {name: weights.data_ptr() for name, weights in half.named_parameters() if weights.dtype == torch.bfloat16}
+    assert len(kept) == 2 * 10 * len(half.blocks) and set(half.state_dict()) == set(rounded.state_dict())
+    assert torch.equal(call(half), call(rounded)) and not torch.equal(call(half), call(transformer()))
+    assert kept == {name: dict(half.named_parameters())[name].data_ptr() for name in kept}
 
 
 @pytest.mark.parametrize("kind", ["block_level", "leaf_level"])

@@ -12,7 +12,8 @@ from models.types import GenerationRequest, RequestError
 from workbench.clips.exports import contact_sheet, standalone_page
 from workbench.clips.library import Library
 from workbench.clips.media import decode_mp4
-from workbench.requests.grid import Cell, grid_query, read_grid, texts_from_query
+from workbench.requests.grid import Cell, read_grid
+from workbench.requests.links.grid import grid_query, read_grid_link
 from workbench.ui.api.export_api import export_router
 
 PROMPT = "a red circle moving right on a black background"
@@ -42,7 +43,7 @@ def test_three_axes_and_ranges():
 def test_a_link_reads_back_as_its_grid(axes):
     grid = read_grid(BASE, axes)
     query = {name: str(value) for name, value in grid_query(grid).items()}
-    assert read_grid(BASE, texts_from_query(query)) == grid
+    assert read_grid(BASE, read_grid_link(query)["axes"]) == grid
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,8 @@ def test_a_checkpoint_of_ones_own_with_nan_is_refused():
 
 def test_half_characters_in_a_call_end_in_one_sentence(tmp_path):
     """JSON's escapes can say what no file, database or answer can hold."""
+    with pytest.raises(BadCall, match="null character"):
+        Uploads().checked("", b'{"data": [{"deep": ["\\u0000"]}]}')
     body = b'{"name": "half \\ud800"}'
     with pytest.raises(BadCall, match="half a character"):
         Uploads().checked("", body)

@@ -4,8 +4,9 @@ import pytest
 from PIL import Image
 
 from models.types import RequestError
+from models.whole_files import replacing
 from tests.conftest import png_that_says
-from workbench.clips.media import decode_mp4, encode_mp4, read_image, replacing, write_png
+from workbench.clips.media import decode_mp4, encode_mp4, read_image, write_png
 
 
 def psnr(a, b):

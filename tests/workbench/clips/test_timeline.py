@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from models.networks.attention_masks import chunk_layout
-from models.pipeline import tiny_pipeline
 from models.sampling.rollout import ClipNoise, TextSwitch, rollout
 from models.sampling.schedulers import StepPlan
 from models.types import GenerationRequest, PromptSwitch, RequestError
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.__main__ import main
 from workbench.clips.manifest import read_manifest, request_from_manifest
+from workbench.requests.links.generate import read_generate
 from workbench.requests.timeline import read_step_plan, read_switches
-from workbench.ui.components.links import read_generate
 
 PROMPT = "a red circle moving right on a black background"
 OTHER = "a blue star moving left on a gray background"

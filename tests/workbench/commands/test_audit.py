@@ -27,7 +27,7 @@ def test_every_requirement_is_pinned_to_what_runs(file, line):
     assert len(LINES) > 30
     pinned = re.fullmatch(r"([A-Za-z0-9._-]+)(\[[a-z,]+\])?==(\d+(\.\d+)*)", line)
     assert pinned, f"{line!r} of {file} is not NAME==VERSION"
-    if file == "requirements.txt":
+    if file != "requirements-ray.txt":
         assert version(pinned[1]).partition("+")[0] == pinned[3]
 
 

@@ -3,13 +3,25 @@
 import json
 
 import pytest
+import torch
 
-from models.pipeline import tiny_pipeline
+from models.networks.tiny_decoder import TinyDecoder
+from models.pipeline import VideoPipeline
 from models.types import GenerationRequest, RequestError
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 from workbench.clips.manifest import read_manifest
-from workbench.lab.bench import PROMPT, ChunkCost, bench_model, count_flops, long_run, long_summary, machine_limit
+from workbench.lab.bench import (
+    DECODES,
+    PROMPT,
+    ChunkCost,
+    bench_model,
+    count_flops,
+    long_run,
+    long_summary,
+    machine_limit,
+)
 from workbench.lab.browser import find_chromium
 from workbench.lab.browser_latency import first_picture_seconds
 
@@ -28,6 +40,15 @@ def test_a_row_says_what_it_measured(tiny):
     assert sum(row["chunk_seconds"]) == pytest.approx(row["seconds"]["mean"])
     assert row["seconds"]["low"] <= row["seconds"]["mean"] <= row["seconds"]["high"]
     assert row["first_frame_seconds"]["mean"] == pytest.approx(row["chunk_seconds"][0])
+
+
+def test_clips_are_timed_with_and_without_decoding(tiny):
+    torch.manual_seed(0)
+    pipeline = VideoPipeline(tiny.spec, tiny.transformer, tiny.text_encoder, tiny.codec, TinyDecoder(16, (4, 4, 4, 4)))
+    rows = [bench_model(pipeline, 1, ffe=False, frames=13, repeats=2, decode=decode) for decode in DECODES]
+    assert [row["decode"] for row in rows] == list(DECODES)
+    assert [row["forwards"] for row in rows] == [3, 3, 3] and [len(row["chunk_seconds"]) for row in rows] == [2, 2, 2]
+    assert all(row["seconds"]["mean"] > 0 for row in rows)
 
 
 def test_long_runs_are_compared_about_the_tenth_chunk_and_at_the_end():

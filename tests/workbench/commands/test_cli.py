@@ -94,7 +94,8 @@ def test_a_command_of_the_lab_is_known_by_its_former_name_too(capsys):
 
 def test_every_command_has_a_row():
     folder = ROOT / "workbench" / "commands"
-    files = [path.relative_to(folder).with_suffix("") for path in folder.rglob("*.py") if path.stem != "__init__"]
+    commands = [path for path in folder.rglob("*.py") if "def add_parser(" in path.read_text()]
+    files = [path.relative_to(folder).with_suffix("") for path in commands]
     assert {row.module for row in COMMANDS.values()} == {".".join(file.parts) for file in files}
 
 
@@ -394,6 +395,8 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
     assert refused(run(capsys, *argv, "--resume", "--seed", 1), "seed 0, not 1")
     assert refused(run(capsys, *argv, "--resume", "--set", "batch=2"), "batch 4, not 2")
     assert run(capsys, *argv, "--resume")[0] == 0
+    (here / "run/run.json").write_text("")
+    assert refused(run(capsys, *argv, "--resume"), "'run/run.json' is damaged", "delete it")
 
 
 @pytest.mark.parametrize(

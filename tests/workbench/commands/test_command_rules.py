@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench.__main__ import build_parser, main
 from workbench.commands import COMMANDS
 from workbench.commands import words as words_of
-from workbench.lab.bad_inputs import NEEDED, WRONG, kind_of, needed, parsers
+from workbench.commands.lab.bad_input_trials import NEEDED, WRONG, kind_of, needed, parsers
+from workbench.commands.line import build_parser, main
 from workbench.requests.arguments import READERS
 
 # what is read, kept up to date in place, or a place for data: every other option with a path names an output
@@ -36,13 +36,15 @@ NO_OUTPUTS = {
     "screenshots": {"measured"},
     "store-load": {"data_dir"},
     "tabletop-oracle": {"weights"},
+    "teacher-check": {"folder"},
     "studies": {"file", "data_dir"},
     "sweep": {"plan", "weights", "data_dir"},
     "votes": {"data_dir", "file"},
 }
 # outputs whose names depend on what is read, or that a run goes on with: their commands ask `check_outputs` themselves
 OWN_CHECK = {("evaluate", "out"), ("evaluate", "vbench_out"), ("generate", "out"), ("generate", "out_dir")}
-OWN_CHECK |= {("train", "out")}
+OWN_CHECK |= {("train", "out"), ("chaos", "journal")}
+CLIP = Path(__file__).parents[2] / "cases" / "base.mp4"
 ALL = [(words, parser) for command in COMMANDS for words, parser in parsers(command)]
 OPTIONS = [(words, parser, action) for words, parser in ALL for action in parser._actions if action.nargs != 0]
 
@@ -117,6 +119,29 @@ def test_no_output_is_one_of_the_apps_own_files(capsys, tmp_path, monkeypatch):
         file.write_text("mine")
         said = refused(capsys, ["backup", "--data-dir", "data", "--out", f"data/{name}", "--overwrite"])
         assert "own files" in said and file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["evaluate", str(CLIP), "--metrics", "sharpness", "--out", "new.json", "--resume"],
+        ["train", "autoencoder", "--preset", "smoke", "--out", "new", "--resume"],
+        ["chaos", "--journal", "new.jsonl", "--resume"],
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_going_on_with_nothing_is_refused_and_begins_nothing(capsys, tmp_path, monkeypatch, argv):
+    monkeypatch.chdir(tmp_path)
+    assert "begin without" in refused(capsys, argv)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_clip_of_a_bench_is_named(capsys, tmp_path):
+    clip = tmp_path / "000.mp4"
+    for content, words in ((b"", "it is empty"), (CLIP.read_bytes(), "96x64, 36 frames")):
+        clip.write_bytes(content)
+        said = refused(capsys, ["bench-evaluate", "--clips", "1", "--minutes", "0", "--folder", str(tmp_path)])
+        assert repr(str(clip)) in said and words in said and "remove 000.mp4" in said
 
 
 # --- words

@@ -75,7 +75,7 @@ def test_a_second_list_of_prompts_does_not_replace_the_clips_of_the_first(capsys
 def test_what_a_folder_holds_beside_its_videos_is_told(capsys, folder):
     code, said, err = evaluate(capsys, "clips", "--json")
     assert code == 0 and [row["id"] for row in json.loads(said)["clips"]] == ["clips/top.mp4"]
-    assert "1 videos are scored; 1 in its sub-folders can be scored with --recursive" in err
+    assert "1 video is scored; 1 in its sub-folders can be scored with --recursive" in err
     assert "no videos were passed over: 2 .png, 1 .txt" in err
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from eval.preferences.simulation import World, simulate_votes
-from eval.preferences.table import COLUMNS, FLAG_COLUMNS, check_votes, empty_flags, empty_votes
+from eval.preferences.table import COLUMNS, FLAG_COLUMNS, check_votes, empty_table
 from models.types import RequestError
 from workbench.__main__ import main
 from workbench.votes.files import ENDINGS, VoteTables, dictionary, read_votes, write_votes
@@ -36,7 +36,7 @@ def test_files_come_back_as_they_went(tables, ending, tmp_path):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_empty_study_is_a_file_too(ending, tmp_path):
-    write_votes(tmp_path / f"votes{ending}", VoteTables(empty_votes(), empty_flags()))
+    write_votes(tmp_path / f"votes{ending}", VoteTables(empty_table(COLUMNS), empty_table(FLAG_COLUMNS)))
     again = read_votes(tmp_path / f"votes{ending}")
     assert len(again.votes) == len(again.flags) == 0 and list(again.votes.columns) == list(COLUMNS)
 
@@ -105,7 +105,7 @@ def test_stats_are_readable(tmp_path, tables, capsys):
     write_votes(tmp_path / "votes.json", tables)
     assert main(["votes", "stats", "--file", str(tmp_path / "votes.json")]) == 0
     told = capsys.readouterr().out
-    for part in ("preferred over", "Elo (95 %)", "Krippendorff's alpha", "119 votes count", "1 undone"):
+    for part in ("was preferred to", "Elo (95 %)", "Krippendorff's alpha", "119 votes count", "1 undone"):
         assert part in told
 
 

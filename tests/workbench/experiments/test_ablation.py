@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from models.types import GenerationRequest, RequestError
+from models.worlds.captions import held_out_captions
 from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 from workbench.experiments import ablation
-from workbench.experiments.ablation import ANCHOR, ASD, BASELINE, REAL, Job, Judged, System, plan_jobs, sums, systems
+from workbench.experiments.ablation import ANCHOR, ASD, BASELINE, REAL, Job, Judged, plan_jobs, sums, systems
 from workbench.experiments.ablation_files import console, latex, markdown, read_report, tables, write_files
 from workbench.experiments.ablation_report import COLUMNS, Effort, build_report, clip_table, verdict
-from workbench.scoring.evaluation import create_metrics
-from workbench.scoring.prompt_following import captions
+from workbench.requests.systems import System
 from workbench.scoring.resumable_jobs import read_done
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -40,7 +40,9 @@ def made_up(job):
     """Clips of ASD with FFE at one step are better in temporal flickering by far, those of ASD without are the
     baseline's own."""
     twin = (
-        replace(job, system=replace(job.system, model=BASELINE), weights=WEIGHTS[BASELINE]) if job.system.asd else job
+        replace(job, system=replace(job.system, model=BASELINE), weights=WEIGHTS[BASELINE])
+        if job.system.model == ASD
+        else job
     )
     own = np.random.default_rng(int(twin.key[:12], 16))
     values = {column.name: float(own.uniform(0.4, 0.6)) for column in COLUMNS if column.name != "frechet"}
@@ -53,28 +55,28 @@ def made_up(job):
         reasons["oracle_shape_error"] = "nothing can be seen"
         del values["oracle_shape_error"]
     clip = "" if job.system.model == REAL else job.key
-    return Judged(job.key, job.system.name, job.prompt, job.seed, clip, values, reasons, tuple(features), {}, 9, 0.1)
+    return Judged(job.key, job.system.stored, job.prompt, job.seed, clip, values, reasons, tuple(features), {}, 9, 0.1)
 
 
 @pytest.fixture(scope="module")
 def made():
     """The rows of one step, and real clips."""
-    planned = plan_jobs(captions(12), 2, seed=0, frames=49, weights=WEIGHTS)
+    planned = plan_jobs(held_out_captions("shapes", 12), 2, seed=0, frames=49, weights=WEIGHTS)
     jobs = [job for job in planned if job.system.steps < 2]
     judged = {job.key: made_up(job) for job in jobs}
     return jobs, judged, build_report(jobs, judged, QUICK, **FACTS)
 
 
 def test_the_plan_is_the_papers_table():
-    assert [row.name for row in systems()] == [
+    assert [row.stored for row in systems()] == [
         *(f"{model}:4:0" for model in (BASELINE, ASD)),
         *(f"{model}:{steps}:{first}" for steps in (2, 1) for first in (0, 4) for model in (BASELINE, ASD)),
     ]
-    jobs = plan_jobs(captions(3), 2, seed=7, frames=49, weights=WEIGHTS)
+    jobs = plan_jobs(held_out_captions("shapes", 3), 2, seed=7, frames=49, weights=WEIGHTS)
     assert len(jobs) == len({job.key for job in jobs}) == 3 * 2 * (10 + 2)
     asked = {(job.prompt, job.seed) for job in jobs}
     assert len(asked) == 6  # every system makes the same captions from the same seeds
-    other = plan_jobs(captions(3), 2, seed=7, frames=49, weights={**WEIGHTS, ASD: "c" * 64})
+    other = plan_jobs(held_out_captions("shapes", 3), 2, seed=7, frames=49, weights={**WEIGHTS, ASD: "c" * 64})
     changed = [one.system.model for one, two in zip(jobs, other, strict=True) if one.key != two.key]
     assert set(changed) == {ASD}  # new weights make only their own clips again
 
@@ -128,7 +130,7 @@ def test_every_form_of_the_result(made, tmp_path):
 
 
 def test_one_caption_makes_a_table_without_tests():
-    jobs = plan_jobs(captions(1), 1, seed=0, frames=49, weights=WEIGHTS)
+    jobs = plan_jobs(held_out_captions("shapes", 1), 1, seed=0, frames=49, weights=WEIGHTS)
     report = build_report(jobs, {job.key: made_up(job) for job in jobs}, QUICK, **FACTS)
     assert report["rows"][1]["cells"]["total"]["clips"] == 1 and "frechet" not in report["rows"][1]["cells"]
     assert {found["p"] for row in report["rows"] for found in row["differences"].values()} == {None}
@@ -158,16 +160,17 @@ def test_a_run_goes_on_where_it_stopped(made, tmp_path):
 
 def test_a_clip_is_made_judged_stored_and_found_again(tmp_path, tiny):
     service = GenerationService(tmp_path, pipelines={"tiny-random": tiny})
-    prompt = captions(1)[0]
+    prompt = held_out_captions("shapes", 1)[0]
     other = service.generate("tiny-random", GenerationRequest(prompt, 1, frames=13))
     job = Job(System("tiny-random", 1, 4), prompt, 3, 13, other.manifest.weights_digest)
-    ablation._tools.update(service=service, metrics=create_metrics(ablation.METRICS))
-    first = ablation._judge_job(job)
+    judge = ablation.ClipJudge(tmp_path, "cpu")
+    judge.service = service
+    first = judge(job)
     by_hand = GenerationRequest(prompt, 1, True, 4, frames=13, seed=3, step_plan=(2, 1))
     service.generate("tiny-random", by_hand)  # the same but for its plan, so not the clip of the job
     known = ablation.made_clips(tmp_path / "clips")
     assert len(known) == 2 and ablation._located(job, known).path.endswith(f"{first.clip}.mp4")
-    assert ablation._judge_job(ablation._located(job, known)) == first  # judged from the file, not made again
+    assert judge(ablation._located(job, known)) == first  # judged from the file, not made again
     assert {"temporal_flickering", "colorfulness_drift", "quality"} <= set(first.values)
     store = open_store(Settings(data_dir=tmp_path))
     assert [ablation.store_clips(store, [first], tmp_path) for _ in range(2)] == [1, 0]

@@ -2,23 +2,27 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote_plus
 
 import numpy as np
 import pytest
 
 from eval.statistics.intervals import Interval
-from models.pipeline import tiny_pipeline
 from models.registry import get_spec
 from models.worlds import shapes as world
+from models.worlds.captions import held_out_captions
+from tests.helpers.page_words import found_in
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.__main__ import main
 from workbench.experiments import claims_clips
 from workbench.experiments.claims import CLAIMS, Claim, conditions
 from workbench.experiments.claims_clips import (
+    ClipMeasurer,
     Condition,
     Job,
     Measured,
     asked_of_long,
-    measure,
     path_correlation,
     plan_jobs,
     real_clip,
@@ -27,11 +31,12 @@ from workbench.experiments.claims_clips import (
     turned,
 )
 from workbench.experiments.claims_report import build_report, markdown, told_interval
-from workbench.scoring.prompt_following import captions
+from workbench.requests.timeline import EXAMPLE as SWITCH
 from workbench.scoring.resumable_jobs import read_done
-from workbench.ui.pages.claims import checklist_table, read_report, systems_table
+from workbench.ui.context import EXAMPLE_PROMPTS
+from workbench.ui.pages.claims import checklist_table, read_report, see_it, systems_table
 
-PROMPTS = captions(4)
+PROMPTS = held_out_captions("shapes", 4)
 
 
 def some_claim() -> Claim:
@@ -124,20 +129,17 @@ def test_turning_clips_stay_in_the_picture():
 
 
 @pytest.fixture
-def tiny_models(monkeypatch):
-    """Random weights in the place of every model."""
-    spec = replace(get_spec("shapes-asd"), name="tiny-random")
-    pipeline = tiny_pipeline()
-    monkeypatch.setattr(claims_clips, "_pipeline", lambda name: pipeline)
+def measurer(monkeypatch) -> ClipMeasurer:
+    """Its only model has random weights, and long clips are short."""
     monkeypatch.setattr(claims_clips, "LONG_FRAMES", 97)
-    return spec
+    return ClipMeasurer({"tiny-random": tiny_pipeline()})
 
 
 @pytest.mark.parametrize("kind", ["text", "picture", "turning", "straight", "switch", "video", "steps"])
-def test_every_kind_of_clip_is_made_and_measured_alike_twice(tiny_models, kind):
+def test_every_kind_of_clip_is_made_and_measured_alike_twice(measurer, kind):
     condition = Condition("tiny-random", 2, 4, kind)
     job = Job(condition, 1, PROMPTS[1], PROMPTS[2], "weights")
-    first, again = measure(job), measure(job)
+    first, again = measurer(job), measurer(job)
     assert first == again and first.values and all(np.isfinite(value) for value in first.values.values())
     assert (len(first.features) == 36) == (kind in ("text", "picture"))
     expected = {"steps": "first_chunk", "turning": "right/0", "straight": "right/0"}.get(kind, "right")
@@ -199,9 +201,44 @@ def test_the_report_holds_intervals_and_the_table_shows_them(report):
 
 
 def test_numbers_are_told_with_their_sign_only_where_they_are_differences():
-    row = {"value": 3.14, "low": -1.0, "high": 7.2, "threshold": 0.0}
+    row = {"value": 3.14, "low": -1.0, "high": 7.2, "threshold": 0.0, "unit": "drift of sharpness"}
     assert told_interval(row) == "+3.1 (-1.0 to +7.2)"
     assert told_interval({**row, "threshold": 50.0}) == "3.1 (-1.0 to 7.2)"
+
+
+def test_points_have_as_many_digits_in_every_row():
+    small = {"value": 1.5625, "low": 0.0, "high": 3.90625, "threshold": 0.0, "unit": "points of clips all right"}
+    assert told_interval(small) == "+1.6 (0.0 to +3.9)"
+    assert told_interval({**small, "unit": "drift of sharpness"}) == "+1.562 (0.000 to +3.906)"
+
+
+def test_the_page_names_the_shipped_systems_as_everywhere_and_links_what_can_be_made():
+    shipped = read_report(Path("nowhere"))
+    names = [row[0] for row in systems_table(shipped)["rows"]]
+    assert not [name for name in names if name.startswith("shapes-")]
+    rows = checklist_table(shipped)["rows"]
+    cells = [cell for row in [*rows, *systems_table(shipped)["rows"]] for cell in row]
+    shown = [cell.get("text", "") if isinstance(cell, dict) else cell for cell in cells]
+    assert found_in("\n".join(map(str, shown))) == []
+    assert len(rows) == len(shipped["claims"]) and len(checklist_table(shipped, "reversed")["rows"]) == 1
+
+
+@pytest.mark.parametrize(
+    "conditions, href",
+    [
+        (["m 1*", "n 1"], "/compare?prompt={}&sides=m%3A1%2A%3Bn%3A1"),
+        (["m 4, 30 s", "n 4, 30 s"], "/compare?prompt={}&frames=361&sides=m%3A4%3Bn%3A4"),
+        (["m 4, 30 s"], "/generate?model=m&prompt={}&steps=4&ffe=0&frames=361"),
+        (["m 1*, prompt switch (keep)"], "/generate?model=m&prompt={}&steps=1&ffe=4&switches={switch}&cache=keep"),
+        (["m 4, step by step"], "/insight?model=m&prompts={}&steps=4"),
+        (["m 4 from a video"], None),
+        (["m 1 from a picture", "n 1 from a picture"], None),
+    ],
+)
+def test_a_claim_leads_to_its_clips(conditions, href):
+    found = see_it(conditions, 361)
+    prompt, switch = quote_plus(EXAMPLE_PROMPTS[0]), quote_plus(SWITCH)
+    assert (found or {}).get("href") == (href and href.format(prompt, switch=switch))
 
 
 def test_the_page_prefers_what_was_measured_here(tmp_path, report):

@@ -7,11 +7,11 @@ import pytest
 from eval.realism.real_clips import FRECHET
 from models.registry import get_spec
 from models.types import RequestError
+from models.worlds.captions import held_out_captions
 from models.worlds.tabletop.grammar import GROUNDS, parse_prompt
 from models.worlds.training_worlds import WORLDS
 from workbench.__main__ import main
-from workbench.experiments.few_steps import held_out_captions, plan_jobs, plans_of, real_clip
-from workbench.systems import system_text
+from workbench.experiments.few_steps import plan_jobs, plans_of, real_clip
 
 
 def test_captions_are_held_out_and_spread_over_grounds():
@@ -22,12 +22,12 @@ def test_captions_are_held_out_and_spread_over_grounds():
     assert max(counts) - min(counts) <= 2
     assert held_out_captions("tabletop", 10) == captions[:10]
     assert len(set(held_out_captions("tabletop", 384))) == 384
-    with pytest.raises(RequestError, match="385 is too many; there are 384"):
+    with pytest.raises(RequestError, match="385 captions are too many; there are 384"):
         held_out_captions("tabletop", 385)
 
 
 def test_a_model_has_a_row_for_each_way():
-    found = [system_text(*planned) for planned in plans_of(get_spec("shapes-asd"))]
+    found = [str(system) for system in plans_of(get_spec("shapes-asd"))]
     assert found == [f"shapes-asd:{plan}" for plan in ("1", "1*", "2", "2*", "4")]
     assert [planned.steps for planned in plans_of(get_spec("shapes-teacher"))] == [16]
 
@@ -63,6 +63,8 @@ def test_a_second_call_only_adds(capsys, tmp_path):
     assert rows() == first and (tmp_path / "few-steps" / "clips.jsonl").read_bytes() == lines
     report = json.loads((tmp_path / "few-steps" / "few-steps.json").read_text())
     assert {(row["system"], row["frame"]) for row in report["drift"]} == {("real clips", 0), ("reconstructions", 0)}
+    chart = (tmp_path / "few-steps" / "drift.html").read_text()
+    assert "real clips" in chart and '"https://' not in chart.rpartition("<script")[2]
     names = {row["system"] for row in report["differences"]}
     assert names == {"real clips - reconstructions"} and FRECHET in {row["metric"] for row in report["differences"]}
 
@@ -74,6 +76,11 @@ def test_a_second_call_only_adds(capsys, tmp_path):
         (["--frames", "8"], "--frames 8 is not 4k + 1"),
         (["--systems", "asd"], "'asd' is not a system"),
         (["--systems", "shapes-asd:1"], "makes no clips of the tabletop world"),
+        (
+            ["--systems", "path:my.pt:1*"],
+            "'path:my.pt' is of no world that ships, so there are no real clips",
+        ),
+        (["--systems", "rcm-wan-1.3b:1"], "make them by `sweep --models rcm-wan-1.3b` and score them by `evaluate`"),
         (["--world", "shapes", "--systems", "shapes-asd:9"], "shapes-asd:9 is not offered; choose steps of 1, 2"),
     ],
 )

@@ -14,20 +14,21 @@ from fastapi import FastAPI
 from scipy import stats
 
 from models.types import RequestError
-from tests.dashboard_data import HOSTILE, METRICS, PROMPTS, SYSTEMS, clip_of, fill, values_of
-from workbench.leaderboard.files import EXPORTS, latex, published_frame
+from tests.helpers.dashboard_data import HOSTILE, METRICS, PROMPTS, SYSTEMS, clip_of, fill, values_of
+from workbench.common.words import counted
+from workbench.leaderboard.files import EXPORTS, board_of, latex, published_frame
 from workbench.leaderboard.means import find_row, leaderboard, newest_versions, usual_metrics, words_of
+from workbench.requests.links.dashboard import Query, read_dashboard
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.records import ClipFilter, Value
-from workbench.ui.api.dashboard_api import board_of, dashboard_router
+from workbench.ui.api.dashboard_api import dashboard_router
 from workbench.ui.api.leaderboard_endpoint import _texts
 from workbench.ui.api.media import MediaTokens
 from workbench.ui.pages.dashboard import clips as dashboard_clips
 from workbench.ui.pages.dashboard import tables as dashboard_tables
 from workbench.ui.pages.dashboard import view
 from workbench.ui.pages.dashboard import votes as dashboard_votes
-from workbench.ui.pages.dashboard.query import Query, read_query
 
 REFERENCE = "shapes-self-forcing:4:0"
 BETTER = "shapes-asd:1:4"
@@ -67,7 +68,7 @@ def exported(store, name, **query):
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get(f"/api/v1/leaderboard/{name}", params=query)
 
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     return asyncio.run(ask())
 
@@ -126,7 +127,7 @@ def test_the_page_shows_those_numbers(many):
             numbers = [float(part.replace(",", "")) for part in re.findall(r"-?[\d,]*\.?\d+", cell["text"])[:3]]
             assert numbers == pytest.approx([row["mean"], row["low"], row["high"]], rel=1e-3, abs=1e-4)
             assert "e-" not in cell["text"]
-            assert f"{row['n']} clips of {row['prompts']} prompts" in cell["title"]
+            assert f"{counted(row['n'], 'clip')} of {counted(row['prompts'], 'prompt')}" in cell["title"]
             assert ("n=" in cell["text"]) == (row["n"] != line[1])
     best = next(line for line in grid["rows"] if "ASD" in line[0]["text"])
     assert "▲" in best[2]["text"] and "▼" in best[3]["text"] and "≠" in best[4]["text"]  # one of each direction
@@ -269,7 +270,7 @@ QUERIES = [
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_link_leads_back_to_what_it_was_made_from(query):
     link = httpx.URL(f"http://test{query.link()}")
-    assert link.path == "/dashboard" and read_query(dict(link.params)) == query
+    assert link.path == "/dashboard" and read_dashboard(dict(link.params)) == query
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_a_link_leads_back_to_what_it_was_made_from(query):
 )
 def test_a_wrong_link_says_what_is_wrong(params, told):
     with pytest.raises(RequestError, match=told):
-        read_query(params)
+        read_dashboard(params)
 
 
 def test_filters_narrow_the_board(many):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import MetaData, inspect, select, text
 
 from models.types import RequestError
-from tests.voting_data import SYSTEMS, ballot, small_study
+from tests.helpers.voting_data import SYSTEMS, ballot, small_study
 from workbench.settings import Settings
 from workbench.store import FLAG_COLUMNS, VOTE_COLUMNS, Store, StoreUnavailable, database_url, open_store
 from workbench.store.database import Database

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from models.pipeline import tiny_pipeline
 from models.types import RequestError
 from tests.conftest import PATIENCE
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 from workbench.lab.drawn_study import TRIAL, make_trial, trial_study
@@ -313,7 +313,7 @@ def test_tokens_by_the_command_line(app, settings, capsys):
     listed = capsys.readouterr().out
     assert token not in listed
     assert main(["accounts", "revoke", "ada", listed.split()[0], *data]) == 0
-    app.state.voting.end_sessions("nobody")  # another process hears of it within seconds; this one now
+    app.state.voting.sessions.end_all("nobody")  # another process hears of it within seconds; this one now
     assert client.get("/config").status_code == 401
 
 

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import anyio
 import pytest
 from fastapi.testclient import TestClient
 from gradio.routes import App
 
-from models.pipeline import tiny_pipeline
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.settings import Settings
 from workbench.ui.access.uploads import BadCall, Uploads
@@ -145,6 +146,15 @@ def test_a_foreign_name_does_not_lead_here(client, host):
     assert client.post("/api/v1/session", json={"name": "x"}, headers={"Host": host}).status_code == 421
 
 
+@pytest.mark.parametrize(
+    "path", ["/media/%00", "/api/v1/media/a%00b", "/api/v1/voting?study=%00", "/compare?prompt=%00"]
+)
+def test_an_address_with_a_null_character_leads_nowhere(client, path):
+    """PostgreSQL answers such a name with an error, and so would the file system."""
+    answer = client.get(path)
+    assert answer.status_code == 404 and "null character" in answer.json()["error"]
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:7860"])
 def test_this_machine_has_its_names(client, host):
     assert client.get("/api/v1/health", headers={"Host": host}).status_code == 200
@@ -201,3 +211,21 @@ def test_an_uploaded_page_runs_nothing(client):
 
 def test_the_state_of_visitors_is_bounded(gradio):
     assert gradio.get_blocks().state_holder.capacity <= 500
+
+
+@pytest.mark.parametrize("path", ["/api/v1/votes", "/api/v1/clips", "/gradio_api/upload", "/gradio_api/queue/join"])
+def test_who_leaves_in_the_middle_of_a_request_raises_nothing(app, path):
+    parts = iter([{"type": "http.request", "body": b'{"assignm', "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive() -> dict:
+        return next(parts)
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": headers, "scheme": "http", "server": ("localhost", 80), "root_path": ""}
+    anyio.run(app, scope | {"client": ("127.0.0.1", 5)}, receive, send)
+    assert not any(message.get("status") == 200 for message in sent)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from gradio_client import Client
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from models.pipeline import tiny_pipeline
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.people.accounts import add_account, remove_account
 from workbench.settings import Settings
@@ -20,8 +21,12 @@ PROMPT = "a red circle moving right on a black background"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    data = tmp_path_factory.mktemp("data")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def url(data):
     service = GenerationService(data, pipelines={"shapes-asd": tiny_pipeline(0)})
     with live_app(service, Settings(data_dir=data)) as address:
         yield f"{address}/gradio_api/mcp/"
@@ -43,24 +48,50 @@ def asked(url: str, name: str = "", arguments: dict | None = None, headers: dict
 
 
 def test_every_tool_is_there_and_says_what_it_takes(url):
+    """Unit, range and default of every parameter, as the protocol's client reads them."""
     tools = {tool.name: tool for tool in asked(url).tools}
-    assert set(tools) == set(TOOLS)
-    taken = tools["generate"].inputSchema["properties"]
-    assert "default 4" in taken["steps"]["description"]
-    assert "0 (kept as it is) to 1" in taken["strength"]["description"]
+    assert set(tools) == set(TOOLS) == set(CALLS)
     for tool in tools.values():
-        assert tool.description and all(each.get("description") for each in tool.inputSchema["properties"].values())
+        assert tool.description
+        for name, taken in tool.inputSchema["properties"].items():
+            assert TOLD.search(taken.get("description", "")), (tool.name, name, taken)
+    assert "unit: steps" in tools["generate"].inputSchema["properties"]["steps"]["description"]
 
 
-def test_the_tools_answer(url):
-    rows = asked(url, "models").content[0].text
-    assert "shapes-asd" in rows
-    made = asked(url, "generate", {"model": "shapes-asd", "prompt": PROMPT, "steps": 1, "frames": 13})
-    assert not made.isError and any(PROMPT in getattr(part, "text", "") for part in made.content)
-    sides = [{"model": "shapes-asd", "steps": 1}, {"model": "shapes-asd", "steps": 2}]
-    both = asked(url, "compare", {"prompt": PROMPT, "sides": sides, "frames": 13})
-    assert not both.isError and "ASD 2" in json.dumps([getattr(part, "text", "") for part in both.content])
-    assert not asked(url, "leaderboard").isError
+TOLD = re.compile(r"Type: .+; unit: .+; range: .+; default: .+[.]$")
+SIDES = [{"model": "shapes-asd", "steps": 1}, {"model": "shapes-asd", "steps": 2}]
+# arguments for every tool, and what its answer holds; CLIP is one that is made first
+CALLS = {
+    "models": ({}, "shapes-asd"),
+    "generate": ({"model": "shapes-asd", "prompt": PROMPT, "steps": 1, "frames": 13}, PROMPT),
+    "compare": ({"prompt": PROMPT, "sides": SIDES, "frames": 13}, "ASD 2"),
+    "evaluate": ({"clip_ids": ["CLIP"], "metrics": ["sharpness"]}, "sharpness"),
+    "leaderboard": ({"filters": {"metrics": ["sharpness"]}}, "[]"),  # nothing of the store is measured
+}
+
+
+def by_protocol(url: str, tool: str, arguments: dict) -> str:
+    answer = asked(f"{url}/gradio_api/mcp/", tool, arguments)
+    told = json.dumps([getattr(part, "text", "") for part in answer.content])
+    assert not answer.isError, told
+    return told
+
+
+def by_gradio(url: str, tool: str, arguments: dict) -> str:
+    client = Client(url, verbose=False, download_files=False)
+    return json.dumps(client.predict(**arguments, api_name=f"/{tool}"), default=str)
+
+
+@pytest.mark.parametrize("call", [by_protocol, by_gradio])
+def test_every_tool_answers_both_clients(url, data, call):
+    for tool, (arguments, expected) in CALLS.items():
+        (clip, *_) = [path.stem for path in sorted((data / "clips").glob("*.mp4"))] or [""]
+        if "clip_ids" in arguments:
+            arguments = arguments | {"clip_ids": [clip]}
+        assert expected in call(url.removesuffix("/gradio_api/mcp/"), tool, arguments), tool
+
+
+def test_a_tool_refuses_in_words(url):
     wrong = asked(url, "generate", {"model": "nope", "prompt": PROMPT})
     assert wrong.isError and "not in the registry" in wrong.content[0].text
 

@@ -12,16 +12,18 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from models.pipeline import tiny_pipeline
 from models.types import RequestError
 from models.worlds.shapes import parse_prompt
+from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.clips.media import decode_mp4, encode_mp4
+from workbench.requests.comparison import format_sides, parse_sides, recipe_difference, sides_from_json
+from workbench.requests.links.compare import compare_link, read_compare
+from workbench.requests.links.generate import generate_link, read_generate
+from workbench.requests.systems import System
 from workbench.settings import Settings
 from workbench.ui.api.media import MediaTokens
 from workbench.ui.app import build_app
-from workbench.ui.components.comparison import Side, format_sides, parse_sides, recipe_difference, sides_from_json
-from workbench.ui.components.links import compare_link, generate_link, read_compare, read_generate
 from workbench.ui.components.updates import holding
 from workbench.ui.context import EXAMPLE_PROMPTS
 from workbench.ui.live import live_app
@@ -238,7 +240,7 @@ def test_a_read_only_server_makes_nothing(tmp_path):
 
 
 def test_links_open_what_they_were_made_from():
-    sides = (Side("shapes-self-forcing", 2), Side("shapes-asd", 1, True, 3))
+    sides = (System("shapes-self-forcing", 2), System("shapes-asd", 1, 3))
     prompt = 'a "red" circle & <b>, 50% ${x}'
     opened = read_compare(query_of(compare_link(sides, prompt, 5, 25)))
     assert opened == {"sides": sides, "prompt": prompt, "seed": 5, "frames": 25}

@@ -17,12 +17,13 @@ from workbench.clips.plain_video import Planes, plain_size, write_plain
 from workbench.lab.drawn_study import SIZE, draw, make_trial, trial_study
 from workbench.lab.leak_trial import keep_everything, told_apart
 from workbench.lab.voting_server import build_voting_app
+from workbench.requests.systems import System
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.records import Assignment, Clip
 from workbench.ui.live import listening
-from workbench.votes.blind_copies import FOLDER, BlindCopies, write_copies
-from workbench.votes.leak_guessers import GUESSERS, guesses, read_sent
+from workbench.votes.blindness.blind_copies import FOLDER, BlindCopies, write_copies
+from workbench.votes.blindness.leak_guessers import GUESSERS, guesses, read_sent
 from workbench.votes.study_clips import leaks_of_copies
 
 CHANNELS = {f"guess by {channel}" for channel in GUESSERS}
@@ -118,7 +119,7 @@ def test_a_copy_is_within_a_level_of_its_clip_and_no_two_are_alike(tmp_path, cli
 
 
 def test_a_copy_that_was_removed_comes_again_the_same(tmp_path, clip):
-    pair = given(*(clip(name, draw(name, "p", 0, 3).frames) for name in "xy"))
+    pair = given(*(clip(name, draw(System(name, 1), "p", 0, 3).frames) for name in "xy"))
     path = BlindCopies(tmp_path).path(pair, "one-l")
     before = path.read_bytes()
     path.unlink()
@@ -126,7 +127,7 @@ def test_a_copy_that_was_removed_comes_again_the_same(tmp_path, clip):
 
 
 def test_both_sides_are_as_long_even_where_clips_are_not(tmp_path, clip):
-    frames = draw("x", "p", 0, 9).frames
+    frames = draw(System("x", 1), "p", 0, 9).frames
     pair = given(clip("x", frames), clip("y", np.concatenate([frames[:5], frames[:5]], axis=2)[:5]))
     copies = BlindCopies(tmp_path)
     sent = [read_sent(copies.path(pair, token).read_bytes(), "p") for token in ("one-l", "one-r")]
@@ -135,7 +136,7 @@ def test_both_sides_are_as_long_even_where_clips_are_not(tmp_path, clip):
 
 def test_neither_side_is_given_before_both_are_there(tmp_path, clip, monkeypatch):
     """So that the time until an answer is no side's own."""
-    pair = given(*(clip(name, draw(name, "p", 0, 3).frames) for name in "xy"))
+    pair = given(*(clip(name, draw(System(name, 1), "p", 0, 3).frames) for name in "xy"))
     gate = threading.Event()
 
     def slow(data_dir, clips, tokens, paths):
@@ -145,7 +146,7 @@ def test_neither_side_is_given_before_both_are_there(tmp_path, clip, monkeypatch
         assert gate.wait(10)
         moved.rename(paths[1])
 
-    monkeypatch.setattr("workbench.votes.blind_copies.write_copies", slow)
+    monkeypatch.setattr("workbench.votes.blindness.blind_copies.write_copies", slow)
     copies, answered = BlindCopies(tmp_path), []
     asking = threading.Thread(target=lambda: answered.append(copies.path(pair, "one-l")))
     copies.begin(pair)
@@ -158,7 +159,7 @@ def test_neither_side_is_given_before_both_are_there(tmp_path, clip, monkeypatch
 
 
 def test_the_oldest_copies_are_removed_when_there_are_too_many(tmp_path, clip):
-    x, y = (clip(name, draw(name, "p", 0, 3).frames) for name in "xy")
+    x, y = (clip(name, draw(System(name, 1), "p", 0, 3).frames) for name in "xy")
     size = 2 * plain_size(3, SIZE, SIZE, 12)
     copies = BlindCopies(tmp_path, most_bytes=4 * size)
     for k in range(12):
@@ -170,7 +171,7 @@ def test_the_oldest_copies_are_removed_when_there_are_too_many(tmp_path, clip):
 
 
 def test_a_clip_that_is_gone_or_not_as_it_was_is_told(tmp_path, clip):
-    frames = draw("x", "p", 0, 3).frames
+    frames = draw(System("x", 1), "p", 0, 3).frames
     here, longer = clip("x", frames), clip("z", frames, kept=9)
     with pytest.raises(RequestError, match="cannot be shown"):
         BlindCopies(tmp_path).path(given(here, replace(here, file="gone.mp4")), "one-l")
@@ -190,7 +191,7 @@ def study(tmp_path_factory):
     for k in range(PROMPTS):
         pair = []
         for system in SYSTEMS:
-            frames = draw(system, f"p{k}", 0, 5).frames
+            frames = draw(System.read(system), f"p{k}", 0, 5).frames
             frames = frames if system == SYSTEMS[1] else frames // 2
             file = f"{k} {system[:9]}.mp4"
             encode_mp4(frames, 12, folder / file)

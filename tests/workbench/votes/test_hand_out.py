@@ -5,10 +5,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.voting_data import SYSTEMS, clip
+from tests.helpers.voting_data import SYSTEMS, clip
 from workbench.lab.drawn_study import trial_study
-from workbench.settings import Settings
-from workbench.store import open_store
 from workbench.store.records import Pair
 
 ANNOTATORS, PAIRS, EACH = 25, 50, 2  # annotators of each process; pairs of the study; pairs each annotator asks for
@@ -18,11 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from workbench.settings import Settings
 from workbench.store import open_store
+from workbench.votes.bodies import VoteBody
 from workbench.votes.study_clips import StudyClips
 from workbench.votes.voting import VotingService
 
-name, folder, annotators, each = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-settings = Settings(data_dir=folder, min_watch=0.0)
+name, folder, annotators, each, url = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+settings = Settings(data_dir=folder, database_url=url or None, min_watch=0.0)
 store = open_store(settings)
 voting = VotingService(store, settings, StudyClips(store, folder))
 people = [store.people.named(f"{name} {k}") for k in range(annotators)]
@@ -32,17 +31,17 @@ sys.stdin.readline()
 def ask(person):
     for k in range(each):
         given = voting.next_pair(person, "trial").assignment
-        voting.vote(person, {"assignment": given.id, "key": given.id, "answers": {"overall": "a"}, "watched": 1,
-                             "seconds": 1})
+        told = {"answers": {"overall": "a"}, "watched": 1, "seconds": 1}
+        voting.vote(person, VoteBody(assignment=given.id, key=given.id, **told))
 
 with ThreadPoolExecutor(5) as pool:
     list(pool.map(ask, people))
 """
 
 
-def test_two_processes_hand_every_pair_out_as_often(tmp_path):
+def test_two_processes_hand_every_pair_out_as_often(store, store_settings):
     """Fifty annotators ask for two of fifty pairs each: a hundred hand-outs, exactly two of each pair."""
-    store = open_store(Settings(data_dir=tmp_path))
+    folder, url = store_settings.data_dir, store_settings.database_url or ""
     study = trial_study(PAIRS, id="trial")
     record = store.studies.save(study.id, study.title, study.to_json(), study.protocol_hash())
     clips, pairs = [], []
@@ -50,7 +49,7 @@ def test_two_processes_hand_every_pair_out_as_often(tmp_path):
         two = [clip(f"{k}-{side}", "trial", system, k) for side, system in enumerate(SYSTEMS)]
         clips += two
         for each in two:
-            file = tmp_path / each.file
+            file = folder / each.file
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()  # clips that are gone are not handed out; nobody looks at these
         pairs.append(Pair(f"pair {k}", "trial", record.version, f"trial {k}", k, two[0].id, two[1].id))
@@ -58,7 +57,7 @@ def test_two_processes_hand_every_pair_out_as_often(tmp_path):
     command = [sys.executable, "-c", ASKING]
     processes = [
         subprocess.Popen(
-            [*command, name, str(tmp_path), str(ANNOTATORS), str(EACH)],
+            [*command, name, str(folder), str(ANNOTATORS), str(EACH), url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -80,4 +79,3 @@ def test_two_processes_hand_every_pair_out_as_often(tmp_path):
     assert len(votes) == 2 * ANNOTATORS * EACH and votes.annotator.nunique() == 2 * ANNOTATORS
     assert {pair.issued for pair in store.studies.pairs("trial", 1)} == {2 * ANNOTATORS * EACH // PAIRS}
     assert set(handed.values()) == {2 * ANNOTATORS * EACH // PAIRS}
-    store.close()

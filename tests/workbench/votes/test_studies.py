@@ -19,7 +19,7 @@ from workbench.lab.drawn_study import draw, make_trial, trial_study
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.records import PairState
-from workbench.votes.leak_check import leak_check, separation
+from workbench.votes.blindness.leak_check import leak_check, separation
 from workbench.votes.pair_choice import choose_pair, values_of
 from workbench.votes.questions import ANSWERS
 from workbench.votes.studies import DEFAULT_STUDY, default_study, parse_system, read_study, study_from, study_from_json
@@ -69,7 +69,9 @@ def test_a_study_is_read_from_yaml(tmp_path):
         ("systems: [shapes-asd:1:4, shapes-aad1:1:0]", "makes no video from text"),
         ("systems: [shapes-asd:1:4, shapes-asd]", "is not a system"),
         ("questions: [beauty]", "'beauty' is unknown"),
-        ("questions: []", "is unknown"),
+        ("questions: []", "asks no question"),
+        ("questions: ['Smooth: which?']", "no usable id"),
+        ("questions: ['smooth:']", "a text of 0 characters"),
         ("questions: [overall, overall]", "asked twice"),
         ("pairing: none", "choose target or all"),
         ("sampling: psychic", "choose uncertainty"),
@@ -141,7 +143,7 @@ def test_the_default_study_is_one_the_models_know():
 
 
 def test_systems_in_words():
-    assert str(parse_system("shapes-asd:1:4")) == "shapes-asd:1:4"
+    assert parse_system("shapes-asd:1:4").stored == "shapes-asd:1:4"
     assert describe_system("shapes-asd:1:4") == "ASD 1*"
     assert describe_system("elsewhere") == "elsewhere"
 

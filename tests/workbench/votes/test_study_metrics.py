@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.voting_data import ballot
+from tests.helpers.voting_data import ballot
 from workbench.__main__ import main
 from workbench.lab.drawn_study import FPS, TRIAL, draw, trial_study
 from workbench.settings import Settings

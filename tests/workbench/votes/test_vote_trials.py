@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from tests.voting_data import ballot
+from tests.helpers.voting_data import ballot
 from workbench.lab.drawn_study import TRIAL, make_trial, trial_study
 from workbench.lab.vote_trials import Load, Voter, audit, check_load, load, torture
 from workbench.lab.voting_server import build_voting_app

@@ -1,21 +1,27 @@
 """The voting routes by HTTP: what is given, what is kept, what is refused."""
 
+import asyncio
+import gc
 import json
 import math
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from workbench.common import clock
 from workbench.lab.drawn_study import TRIAL, draw, make_trial, trial_study
 from workbench.lab.voting_server import build_voting_app
 from workbench.settings import Settings
 from workbench.store import open_store
+from workbench.votes.blindness import blind_copies
 from workbench.votes.study_clips import StudyClips
 from workbench.votes.voting import VotingService, describe_system
 
@@ -23,8 +29,8 @@ SECRETS = ("shapes", "asd", "self-forcing", "trial-", "degraded", ":1:", "4 step
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Settings:
-    made = Settings(data_dir=tmp_path_factory.mktemp("voting"), min_watch=0.0)
+def settings(tmp_path_factory, new_database) -> Settings:
+    made = Settings(data_dir=tmp_path_factory.mktemp("voting"), min_watch=0.0, database_url=new_database())
     make_trial(made, trial_study(6, degraded=1, identical=1))
     make_trial(made, trial_study(3, id="told", reveal=True, questions=("overall", "motion")))
     return made
@@ -151,7 +157,7 @@ def test_reveal_tells_and_ends_undo(app, request):
 def test_sides_are_a_fair_coin(settings, store):
     """4 standard errors of a fair coin: a wrong alarm in 16,000 runs."""
     voting = VotingService(store, settings, StudyClips(store, settings.data_dir))
-    shown = [voting.next_pair(voting.named(f"coin {k}"), TRIAL).assignment.left.system for k in range(64)]
+    shown = [voting.next_pair(voting.sessions.named(f"coin {k}"), TRIAL).assignment.left.system for k in range(64)]
     share = shown.count(trial_study().systems[0]) / len(shown)
     assert set(shown) == set(trial_study().systems) and abs(share - 0.5) < 4 * math.sqrt(0.25 / len(shown))
 
@@ -165,7 +171,13 @@ def wrong_votes(given: str) -> dict[str, tuple[dict, int, str, str]]:
     return {
         "unknown pair": (right | {"assignment": "nope"}, 404, "does not exist", "unknown-pair"),
         "pair that is no text": (right | {"assignment": {"$ne": 1}}, 404, "does not exist", "unknown-pair"),
-        "null character": (right | {"assignment": "a\0b"}, 404, "does not exist", "unknown-pair"),
+        "null character": (right | {"assignment": "a\0b"}, 422, "null character", "unreadable"),
+        "null character in a comment": (
+            right | {"flags": [flag | {"comment": "a\0b"}]},
+            422,
+            "null character",
+            "unreadable",
+        ),
         "no key": (right | {"key": ""}, 422, "no key", "key"),
         "unknown question": (right | {"answers": {"beauty": "a"}}, 422, "'beauty'", "unknown-question"),
         "no answer": (right | {"answers": {}}, 422, "no answers", "no-answers"),
@@ -198,10 +210,12 @@ def test_nan_is_no_number(ann):
     assert answer.status_code == 422 and "watched" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("content", ["", "no json", "[]", "[" * 100_000, b"\xff\xfe", '"text"'])
-def test_bodies_that_are_no_objects_are_refused(ann, store, content):
+@pytest.mark.parametrize("content", ["", "no json", "[]", "[" * 100_000, b"\xff\xfe", '"text"', "\0"])
+def test_bodies_that_are_no_objects_are_refused_and_recorded(ann, store, content):
+    before = len(store.refusals())
     answer = ann.client.post("/api/v1/votes", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422 and "error" in answer.json()
+    assert len(store.refusals()) == before + 1
 
 
 def test_a_huge_body_is_refused(ann):
@@ -266,7 +280,7 @@ def test_a_closed_study_takes_no_new_pairs(settings, app, store):
 
 
 def test_media_of_unknown_tokens_are_not_there(app):
-    for token in ("x" * 32, "..%2fworkbench.db", "%00"):
+    for token in ("x" * 32, "..%2fworkbench.db"):
         assert TestClient(app).get(f"/api/v1/media/{token}").status_code == 404
 
 
@@ -278,15 +292,19 @@ def watched(settings):
     return Annotator(build_voting_app(replace(settings, min_watch=0.8)), "watcher")
 
 
-def test_a_vote_before_watching_is_refused(watched, store):
+def test_a_vote_before_watching_is_refused(watched, store, monkeypatch):
     given = watched.next()["assignment"]
-    assert watched.vote(given, watched=0.5).json()["error"].startswith("watch 80%")
+    assert watched.vote(given, watched=0.5).json()["error"].startswith("watch 80 %")
     answer = watched.vote(given, watched=1.0)
     assert answer.status_code == 422 and "sooner" in answer.json()["error"]
     assert store.refusals(1).reason[0] == "too-fast"
-    earlier = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
-    with store.database.write() as connection:
-        connection.execute(text("UPDATE assignment SET issued_at = :t WHERE id = :id"), {"t": earlier, "id": given})
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(seconds=2)
+
+    monkeypatch.setattr(clock, "datetime", Later)
     assert watched.vote(given, watched=1.0).status_code == 200
 
 
@@ -327,7 +345,7 @@ def test_a_pair_waits_for_clips_that_are_being_made(tmp_path):
 
     voting = VotingService(store, settings, StudyClips(store, tmp_path, draw_later))
     voting.add_study(trial_study(2))
-    ann = voting.named("early")
+    ann = voting.sessions.named("early")
     assert voting.next_pair(ann, TRIAL).waiting
     gate.set()
     end = time.monotonic() + 60
@@ -343,3 +361,59 @@ def test_clips_that_cannot_be_made_are_told(tmp_path):
     store.studies.save(study.id, study.title, study.to_json(), study.protocol_hash())
     answer = Annotator(build_voting_app(settings), "early").post("next-pair", study=TRIAL)
     assert answer.status_code == 503 and "clips" in answer.json()["error"]
+
+
+# many at once
+
+
+def test_what_nobody_has_is_not_remembered(ann):
+    """Whoever asks for ever more studies that do not exist takes no memory."""
+    names = [f"{k} " + "x" * 50_000 for k in range(60)]
+    for name in names[:20]:
+        ann.post("next-pair", study=name)
+    tracemalloc.start()
+    try:
+        for name in names[20:]:
+            assert ann.post("next-pair", study=name).status_code == 404
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_vote_is_taken_while_many_wait_for_their_clips(tmp_path, monkeypatch):
+    """More requests than the server has threads wait for copies; none of them holds one."""
+    settings = Settings(data_dir=tmp_path, min_watch=0.0)
+    make_trial(settings, trial_study(2))
+    gate = threading.Event()
+    write = blind_copies.write_copies
+    monkeypatch.setattr(blind_copies, "write_copies", lambda *given: gate.wait(60) and write(*given))
+
+    async def people() -> tuple[int, list[int]]:
+        transport = httpx.ASGITransport(build_voting_app(settings))
+        clients = [httpx.AsyncClient(transport=transport, base_url="http://localhost") for _ in range(25)]
+        pairs = []
+        for k, client in enumerate(clients):
+            await client.post("/api/v1/session", json={"name": f"person {k}"})
+            pairs.append((await client.post("/api/v1/next-pair", json={"study": TRIAL})).json())
+        asked = [client.get(pair[side]) for client, pair in zip(clients, pairs, strict=True) for side in "ab"]
+        waiting = asyncio.gather(*asked)
+        await asyncio.sleep(0.5)
+        body = {"assignment": pairs[0]["assignment"], "key": "k", "answers": {"overall": "a"}, "watched": 1.0}
+        async with asyncio.timeout(20):
+            vote = await clients[0].post("/api/v1/votes", json=body)
+        still = waiting.done()
+        gate.set()
+        answers = await waiting
+        return vote.status_code * (not still), [answer.status_code for answer in answers]
+
+    vote, clips = asyncio.run(people())
+    assert vote == 200 and clips == [200] * 50
+
+
+def test_part_of_a_clip_can_be_asked_for(ann):
+    clip = ann.next()["a"]
+    whole, part = ann.client.get(clip), ann.client.get(clip, headers={"Range": "bytes=4-11"})
+    assert (part.status_code, part.content) == (206, whole.content[4:12])
+    same = ("etag", "last-modified", "content-type", "accept-ranges", "cache-control")
+    assert [part.headers[name] for name in same] == [whole.headers[name] for name in same]

@@ -6,13 +6,14 @@ import shlex
 import sys
 import time
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.clock import to_the_second
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import PROCESSES, SEED, add_output, device
 from workbench.settings import Settings
 from workbench.store import open_store
@@ -52,18 +53,18 @@ def run(options: argparse.Namespace) -> int:
     for name, least in (("prompts", 1), ("seeds", 1), ("frames", 9), ("workers", 1), ("seed", 0)):
         if getattr(options, name) < least:
             raise RequestError(f"--{name} {getattr(options, name)} is too few; give {least} or more")
-    from models.registry import get_spec, unavailable, weights_digest  # noqa: PLC0415  (loads torch)
-    from workbench.experiments import ablation  # noqa: PLC0415
-    from workbench.experiments.ablation_files import console, write_files  # noqa: PLC0415
-    from workbench.experiments.ablation_report import build_report, clip_table  # noqa: PLC0415
-    from workbench.scoring.prompt_following import captions  # noqa: PLC0415
+    from models.registry import get_spec, unavailable, weights_digest
+    from models.worlds.captions import held_out_captions
+    from workbench.experiments import ablation
+    from workbench.experiments.ablation_files import console, write_files
+    from workbench.experiments.ablation_report import build_report, clip_table
 
     specs = [get_spec(name) for name in (ablation.BASELINE, ablation.ASD)]
     for spec in specs:
         if reason := unavailable(spec):
             raise RequestError(f"{spec.name} cannot run here: {reason}; the ablation needs it")
     weights = {spec.name: weights_digest(spec) for spec in specs}
-    prompts = captions(options.prompts)
+    prompts = held_out_captions(DEFAULT.name, options.prompts)
     jobs = ablation.plan_jobs(prompts, options.seeds, seed=options.seed, frames=options.frames, weights=weights)
     started, judged = time.perf_counter(), {}
     running = ablation.run_jobs(jobs, options.data_dir, workers=options.workers, device=options.device)
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         judged[row.key] = row
     facts = {
         "command": f"python -m workbench {shlex.join(sys.argv[1:])}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": to_the_second(),
         "prompts": len(prompts),
         "seeds": options.seeds,
         "seed": options.seed,

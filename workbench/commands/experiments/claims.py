@@ -6,13 +6,14 @@ import os
 import shlex
 import sys
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.clock import to_the_second
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import PROCESSES, add_output
 from workbench.settings import Settings
 
@@ -48,12 +49,12 @@ def run(options: argparse.Namespace) -> int:
     for name, least in (("prompts", 2), ("few", 2), ("workers", 1)):
         if getattr(options, name) < least:
             raise RequestError(f"--{name} {getattr(options, name)} is too few; give {least} or more")
-    from models.registry import get_spec, unavailable, weights_digest  # noqa: PLC0415  (loads torch)
-    from workbench.clips.media import write_bytes  # noqa: PLC0415
-    from workbench.experiments import claims as table  # noqa: PLC0415
-    from workbench.experiments.claims_clips import plan_jobs, run_jobs  # noqa: PLC0415
-    from workbench.experiments.claims_report import all_claims, build_report, markdown  # noqa: PLC0415
-    from workbench.scoring.prompt_following import captions  # noqa: PLC0415
+    from models.registry import get_spec, unavailable, weights_digest
+    from models.whole_files import write_bytes
+    from models.worlds.captions import held_out_captions
+    from workbench.experiments import claims as table
+    from workbench.experiments.claims_clips import plan_jobs, run_jobs
+    from workbench.experiments.claims_report import all_claims, build_report, markdown
 
     if options.list:
         rows = [{"id": claim.id, "text": claim.text, "source": claim.source} for claim in table.CLAIMS]
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         if reason := unavailable(spec):
             raise RequestError(f"{spec.name} cannot run here: {reason}; leave its claims out with --claims")
     weights = {spec.name: weights_digest(spec) for spec in specs}
-    prompts = captions(options.prompts)
+    prompts = held_out_captions(DEFAULT.name, options.prompts)
     jobs = plan_jobs(conditions, prompts, weights, min(options.few, options.prompts))
     folder = options.data_dir / "claims"
     found = defaultdict(list)
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     clips = {name: sorted(rows, key=lambda row: row.index) for name, rows in found.items()}
     facts = {
         "command": f"python -m workbench {shlex.join(sys.argv[1:])}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": to_the_second(),
         "weights": weights,
     }
     report = build_report(chosen, clips, prompts, min(options.few, options.prompts), **facts)

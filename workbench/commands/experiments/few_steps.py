@@ -7,20 +7,21 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.clock import to_the_second
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import PROCESSES, SEED, add_output, device
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
     from eval.realism.real_clips import Row
-    from workbench.systems import Planned
+    from workbench.experiments.few_steps import FrameRow
+    from workbench.requests.systems import System
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -29,7 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="distance to real clips by model and steps, with intervals",
         description="Make held-out captions with every system and compare the clips with real ones: Fréchet distance, "
         "texture spectrum, two-sample accuracy, and the oracle where the world has one. Run again to go on after an "
-        "interruption, and with --overwrite to add systems or captions to a finished table.",
+        "interruption, and with --overwrite to add systems or captions to a finished table. drift.html charts the "
+        "distances over time beside those of real clips.",
     )
     parser.add_argument("--world", choices=["tabletop", "shapes"], default="tabletop", help="default: tabletop")
     parser.add_argument(
@@ -51,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         parser,
         "--out",
         folder=True,
-        files=lambda folder, options: [folder / "few-steps.json"],
+        files=lambda folder, options: [folder / "few-steps.json", folder / "drift.html"],
         default=lambda options: options.data_dir / "few-steps",
         metavar="DIR",
         help="folder of the result (default: D/few-steps)",
@@ -61,7 +63,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.experiments import few_steps  # noqa: PLC0415  (loads torch; --help should not)
+    from models.worlds.captions import held_out_captions
+    from workbench.experiments import few_steps
 
     for name, least in (("captions", few_steps.LEAST), ("seed", 0), ("frames", 1), ("workers", 1)):
         if getattr(options, name) < least:
@@ -70,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         raise RequestError(f"--frames {options.frames} is not 4k + 1; give 1, 5, 9 and so on")
     systems = _systems(options)
     weights = _weights(options.world, systems)
-    prompts = few_steps.held_out_captions(options.world, options.captions)
+    prompts = held_out_captions(options.world, options.captions)
     jobs = few_steps.plan_jobs(options.world, systems, prompts, weights, options.seed, options.frames)
     folder = options.out or options.data_dir / "few-steps"
     try:
@@ -84,30 +87,32 @@ def run(options: argparse.Namespace) -> int:
     table = few_steps.build_table([found[job.key] for job in jobs])
     facts = {
         "command": f"python -m workbench {shlex.join(sys.argv[1:])}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": to_the_second(),
         "world": options.world,
         "captions": len(prompts),
         "weights": weights,
     }
-    from workbench.clips.media import write_bytes  # noqa: PLC0415
+    from models.whole_files import write_bytes
 
     report = facts | asdict(table)
     write_bytes(folder / "few-steps.json", (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(folder / "drift.html", _drift_page(table.drift, options.world).encode())
     say_json([asdict(row) for row in table.rows]) if options.json else say(_text(table.rows))
     return 0
 
 
-def _systems(options: argparse.Namespace) -> list["Planned"]:
-    from models.registry import get_spec, list_models, unavailable  # noqa: PLC0415
-    from workbench.experiments.few_steps import plans_of  # noqa: PLC0415
-    from workbench.systems import read_system  # noqa: PLC0415
+def _systems(options: argparse.Namespace) -> list["System"]:
+    from models.registry import list_models, unavailable
+    from workbench.experiments.few_steps import plans_of
+    from workbench.requests.catalogue import shipped_model
+    from workbench.requests.systems import System
 
     if options.systems is None:
         here = [s for s in list_models() if s.family == options.world and "t2v" in s.tasks and not unavailable(s)]
         return [planned for spec in here for planned in plans_of(spec)]
-    systems = list(dict.fromkeys(map(read_system, options.systems)))
+    systems = list(dict.fromkeys(map(System.read, options.systems)))
     for planned in systems:
-        spec = get_spec(planned.model)
+        spec = shipped_model(planned.model, "--systems")
         if spec.family != options.world or "t2v" not in spec.tasks:
             raise RequestError(
                 f"--systems {planned.model!r} makes no clips of the {options.world} world from text; leave it out"
@@ -120,20 +125,38 @@ def _systems(options: argparse.Namespace) -> list["Planned"]:
     return systems
 
 
-def _weights(world: str, systems: Sequence["Planned"]) -> dict[str, str]:
+def _weights(world: str, systems: Sequence["System"]) -> dict[str, str]:
     """Digests by model, and that of the autoencoder of the reconstructions."""
-    from eval.video.reader import file_digest  # noqa: PLC0415
-    from models.registry import get_spec, weights_digest  # noqa: PLC0415
-    from workbench.experiments.few_steps import RECONSTRUCTIONS, autoencoder_folder  # noqa: PLC0415
+    from eval.video.reader import file_digest
+    from models.registry import get_spec, weights_digest
+    from workbench.experiments.few_steps import RECONSTRUCTIONS, autoencoder_folder
 
     found = {planned.model: weights_digest(get_spec(planned.model)) for planned in systems}
     files = sorted(autoencoder_folder(world).glob("*.safetensors"))
     return found | ({RECONSTRUCTIONS: file_digest(files[0])} if files else {})
 
 
+def _drift_page(rows: Sequence["FrameRow"], world: str) -> str:
+    """A page of its own with the chart of each metric over time; it asks no network for anything."""
+    from eval.realism.real_clips import TITLES
+    from models.worlds.training_worlds import WORLDS
+    from workbench.charts import Curve, drift_lines, page_of
+    from workbench.experiments.few_steps import REAL
+
+    groups: dict[tuple[str, str], list[FrameRow]] = {}
+    for row in rows:
+        groups.setdefault((row.metric, row.system), []).append(row)
+    curves = [
+        Curve(system, metric, *zip(*((at.frame, at.mean, at.low, at.high) for at in group), strict=True))
+        for (metric, system), group in groups.items()
+    ]
+    chart = drift_lines(curves, TITLES, fps=WORLDS[world].fps, reference=REAL)
+    return page_of(chart)
+
+
 def _text(rows: Sequence["Row"]) -> str:
     """A line a system, a column a metric."""
-    from eval.realism.real_clips import TITLES  # noqa: PLC0415
+    from eval.realism.real_clips import TITLES
 
     metrics, systems = (list(dict.fromkeys(getattr(row, of) for row in rows)) for of in ("metric", "system"))
     cells = {(row.system, row.metric): f"{row.mean:.3g} ({row.low:.3g} to {row.high:.3g})" for row in rows}

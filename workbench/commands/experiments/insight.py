@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.console import notice, say, say_json
+from workbench.common.console import notice, say, say_json
+from workbench.common.words import counted
 from workbench.requests.arguments import device
 from workbench.requests.prompt_files import read_prompts
 
@@ -26,7 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=f'example: python -m workbench insight --prompt "{EXAMPLE}" --seeds 0-15 --json',
     )
     what = parser.add_argument_group("what to watch")
-    what.add_argument("--model", default=DEFAULT.asd, help=f"a name from `models` (default {DEFAULT.asd})")
+    what.add_argument(
+        "--model", default=DEFAULT.asd, help=f"a name from `models`, or path:FILE (default {DEFAULT.asd})"
+    )
     what.add_argument("--prompt", action="append", help="what the clip should show; may be given several times")
     what.add_argument("--prompts", type=Path, metavar="F", help="a file, one prompt a line")
     what.add_argument("--seeds", default="0", help="every prompt with each of them, as 7 or 0-15 (default 0)")
@@ -50,16 +53,23 @@ def run(options: argparse.Namespace) -> int:
     prompts = _prompts(options)
     if options.first_steps is not None and not options.ffe:
         raise RequestError(f"--first-steps {options.first_steps} counts only with --ffe; add it or drop this")
-    from models.registry import weights_digest  # noqa: PLC0415
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415
-    from workbench.experiments import insight  # noqa: PLC0415  (loads torch; --help and bad flags should not wait for it)
-    from workbench.experiments.insight_settings import read_plans, read_settings  # noqa: PLC0415
+    from models.registry import weights_digest
+    from workbench.clips.generation import GenerationService
+    from workbench.commands.generate import open_model
+    from workbench.experiments import insight
+    from workbench.requests.insight_settings import read_plans, read_settings
 
     first_steps = (4 if options.first_steps is None else options.first_steps) if options.ffe else 0
     if options.ffe and first_steps < 1:
         raise RequestError(f"--first-steps is {first_steps}; give 1 or more, or drop --ffe")
     settings = read_settings(
-        options.model, prompts, options.seeds, options.steps, first_steps, options.step_plan, options.frames
+        open_model(options.model),
+        prompts,
+        options.seeds,
+        options.steps,
+        first_steps,
+        options.step_plan,
+        options.frames,
     )
     plans = read_plans(options.cost, settings) if options.cost is not None else {}
     pipeline = GenerationService(Path("data"), options.device).pipeline(settings.model)
@@ -97,14 +107,12 @@ def _prompts(options: argparse.Namespace) -> list[str]:
 
 def tables(report: dict[str, Any]) -> list[str]:
     """The report as lines of text."""
-    head = ["chunk", "steps", "step 1 to last", "95 % interval", "reads", "attention to chunk 0, 1, ..."]
+    head = ["chunk", "steps", "step 1 to last", "95 % interval", "reads", "attention to chunk 1, 2, ..."]
     rows = [head, *(_row(chunk) for chunk in report["chunks"])]
-    lines = [
-        f"{report['model']}, {report['clips']} clips, {report['forwards']} forwards each; n counts {report['unit']}",
-        *_aligned(rows),
-    ]
+    made = f"{counted(report['clips'], 'clip')}, {counted(report['forwards'], 'network call')} each"
+    lines = [f"{report['model']}, {made}; n counts {report['unit']}", *_aligned(rows)]
     if "cost" in report:
-        head = ["plan", "forwards", "predicted s", "measured s (median)", "lowest to highest s", "n"]
+        head = ["steps", "network calls", "predicted s", "measured s (median)", "lowest to highest s", "n"]
         rows = [[f"{plan['plan']}", f"{plan['forwards']}", *_seconds(plan)] for plan in report["cost"]["plans"]]
         lines += ["", *_aligned([head, *rows])]
     return lines
@@ -116,7 +124,7 @@ def _row(chunk: dict[str, Any]) -> list[str]:
     known = point and point["low"] is not None
     interval = f"{point['low']:.3f} to {point['high']:.3f}" if known else "-"
     paid = " ".join(f"{share:.2f}" for share in chunk["attention"])
-    return [str(chunk["chunk"]), str(chunk["steps"]), value, interval, _span(chunk["reads"]), paid]
+    return [str(chunk["chunk"] + 1), str(chunk["steps"]), value, interval, _span(chunk["reads"]), paid]
 
 
 def _span(frames: list[int]) -> str:

@@ -6,15 +6,16 @@ import os
 import shlex
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
 from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.clips.media import write_bytes
-from workbench.console import say, say_json
+from models.whole_files import write_bytes
+from models.worlds.captions import held_out_captions
+from workbench.common.clock import to_the_second
+from workbench.common.console import say, say_json
 from workbench.experiments.prompt_following_report import markdown
 from workbench.requests.arguments import PROCESSES, SEED, add_output, device
 from workbench.scoring import prompt_following as pf
@@ -60,7 +61,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from models.registry import get_spec, unavailable, weights_digest  # noqa: PLC0415  (loads torch; --help should not)
+    from models.registry import unavailable, weights_digest
+    from workbench.requests.catalogue import shipped_model
 
     counts = {"prompts": options.prompts, "two-objects": options.two_objects, "images": options.images}
     for name, count in counts.items():
@@ -69,15 +71,21 @@ def run(options: argparse.Namespace) -> int:
     if not sum(counts.values()):
         raise RequestError("there are no captions to make; give --prompts, --two-objects or --images above 0")
     options.out = options.out or REPORT
-    specs = [get_spec(name) for name in options.models]
+    specs = [shipped_model(name, "--models") for name in options.models]
     for spec in specs:
         if reason := unavailable(spec):
             raise RequestError(f"{spec.name} cannot be measured here: {reason}; leave it out with --models")
+    world = specs[0].family
+    if any(spec.family != world for spec in specs):
+        raise RequestError(
+            f"--models {' '.join(options.models)} are not all of one world; measure each world by itself"
+        )
     digests = {spec.name: weights_digest(spec) for spec in specs}
     rows, differences = _measure(options, specs, digests)
     report = {
         "command": f"python -m workbench {shlex.join(sys.argv[1:])}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": to_the_second(),
+        "world": world,
         "seed": options.seed,
         "frames": options.frames,
         "weights": digests,
@@ -97,8 +105,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _measure(options: argparse.Namespace, specs: list, digests: dict[str, str]) -> tuple[list[dict], list[dict]]:
     counts = {(1, False): options.prompts, (2, False): options.two_objects, (1, True): options.images}
-    captions = {kind: pf.captions(count, kind[0]) for kind, count in counts.items() if count}
-    settings = {"seed": options.seed, "frames": options.frames}
+    world = specs[0].family
+    captions = {kind: held_out_captions(world, count, kind[0]) for kind, count in counts.items() if count}
+    settings = {"seed": options.seed, "frames": options.frames, "world": world}
     real = {
         (kind, draw): pf.real_jobs(kind[0], listed, draw=draw, **settings)
         for kind, listed in captions.items()
@@ -137,6 +146,6 @@ def _differences(done: dict, reference: dict) -> list[dict]:
         twin = replace(cell, model=BASELINE)
         if cell.model == ASD and twin in done and len(results) > 1:
             objects = f"{cell.objects} object{'s' * (cell.objects > 1)}" + ", from a picture" * cell.image
-            name = f"{cell.steps}{'*' * cell.ffe}, {objects}"
+            name = f"{cell.system.plan_text}, {objects}"
             found.append(pf.difference(name, results, done[twin], reference[cell.objects, cell.image]))
     return found

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.console import say
+from workbench.common.console import say
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -19,9 +19,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from eval.video.text_files import read_text  # noqa: PLC0415
-    from workbench.clips.media import write_bytes  # noqa: PLC0415  (--help should be quick)
-    from workbench.experiments.readme import refresh  # noqa: PLC0415
+    from eval.video.text_files import read_text
+    from models.whole_files import write_bytes
+    from workbench.experiments.readme import refresh
 
     try:
         text = read_text(options.file)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import SEED, whole
 
 
@@ -26,10 +26,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415
-    from workbench.lab.bad_inputs import Report, try_commands, try_requests  # noqa: PLC0415  (--help should be quick)
-    from workbench.settings import Settings  # noqa: PLC0415
-    from workbench.ui.live import live_app  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService
+    from workbench.commands.lab.bad_input_trials import Report, try_commands, try_requests
+    from workbench.settings import Settings
+    from workbench.ui.live import live_app
 
     report = Report()
     with tqdm(total=options.count, unit="input", disable=None) as bar, tempfile.TemporaryDirectory() as folder:

@@ -4,26 +4,31 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote_plus
+from typing import TYPE_CHECKING, Any
 
 from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.console import say
+from workbench.common.console import say
 from workbench.lab.browser import find_chromium, open_browser
 from workbench.requests.arguments import add_output, device
+from workbench.requests.insight_settings import Settings as Watched
+from workbench.requests.links.address import address
+from workbench.requests.links.compare import compare_query
+from workbench.requests.links.dashboard import Query
+from workbench.requests.links.generate import generate_link
+from workbench.requests.links.insight import insight_link
+from workbench.requests.systems import FFE_STEPS, System
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SIZE = {"width": 1280, "height": 900}
-GENERATE = f"/generate?model={DEFAULT.asd}&prompt={quote_plus(DEFAULT.prompts[1])}&steps=1&ffe=4&seed=7"
-COMPARE = (
-    f"/compare?prompt={quote_plus(DEFAULT.prompt)}&seed=7&frame=30"
-    f"&sides={DEFAULT.baseline}:1:0,{DEFAULT.asd}:1:0,{DEFAULT.asd}:1:4"
-)
-INSIGHT = f"/insight?model={DEFAULT.asd}&prompts={quote_plus(DEFAULT.prompt)}&seeds=0-7&steps=4&frames=73"
+GENERATE = generate_link(System(DEFAULT.asd, 1, FFE_STEPS), DEFAULT.prompts[1], seed=7)
+SIDES = (System(DEFAULT.baseline, 1), System(DEFAULT.asd, 1), System(DEFAULT.asd, 1, FFE_STEPS))
+COMPARE = address("/compare", compare_query(SIDES, DEFAULT.prompt, seed=7) | {"frame_number": 32})
+WATCHED = Watched(DEFAULT.asd, (DEFAULT.prompt,), tuple(range(8)), steps=4, frames=73)
+INSIGHT = insight_link(WATCHED)
 EVALUATED = ["temporal_flickering", "warping_error", "sharpness", "oracle_shape_error", "oracle_color_error"]
 MINUTES = 10 * 60_000
 
@@ -70,10 +75,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _take(pictures: dict[str, Callable[["Page", str], None]], settings: Settings, out: Path) -> None:
+def _take(pictures: dict[str, Callable[[Any, str], None]], settings: Settings, out: Path) -> None:
     """Save each as a file of its name."""
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (loads torch)
-    from workbench.ui.live import live_app  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService
+    from workbench.ui.live import live_app
 
     service = GenerationService(settings.data_dir, settings.device)
     with live_app(service, settings) as url, open_browser() as browser:
@@ -134,27 +139,27 @@ def picture_dashboard(page: "Page", url: str) -> None:
 
 
 def picture_dashboard_charts(page: "Page", url: str) -> None:
-    page.goto(f"{url}/dashboard?view=charts")
+    page.goto(url + Query(view="charts").link())
     for name in ("dots", "radar", "speed", "time"):
         page.wait_for_selector(f"#chart-{name} .main-svg")
 
 
 def picture_dashboard_prompt(page: "Page", url: str) -> None:
-    page.goto(f"{url}/dashboard?view=prompts")
+    page.goto(url + Query(view="prompts").link())
     page.click("#prompts-grid tbody .wb-open")
     page.wait_for_selector("#player .wb-player[data-state=ready]")
     page.wait_for_selector("#curves .main-svg")
     pause_at(page, 30)
 
 
-PICTURES = {
+PICTURES: dict[str, Callable[[Any, str], None]] = {
     "generate": picture_generate,
     "compare": picture_compare,
     "evaluate": picture_evaluate,
     "insight": picture_insight,
     "claims": picture_claims,
 }
-DASHBOARD_PICTURES = {
+DASHBOARD_PICTURES: dict[str, Callable[[Any, str], None]] = {
     "dashboard": picture_dashboard,
     "dashboard-charts": picture_dashboard_charts,
     "dashboard-prompt": picture_dashboard_prompt,

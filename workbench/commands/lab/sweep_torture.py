@@ -6,14 +6,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import COUNT, PROCESSES, SEED
 from workbench.settings import Settings
-
-METRICS = "sharpness,temporal_flickering,oracle_right"
-SHAPES = ("--models", DEFAULT.asd, "--steps", "1", "--frames", "13", "--metrics", METRICS)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -37,26 +33,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def plan(clips: int) -> list[str]:
-    """Flags of a sweep of so many shapes clips."""
-    prompts = min(64, clips)
-    return [*SHAPES, "--prompts", f"held-out:{prompts}", "--seeds", f"0-{clips // prompts - 1}"]
-
-
 def run(options: argparse.Namespace) -> int:
-    from workbench.lab import sweep_trials as trials  # noqa: PLC0415  (seconds to load; --help should not wait)
+    from workbench.lab import sweep_trials as trials
 
     if options.clips < 1 or options.kills < 0 or options.workers < 1:
         raise RequestError("--clips and --workers are 1 or more, --kills 0 or more; give such numbers")
     with tempfile.TemporaryDirectory() as folder, tqdm(total=options.kills, unit="kill") as bar:
         settings = Settings(data_dir=Path(folder), database_url=options.database_url)
         if options.scaling:
-            found = trials.scaling(Path(folder), plan(options.clips), options.workers)
+            found = trials.scaling(Path(folder), trials.sweep_flags(options.clips), options.workers)
         elif options.ray:
-            found = trials.lose_a_node(settings, plan(options.clips), options.workers)
+            found = trials.lose_a_node(settings, trials.sweep_flags(options.clips), options.workers)
         else:
             limits = {"workers": options.workers, "longest": options.longest, "seed": options.seed}
-            found = trials.torture(settings, plan(options.clips), options.kills, **limits, on_kill=bar.update)
+            found = trials.torture(
+                settings, trials.sweep_flags(options.clips), options.kills, **limits, on_kill=bar.update
+            )
     if options.json:
         say_json(trials.row(found))
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import COUNT, SEED
 from workbench.settings import Settings
 
@@ -35,8 +35,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.lab.drawn_study import make_trial, trial_study  # noqa: PLC0415  (seconds to load; --help should not wait)
-    from workbench.lab.vote_trials import row, torture  # noqa: PLC0415
+    from workbench.lab.drawn_study import make_trial, trial_study
+    from workbench.lab.vote_trials import row, torture
 
     if options.kills < 0 or options.voters < 1:
         raise RequestError(f"--kills {options.kills} and --voters {options.voters} must be 0 or more")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from models.types import RequestError
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import add_output
 
 PUBLISHED = ("config.json", "card.json", "diffusion_pytorch_model.safetensors", "weights-int8.safetensors")
@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from models.training.cards import publish  # noqa: PLC0415  (loads torch; --help should not)
+    from models.training.cards import publish
 
     folder = options.source / "export" / options.part
     if not (folder / "config.json").exists():

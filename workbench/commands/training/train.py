@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from models.types import RequestError
-from workbench.console import notice, say, say_json
+from workbench.common.console import notice, say, say_json
 from workbench.requests.arguments import PROCESSES, device, whole
 
 SAMPLE_EVERY = 500
+TRACKERS = ("trackio", "wandb")
 INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 
@@ -50,6 +51,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--processes", type=PROCESSES, default=1, metavar="N", help="train N copies that average (default 1)"
     )
+    parser.add_argument(
+        "--log-to",
+        choices=TRACKERS,
+        default="",
+        help="log to trackio or Weights & Biases too, on this machine alone unless their settings say otherwise",
+    )
     parser.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="list recipes and presets")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -57,8 +64,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from models.training.loop import train  # noqa: PLC0415  (loads torch; --help should not)
-    from models.training.recipes import RECIPES  # noqa: PLC0415
+    from models.training.loop import train
+    from models.training.recipes import RECIPES
+    from models.training.trackers import check_tracker
 
     if options.list:
         _list(RECIPES, as_json=options.json)
@@ -68,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
     facts = {"recipe": options.recipe, "preset": _preset(options, row), "config": asdict(config)}
     facts |= {"hardware": use_device(options.device), "precision": options.precision}
     _check_inputs(config)
+    if options.log_to:
+        check_tracker(options.log_to)
     _check_out(options, facts)
     with _other_processes(options), _asked_to_stop() as stop:
         latest = train(row.build(config), _run_of(options, config, facts, stop), resume=options.resume)
@@ -83,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 def use_device(device: str) -> str:
     """Make `device` the one on which tensors are made from now on; returns what it is, for the card."""
-    import torch  # noqa: PLC0415  (--help should not load it)
+    import torch
 
     if device not in ("cpu", "cuda"):
         raise RequestError(f"--device {device!r} is not known; give cpu or cuda")
@@ -96,8 +106,8 @@ def use_device(device: str) -> str:
 
 
 def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any], stop: Callable[[], bool]) -> Any:
-    from models.training.loop import Run  # noqa: PLC0415  (loads torch; --help should not)
-    from models.training.peers import Peers  # noqa: PLC0415
+    from models.training.loop import Run
+    from models.training.peers import Peers
 
     peers = Peers(options.out, options.rank, options.processes)
     sample_every = 0 if options.rank else SAMPLE_EVERY
@@ -108,6 +118,7 @@ def _run_of(options: argparse.Namespace, config: Any, facts: dict[str, Any], sto
         options.seed,
         options.precision,
         sample_every=sample_every,
+        log_to="" if options.rank else options.log_to,
         facts=facts,
         peers=peers,
         stop=stop,
@@ -123,7 +134,7 @@ def _other_processes(options: argparse.Namespace) -> Iterator[None]:
         yield
         return
     threads = max(1, len(os.sched_getaffinity(0)) // options.processes)
-    import torch  # noqa: PLC0415  (--help should not load it)
+    import torch
 
     torch.set_num_threads(threads)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -242,7 +253,12 @@ def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     if record.exists() and not options.resume:
         raise RequestError(f"{shown} already holds a run; give --resume or another folder")
     if record.exists():
-        before = {"precision": "fp32", **json.loads(record.read_text())}
+        try:
+            before = {"precision": "fp32", **json.loads(record.read_text())}
+        except ValueError as error:
+            raise RequestError(
+                f"{str(record)!r} is damaged ({error}); delete it to begin anew in this folder"
+            ) from error
         _check_same(shown, before, {**facts, "seed": options.seed})
     elif options.resume:
         raise RequestError(f"{shown} holds no run to go on with; name the folder of one, or begin without --resume")

@@ -4,10 +4,10 @@ import argparse
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.types import RequestError
-from workbench.console import notice, say, say_json
+from workbench.common.console import notice, say, say_json
 from workbench.requests.arguments import PROCESSES, device
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from models.training.stages import STAGES, with_what_they_need  # noqa: PLC0415  (loads torch; --help should not)
+    from models.training.stages import STAGES, with_what_they_need
 
     for name in options.stages:
         if name not in STAGES:
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(stages: "list[Stage]", *, as_json: bool) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "stage": stage.name,
             "recipe": stage.recipe,

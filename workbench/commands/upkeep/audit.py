@@ -5,7 +5,7 @@ from importlib.metadata import distributions
 
 import httpx
 
-from workbench.console import notice, say, say_json
+from workbench.common.console import notice, say, say_json
 
 SERVICE = "https://api.osv.dev/v1/querybatch"  # https://google.github.io/osv.dev/post-v1-querybatch/
 PATIENCE = 30.0  # seconds

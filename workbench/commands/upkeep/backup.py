@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from workbench.console import say
+from workbench.common.console import say
 from workbench.requests.arguments import add_output, check_data_dir
 from workbench.settings import Settings
 from workbench.upkeep.backup import write_backup

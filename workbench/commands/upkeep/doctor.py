@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import check_data_dir
 from workbench.settings import Settings
 
@@ -26,8 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.store.database import database_url  # noqa: PLC0415
-    from workbench.upkeep.data_check import check_data  # noqa: PLC0415  (loads torch)
+    from workbench.store.database import database_url
+    from workbench.upkeep.data_check import check_data
 
     check_data_dir(options)
     database_url(options.database_url, options.data_dir)  # an address that is none is refused, and no finding

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from workbench.console import say, say_json
+from workbench.common.console import say, say_json
 from workbench.requests.arguments import check_data_dir
 from workbench.settings import Settings
 
@@ -23,10 +23,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from workbench.clips.generation import GenerationService  # noqa: PLC0415  (--help should be quick)
-    from workbench.scoring.runs import EvaluationService  # noqa: PLC0415
-    from workbench.store import open_store  # noqa: PLC0415
-    from workbench.upkeep.jobs import Jobs  # noqa: PLC0415
+    from workbench.clips.generation import GenerationService
+    from workbench.scoring.runs import EvaluationService
+    from workbench.store import open_store
+    from workbench.upkeep.jobs import Jobs
 
     check_data_dir(options)
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from workbench.console import say
+from workbench.common.console import say
 from workbench.settings import Settings
 from workbench.upkeep.backup import restore_backup
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 NOBODY, ANNOTATOR, REVIEWER, RESEARCHER, ADMIN = "nobody", "annotator", "reviewer", "researcher", "admin"
 ALL_ROLES = (NOBODY, ANNOTATOR, REVIEWER, RESEARCHER, ADMIN)
@@ -26,8 +27,10 @@ def _doors(roles: tuple[str, ...], method: str, *paths: str) -> list[Door]:
     return [Door(method, path, roles) for path in paths]
 
 
-PAGES = ("/", "/generate", "/compare", "/grid", "/insight", "/evaluate", "/dashboard", "/studies", "/results")
-PAGES += ("/claims", "/models", "/jobs")
+PAGES: tuple[str, ...] = (
+    *("/", "/generate", "/compare", "/grid", "/insight", "/evaluate", "/dashboard", "/studies", "/results"),
+    *("/claims", "/models", "/jobs", "/api"),
+)
 MCP = ("/gradio_api/mcp", "/gradio_api/mcp/", "/gradio_api/mcp/*")  # tools that make, over a protocol for programs
 DOORS: tuple[Door, ...] = (
     *_doors(ALL_ROLES, "GET", "/api/v1/health", "/api/v1/voting", "/login", "/vote", "/ui/*", "/favicon.ico"),
@@ -62,15 +65,16 @@ LOOKING = frozenset(
         "pages.generate": "reopen fit",
         "compare.page": "reopen _fit",
         "components.inputs": "boxes",
-        "pages.grid": "reopen sources",
+        "pages.grid": "reopen fit",
         "insight.page": "reopen",
         "evaluate.page": "reopen open_linked show show_chart",
-        "studies.page": "opened chosen looked checked",
+        "studies.page": "opened chosen looked checked followed previewed",
         "results.page": "opened metrics_for shown_for",
         "dashboard.page": "opened moved changed pressed",
         "pages.claims": "load filtered",
         "pages.models": "models_table",
         "pages.jobs": "jobs_table",
+        "pages.api": "reference",
         "api.endpoints": "models",
         "api.leaderboard_endpoint": "leaderboard",
     }.items()
@@ -90,7 +94,7 @@ def is_call(path: str) -> bool:
     return path.startswith(tuple(GRADIO + call for call in CALLS))
 
 
-def handler_name(function: object) -> str:
+def handler_name(function: Any) -> str:
     """A page's handler as LOOKING writes it; "" for none."""
     module = getattr(function, "__module__", None)
     return f"{'.'.join(module.split('.')[-2:])}.{function.__name__}" if module else ""

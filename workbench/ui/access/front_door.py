@@ -5,19 +5,21 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workbench.requests.links.people import login_link
 from workbench.store import StoreUnavailable
 from workbench.ui.access.doors import ADMIN, ANNOTATOR, GRADIO, LOOKING, MAKERS, NOBODY, is_call, may_pass
 from workbench.ui.access.uploads import BadCall, Uploads
 from workbench.ui.api.voting_api import COOKIE
-from workbench.votes.voting import Refused, VotingService
+from workbench.votes.bodies import Refused
+from workbench.votes.voting import VotingService
 
 OWN_API = "/api/v1/"  # routes of ours read their bodies themselves; all others that take a body are Gradio's
 UPLOAD = "/gradio_api/upload"
@@ -73,7 +75,7 @@ class FrontDoor:
         request = Request(scope, receive)
         path = _path(scope)
         send = self._with_headers(path, send)
-        refusal = self._check_origin(request)
+        refusal = self._check_origin(request) or _check_address(scope)
         if refusal:
             return await refusal(scope, receive, send)
         try:
@@ -82,7 +84,8 @@ class FrontDoor:
             return await _told(503, "the database does not answer; try again in a moment")(scope, receive, send)
         if not may_pass(role, scope["method"], path):
             return await _closed(request, role, self.prefix)(scope, receive, send)
-        await self._pass(scope, receive, send, role, owner)
+        with suppress(ClientDisconnect):  # who left in the middle of a request waits for no answer
+            await self._pass(scope, receive, send, role, owner)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, role: str, owner: str) -> None:
         path = _path(scope)
@@ -126,8 +129,8 @@ class FrontDoor:
         given = _token(request)
         secret, by_token = (given, True) if given else (_secret(request), False)
         try:
-            known = self.voting.remembered(secret, by_token)
-            known = known or await run_in_threadpool(self.voting.person, secret, by_token)
+            known = self.voting.sessions.remembered(secret, by_token)
+            known = known or await run_in_threadpool(self.voting.sessions.person, secret, by_token)
         except Refused:
             return NOBODY, ""
         return known.role, known.id
@@ -162,6 +165,13 @@ class FrontDoor:
         return remember
 
 
+def _check_address(scope: Scope) -> Response | None:
+    """No database and no file knows a name with a null character; neither is asked."""
+    if "\0" in scope["path"] or "\0" in unquote_to_bytes(scope["query_string"]).decode(errors="replace"):
+        return _told(404, "this address holds a null character (%00), and nothing is there; take it out")
+    return None
+
+
 def _path(scope: Scope) -> str:
     """The path as routes see it: decoded, and without a prefix that a proxy leaves."""
     root = scope.get("root_path", "")
@@ -178,7 +188,7 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
     if role == NOBODY:
         if looks:
             wanted = prefix + _path(request.scope) + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"{prefix}/login?next={quote(wanted, safe='/')}", 303)
+            return RedirectResponse(prefix + login_link(wanted), 303)
         return _told(401, "you are not signed in; open /login in a browser")
     if role == ANNOTATOR:
         return RedirectResponse(f"{prefix}/vote", 303) if looks else _told(403, "annotators reach the Vote page only")

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
+from models.prompt_text import unstorable_fault
+
 MOST_UPLOADS = 20_000
 DEEPEST = 64  # levels of a page's message; its deepest part, a player with curves, has eight
 FILE_KEYS = ("path", "orig_name", "size", "mime_type")
@@ -47,12 +49,11 @@ class Uploads:
             content = json.loads(body or b"{}")
             for file in _files(content):
                 self._check(owner, file)
-            json.dumps(content, ensure_ascii=False).encode()
-            return json.dumps(content, ensure_ascii=True).encode()
-        except UnicodeEncodeError as error:  # no answer and no file can hold a lone surrogate
-            raise BadCall("the request holds half a character (a lone surrogate); send whole ones") from error
         except (ValueError, RecursionError) as error:
             raise BadCall("the request is not JSON; send an object") from error
+        if fault := unstorable_fault(content):
+            raise BadCall(f"the request {fault}; take it out")
+        return json.dumps(content, ensure_ascii=True).encode()
 
     def _check(self, owner: str, file: dict[str, Any]) -> None:
         if not isinstance(file["path"], str) or not self.holds(owner, file["path"]):

@@ -12,19 +12,36 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
+from models.default_world import DEFAULT
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
-from workbench.catalogue import model_rows
 from workbench.charts import curve_values
 from workbench.clips.manifest import Manifest
 from workbench.clips.media import read_image
+from workbench.requests.catalogue import model_rows
+from workbench.requests.comparison import LETTERS, sides_from_json
+from workbench.requests.frame_size import chosen_size
 from workbench.requests.input_video import read_video
+from workbench.requests.numbers import MAX_SEED, frames_of, seed_of, whole
+from workbench.ui.api.described import Parameter, described
 from workbench.ui.api.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.api.leaderboard_endpoint import leaderboard_endpoint
-from workbench.ui.components.comparison import LETTERS, sides_from_json
 from workbench.ui.components.component import json_input
-from workbench.ui.context import MODEL_QUEUE, Context, frames_of, seed_of, whole
+from workbench.ui.context import MODEL_QUEUE, Context
 from workbench.ui.pages.compare.view import Plan, check_sides
+
+PROMPT = Parameter("prompt", "What the video shows, in plain English.", "text", "1 to 1000 characters for most models")
+SEED = Parameter("seed", "Seed of the noise.", "whole number", f"0 to {MAX_SEED}", 0)
+FRAMES = Parameter("frames", "Length of the clip.", "whole number", "1 to 4000", 49, "frames, at the model's rate")
+SIZE = Parameter(
+    "size",
+    "Width x height, as 832x480; the model's own when left out.",
+    "text",
+    "sizes that the models offer",
+    "",
+    "pixels",
+)
+SHORT = {"prompt": DEFAULT.prompt, "frames": 13}
 
 
 def build_endpoints(context: Context) -> None:
@@ -38,9 +55,13 @@ def build_endpoints(context: Context) -> None:
 
 
 def _models_endpoint() -> None:
+    @described(
+        "List every model of the registry.",
+        returns="a list with a row for each model: name, title, paper, tasks, the steps it offers and was trained "
+        "for, its licence, and whether it is `available` here or the `reason` why not.",
+        example={},
+    )
     def models() -> list[dict[str, Any]]:
-        """List every model: name, title, paper, tasks, the steps it offers and was trained for, its licence, and
-        whether it is `available` here or the `reason` why not."""
         return model_rows()
 
     gr.Button("models").click(models, None, gr.JSON(label="models"), api_name="models", queue=False)
@@ -58,8 +79,41 @@ def _generate_endpoint(context: Context) -> None:
         gr.File(label="image", type="filepath"),
         gr.File(label="video", type="filepath"),
         gr.Number(0.9, label="strength"),
+        gr.Textbox("", label="size"),
     ]
 
+    @described(
+        "Make one clip: from text, with a picture, or with a video.",
+        Parameter("model", "Name of a model.", "text", "a name that `models` lists as available"),
+        PROMPT,
+        Parameter(
+            "steps",
+            "How often each chunk is denoised.",
+            "whole number",
+            "those that `models` lists for it",
+            4,
+            "steps",
+        ),
+        Parameter("ffe", "First-Frame Enhancement: more steps on the first chunk only.", "yes or no", "both", False),
+        Parameter(
+            "first_steps",
+            "How often the first chunk is denoised; it counts only with ffe.",
+            "whole number",
+            "those that `models` lists for the model",
+            4,
+            "steps",
+        ),
+        FRAMES,
+        SEED,
+        Parameter("image", "First frame, for models that start from one.", "picture file", "any size", None),
+        Parameter("video", "Video to start from.", "video file", "any size and rate", None),
+        Parameter(
+            "strength", "How far the input video is ignored: 0 keeps it, 1 ignores it.", "number", "0 to 1", 0.9
+        ),
+        SIZE,
+        returns="the clip as an mp4 file, and its manifest: all it takes to make the clip again.",
+        example={"model": DEFAULT.asd, "steps": 1, "ffe": True, **SHORT},
+    )
     def generate(
         model: str,
         prompt: str,
@@ -71,21 +125,8 @@ def _generate_endpoint(context: Context) -> None:
         image: str | None = None,
         video: str | None = None,
         strength: float = 0.9,
+        size: str = "",
     ) -> tuple[str, dict[str, Any]]:
-        """Make one clip, from text, with a picture or with a video; returns the mp4 file and its manifest.
-
-        Args:
-            model: Name of a model, as the tool `models` lists them.
-            prompt: What the video shows, in plain English.
-            steps: Denoising steps per chunk, one of those the model offers (1 to 4 for most); default 4.
-            ffe: First-Frame Enhancement, more steps on the first chunk only; default false.
-            first_steps: Steps of the first chunk, 2 to 4, counted only with ffe; default 4.
-            frames: Length in frames, 1 or more (12 are a second); default 49.
-            seed: Seed of the noise, a whole number from 0; default 0.
-            image: First frame as a picture file of any size, for models that start from one; default none.
-            video: Video file to start from, of any size and rate; default none.
-            strength: How far the input video is ignored, from 0 (kept as it is) to 1 (ignored); default 0.9.
-        """
         try:
             context.check_writable()
             first = whole(first_steps, "first_steps", "a whole number")
@@ -94,10 +135,11 @@ def _generate_endpoint(context: Context) -> None:
             request = GenerationRequest(
                 prompt, whole(steps, "steps", "a whole number"), bool(ffe), first, count, number, picture
             )
-            said: list[str] = []
+            request, said = replace(request, size=chosen_size(size)), []
             if video:
-                fitted, said = read_video(Path(video), get_spec(model), count)
-                request = replace(request, video=fitted, video_fps=float(get_spec(model).fps), strength=strength)
+                spec = get_spec(model)
+                fitted, said = read_video(Path(video), replace(spec, size=request.size or spec.size), count)
+                request = replace(request, video=fitted, video_fps=float(spec.fps), strength=strength)
             clip = context.service.generate(model, request, notices=said)
         except RequestError as error:
             refuse(error, image, video)
@@ -113,25 +155,35 @@ def _compare_endpoint(context: Context) -> None:
         json_input("sides", {"type": "array", "items": {"type": "object", "additionalProperties": {}}}),
         gr.Number(0, label="seed"),
         gr.Number(49, label="frames"),
+        gr.Textbox("", label="size"),
     ]
 
+    @described(
+        "Make clips from the same prompt and noise by two to four systems.",
+        PROMPT,
+        Parameter(
+            "sides",
+            "The systems: objects with model, steps (default 4), ffe (default false), first_steps (default 4) and, "
+            "for a schedule by hand, plan as text such as 4,1,2.",
+            "list of objects",
+            "2 to 4 of them",
+        ),
+        SEED,
+        FRAMES,
+        SIZE,
+        returns="a result for each side (label, manifest, speed, flicker and sharpness of each frame), and the mp4 "
+        "files.",
+        example={
+            "sides": [{"model": DEFAULT.baseline, "steps": 1}, {"model": DEFAULT.asd, "steps": 1, "ffe": True}],
+            **SHORT,
+        },
+    )
     def compare(
-        prompt: str, sides: Any, seed: float = 0, frames: float = 49
+        prompt: str, sides: Any, seed: float = 0, frames: float = 49, size: str = ""
     ) -> tuple[list[dict[str, Any]], list[str]]:
-        """Make the same prompt and noise with two to four choices of {model, steps, ffe, first_steps}.
-
-        Returns one result a side (label, manifest, speed, flicker and sharpness per frame) and the mp4 files.
-
-        Args:
-            prompt: What the videos show, in plain English.
-            sides: List of 2 to 4 objects, each with model, steps (default 4), ffe (default false), first_steps
-                (default 4) and, for a schedule by hand, plan as text such as 4,1,2.
-            seed: Seed of the noise that all sides share, a whole number from 0; default 0.
-            frames: Length in frames, 1 or more (12 are a second); default 49.
-        """
         try:
             context.check_writable()
-            plan = Plan(prompt, seed_of(seed), frames_of(frames), sides_from_json(sides))
+            plan = Plan(prompt, seed_of(seed), frames_of(frames), sides_from_json(sides), size=size)
             requests = check_sides(context, plan)
             clips = [
                 context.service.generate(side.model, request, notices=said)

@@ -8,10 +8,12 @@ from typing import Any
 
 import gradio as gr
 
+from eval.video.text_files import parse_json
 from models.types import RequestError
 from workbench.clips.library import give_prompts
 from workbench.scoring.results import everything
 from workbench.scoring.runs import FAILED, Plan, Run
+from workbench.ui.api.described import Parameter, described
 from workbench.ui.components.component import json_input, uploaded_files
 from workbench.ui.context import EVALUATION_QUEUE, Context, sentence
 from workbench.ui.pages.evaluate.view import default_metrics
@@ -26,22 +28,28 @@ def evaluate_endpoint(context: Context) -> None:
         *(json_input(name, {"type": "array", "items": {"type": "string"}}) for name in LISTS),
     ]
 
+    @described(
+        "Measure uploaded `clips` and, after them, clips of the store by `clip_ids`.",
+        Parameter("clips", "Videos to measure.", "list of video files", "any number, up to 256 MB each", None),
+        Parameter("clip_ids", "Clips of the store.", "list of texts", "names of their files without ending", None),
+        Parameter(
+            "metrics", "Names of metrics; without any, the quick ones.", "list of texts", "metrics that run here", None
+        ),
+        Parameter(
+            "prompts",
+            "One prompt for all clips that have none, or one for each clip.",
+            "list of texts",
+            "1, or as many as clips",
+            None,
+        ),
+        returns="the metrics' facts, a summary with n, mean and 95 % interval, and for every clip its `values`, "
+        "`reasons` where there is no value, curves `per_frame`, and why it was `skipped`; `link` opens it in a "
+        "browser.",
+        example={"clip_ids": ["CLIP"], "metrics": ["sharpness"]},
+    )
     async def evaluate(
         clips: list[str] | None = None, clip_ids: Any = None, metrics: Any = None, prompts: Any = None
     ) -> dict[str, Any]:
-        """Measure uploaded `clips` and, after them, clips of the store by `clip_ids`, their file names without ending.
-
-        `metrics` is a list of names, or null for the quick ones that run here; `prompts` is one prompt for all clips
-        that have none, or a list with one for each. Returns the metrics' facts, a summary with n, mean and 95 %
-        interval, and for every clip the `values`, the `reasons` where there is no value, the curves `per_frame`, and
-        why it was `skipped`. The evaluation can be opened in a browser at `link`.
-
-        Args:
-            clips: Video files to measure; default none.
-            clip_ids: List of clips of the store, as file names without ending; default none.
-            metrics: List of metric names; default the quick ones that run here.
-            prompts: One prompt for all clips without one, or a list with one for each; default none.
-        """
         files = clips or []
         try:
             context.check_writable()
@@ -55,7 +63,7 @@ def evaluate_endpoint(context: Context) -> None:
             await asyncio.sleep(POLL_SECONDS)
         if run.state == FAILED:
             raise gr.Error("the evaluation failed on the server; try it again", print_exception=False)
-        return await asyncio.to_thread(everything, run) | {"link": f"/evaluate?run={run.id}"}
+        return await asyncio.to_thread(everything, run) | {"link": run.link}
 
     button, results = gr.Button("evaluate"), gr.JSON(label="results")
     button.click(evaluate, inputs, results, api_name="evaluate", **EVALUATION_QUEUE)
@@ -74,7 +82,7 @@ def texts_of(value: Any, name: str) -> list[str]:
     """A list of strings, or one string, or either as JSON text; raises RequestError naming the argument."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError as error:
             raise RequestError(f"{name} are not JSON ({error}); give a list of strings") from error
     listed = [value] if isinstance(value, str) else value

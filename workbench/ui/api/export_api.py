@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.parse import urlencode
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
 from models.types import RequestError
 from workbench.clips.exports import contact_sheet, standalone_page
 from workbench.clips.library import Library, StoredClip
+from workbench.common.field_notes import noted
+from workbench.requests.links.address import address
+
+CLIPS = Query(**noted("clips of the store", "their ids, joined by commas"))
 
 
 def export_links(clips: list[str], columns: int) -> list[dict[str, str]]:
@@ -20,9 +23,9 @@ def export_links(clips: list[str], columns: int) -> list[dict[str, str]]:
     return [
         {
             "label": "Contact sheet (mp4)",
-            "url": f"/api/v1/export/sheet.mp4?{urlencode({'clips': ids, 'columns': columns})}",
+            "url": address("/api/v1/export/sheet.mp4", {"clips": ids, "columns": columns}),
         },
-        {"label": "One HTML file", "url": f"/api/v1/export/page.html?{urlencode({'clips': ids})}"},
+        {"label": "One HTML file", "url": address("/api/v1/export/page.html", {"clips": ids})},
     ]
 
 
@@ -30,7 +33,10 @@ def export_router(library: Library) -> APIRouter:
     router = APIRouter(prefix="/api/v1/export", tags=["export"])
 
     @router.get("/sheet.mp4")
-    def sheet(clips: str, columns: int = 4) -> Response:
+    def sheet(
+        clips: Annotated[str, CLIPS],
+        columns: Annotated[int, Query(**noted("clips side by side", "1 or more", "clips"))] = 4,
+    ) -> Response:
         """Clips of the store, by ids joined by commas, as one mp4 with `columns` in a row."""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "sheet.mp4"
@@ -38,7 +44,10 @@ def export_router(library: Library) -> APIRouter:
             return _attachment(path.read_bytes(), "video/mp4", "contact-sheet.mp4")
 
     @router.get("/page.html")
-    def page(clips: str, title: str = "") -> Response:
+    def page(
+        clips: Annotated[str, CLIPS],
+        title: Annotated[str, Query(**noted("title of the page", "up to 200 characters; more are cut off"))] = "",
+    ) -> Response:
         """Clips of the store, by ids joined by commas, as one page that plays them without a server."""
         text = _told(standalone_page, _found(library, clips), title[:200])
         return _attachment(text.encode(), "text/html; charset=utf-8", "comparison.html")

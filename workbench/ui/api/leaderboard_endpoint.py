@@ -5,27 +5,34 @@ from typing import Any
 
 import gradio as gr
 
+from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.ui.api.dashboard_api import board_of
+from workbench.leaderboard.files import board_of
+from workbench.requests.links.dashboard import read_dashboard
+from workbench.ui.api.described import Parameter, described
 from workbench.ui.components.component import json_input
 from workbench.ui.context import Context, sentence
-from workbench.ui.pages.dashboard.query import read_query
 
 
 def leaderboard_endpoint(context: Context) -> None:
+    @described(
+        "Means of everything measured in the store.",
+        Parameter(
+            "filters",
+            "What counts: an object with any of models, steps, metrics (lists), ffe (on or off), prompt (words), "
+            "sweep, and reference, the system that all are compared with, as text.",
+            "object",
+            "any of these keys",
+            None,
+        ),
+        returns="a row for each system, settings and metric: the mean over prompts with its 95 % interval (null for "
+        "one prompt), `n` clips, `prompts`, and against the reference the difference with its interval, p of a paired "
+        "t test over prompts, and p corrected after Holm for all rows.",
+        example={"filters": {"metrics": ["sharpness"], "reference": f"{DEFAULT.baseline}:1:0"}},
+    )
     def leaderboard(filters: Any = None) -> list[dict[str, Any]]:
-        """Means of everything measured in the store, one row a system, settings and metric.
-
-        `filters` is null or an object with any of models, steps, metrics (lists), ffe ("on" or "off"), prompt (words),
-        sweep and reference (a system, as "shapes-self-forcing:1:0"). A row has the mean over prompts with its 95 %
-        interval (null for one prompt), `n` clips, `prompts`, and against the reference the difference with its
-        interval, p of a paired t test over prompts, and p corrected after Holm for all rows.
-
-        Args:
-            filters: Object with any of the keys above; default null, everything.
-        """
         try:
-            query = read_query(_texts(filters))
+            query = read_dashboard(_texts(filters))
             table = board_of(context.voting.store, query).table
         except RequestError as error:
             raise gr.Error(sentence(error), print_exception=False) from error

@@ -1,9 +1,9 @@
 """Routes behind the Evaluate page: the clips of the store with a picture each, and the files of an evaluation."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import Response
 
 from eval.video.reader import Unreadable
@@ -11,10 +11,13 @@ from models.types import RequestError
 from workbench.clips.display import first_frame
 from workbench.clips.library import StoredClip
 from workbench.clips.media import png_bytes
+from workbench.common.field_notes import noted
+from workbench.common.words import counted
 from workbench.scoring.results import EXPORTS
 from workbench.scoring.runs import EvaluationService
 
 MOST_LISTED = 200
+CLIP = Path(**noted("id of a clip of the store", "the name of its file without ending"))
 LARGEST = 160  # pixels of a picture's longer side
 
 
@@ -23,13 +26,17 @@ def library_router(evaluations: EvaluationService) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["evaluation"])
 
     @router.get("/clips")
-    def clips(text: str = "", offset: int = 0, limit: int = 24) -> dict[str, Any]:
+    def clips(
+        text: Annotated[str, Query(**noted("words that a clip's prompt, label or id must hold", "any words"))] = "",
+        offset: Annotated[int, Query(**noted("how many to leave out", "0 or more", "clips"))] = 0,
+        limit: Annotated[int, Query(**noted("how many to list at most", f"1 to {MOST_LISTED}", "clips"))] = 24,
+    ) -> dict[str, Any]:
         """Clips of the store that contain every word of `text`, newest first, and how many there are in all."""
         found, shown = evaluations.library.listing(text, offset, max(1, min(limit, MOST_LISTED)))
         return {"total": found, "clips": [_row(clip) for clip in shown]}
 
     @router.get("/clips/{clip}/picture")
-    def picture(clip: str) -> Response:
+    def picture(clip: Annotated[str, CLIP]) -> Response:
         """The first frame of a clip as PNG."""
         try:
             frame = first_frame(evaluations.library.stored(clip).path)
@@ -39,7 +46,10 @@ def library_router(evaluations: EvaluationService) -> APIRouter:
         return Response(png_bytes(_small(frame)), media_type="image/png", headers=headers)
 
     @router.get("/evaluations/{run}/{file}")
-    def exported(run: str, file: str) -> Response:
+    def exported(
+        run: Annotated[str, Path(**noted("id of an evaluation", "as its link has it"))],
+        file: Annotated[str, Path(**noted("which file", ", ".join(EXPORTS)))],
+    ) -> Response:
         """Results as a file: `clips` and `frames` as .csv and .parquet, and everything as `scores.json`."""
         try:
             found = evaluations.get(run)
@@ -56,7 +66,7 @@ def library_router(evaluations: EvaluationService) -> APIRouter:
 
 def _row(clip: StoredClip) -> dict[str, Any]:
     made = clip.manifest
-    facts = f"{made.frames} frames · {made.created[:10]}"
+    facts = f"{counted(made.frames, 'frame')} · {made.created[:10]}"
     return {"id": clip.id, "prompt": made.prompt, "label": clip.label, "facts": facts}
 
 

@@ -1,21 +1,26 @@
 """Media behind random tokens: an address tells nothing about the clip, its model or its file."""
 
+import asyncio
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
+from fastapi import Path as PathPart
 from fastapi.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from workbench.clips.media import png_bytes
-from workbench.votes.voting import Refused
+from workbench.common.field_notes import noted
+from workbench.votes.bodies import Refused
+from workbench.votes.voting import VotingService
 
 MAX_TOKENS = 20_000
+AT_ONCE = 4 * 2**20  # bytes of a file that is read in one go; others go out piece by piece, a thread's turn for each
 MAX_BYTES = 256 * 2**20
 TYPES = {
     ".mp4": "video/mp4",
@@ -29,7 +34,8 @@ TYPES = {
 class MadeLater(Protocol):
     """Bytes that are made when they are first asked for; until then and after it takes `nbytes` of memory at most."""
 
-    nbytes: int
+    @property
+    def nbytes(self) -> int: ...
 
     def __call__(self) -> bytes: ...
 
@@ -84,34 +90,53 @@ class MediaTokens:
         return f"/media/{token}"
 
 
-def media_router(media: MediaTokens, find: Callable[[str], Path | None] = lambda token: None) -> APIRouter:
-    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests. `find` knows tokens kept elsewhere,
-    and raises Refused for one whose file cannot be given."""
+def media_router(media: MediaTokens, voting: VotingService) -> APIRouter:
+    """`GET /media/{token}`, also under `/api/v1`; files answer Range requests. `voting` knows the tokens of copies,
+    which are waited for without a thread: many people may wait at once."""
     router = APIRouter(tags=["media"])
 
     @router.get("/media/{token}")
     @router.get("/api/v1/media/{token}")
-    def read(token: str) -> Response:
+    async def read(
+        request: Request,
+        token: Annotated[str, PathPart(**noted("the random end of a medium's address", "as given"))],
+    ) -> Response:
         """A clip, a manifest or a sheet of frames."""
+        medium = media.get(token)
         try:
-            medium = media.get(token) or _found(find(token))
+            if medium is None and (coming := await run_in_threadpool(voting.coming, token)):
+                await asyncio.gather(asyncio.wrap_future(coming), return_exceptions=True)  # `media` tells why
+            medium = medium or await run_in_threadpool(lambda: _found(voting.media(token)))
         except Refused as refused:
             raise HTTPException(refused.status, refused.sentence) from refused
-        if medium is None or (isinstance(medium.content, Path) and not medium.content.is_file()):
+        answer = await run_in_threadpool(_answer, medium, token, "range" in request.headers) if medium else None
+        if answer is None:
             raise HTTPException(404, "this medium is no longer on the server; make the clip again")
-        # a tag of its own and a fixed date: neither tells when the file was made
-        headers = {
-            "Cache-Control": "private, max-age=3600",
-            "X-Content-Type-Options": "nosniff",
-            "ETag": f'"{token}"',
-            "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
-        }
-        if isinstance(medium.content, Path):
-            return FileResponse(medium.content, media_type=medium.mime, headers=headers)
-        content = medium.content if isinstance(medium.content, bytes) else medium.content()
-        return Response(content, media_type=medium.mime, headers=headers)
+        return answer
 
     return router
+
+
+def _answer(medium: Medium, token: str, part: bool) -> Response | None:
+    """The medium, or what a request for a `part` of it asks for; None when its file is gone."""
+    # a tag of its own and a fixed date: neither tells when the file was made
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
+        "ETag": f'"{token}"',
+        "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+    }
+    content = medium.content
+    if isinstance(content, Path):
+        if not content.is_file():
+            return None
+        if part or content.stat().st_size > AT_ONCE:
+            return FileResponse(content, media_type=medium.mime, headers=headers)
+        content = content.read_bytes()
+    else:
+        headers.pop("Accept-Ranges")
+    return Response(content if isinstance(content, bytes) else content(), media_type=medium.mime, headers=headers)
 
 
 def _found(path: Path | None) -> Medium | None:

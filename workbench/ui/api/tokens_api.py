@@ -1,6 +1,6 @@
 """Access tokens, by which a program acts for an account: made, listed and revoked by somebody who is signed in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -8,16 +8,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from workbench.store.people import SESSION_DAYS, digest, token_name
+from workbench.store.people import digest, token_name
 from workbench.store.records import Person
 from workbench.ui.api.voting_api import COOKIE, ERRORS, described, guarded
-from workbench.votes.voting import Refused, VotingService
-
-MOST_DAYS = 365
-
-
-class TokenBody(BaseModel):
-    days: int = Field(SESSION_DAYS["token"], description=f"how long it holds, 1 to {MOST_DAYS}")
+from workbench.votes.bodies import NO_TOKEN, Body, Refused, RevokeBody, TokenBody
+from workbench.votes.voting import VotingService
 
 
 class TokenOut(BaseModel):
@@ -35,10 +30,6 @@ class TokensOut(BaseModel):
     tokens: list[TokenRow]
 
 
-class RevokeBody(BaseModel):
-    id: str
-
-
 class RevokeOut(BaseModel):
     revoked: str
 
@@ -48,31 +39,28 @@ def tokens_router(voting: VotingService) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["access"])
 
     def answering(run: Callable) -> Callable:
-        async def answer(request: Request, body: Mapping, person: Person | None) -> Response:
+        async def answer(request: Request, body: Body, person: Person | None) -> Response:
             return JSONResponse(await run_in_threadpool(run, request.cookies.get(COOKIE), body))
 
         answer.__name__, answer.__doc__ = run.__name__, run.__doc__
         return answer
 
-    def make_token(secret: str | None, body: Mapping) -> dict[str, Any]:
+    def make_token(secret: str | None, body: TokenBody) -> dict[str, Any]:
         """Make an access token for the account that is signed in. It is shown this once."""
-        days, account = body.get("days", SESSION_DAYS["token"]), voting.account_of(secret)
-        if type(days) is not int or not 1 <= days <= MOST_DAYS:
-            raise Refused(422, "days", f"days is {str(days)[:40]!r}; give a whole number from 1 to {MOST_DAYS}")
-        token = voting.open_session(voting.person(secret), "token", account, days)
+        account = voting.sessions.account_of(secret)
+        token = voting.sessions.open(voting.sessions.person(secret), "token", account, body.days)
         return {"id": token_name(digest(token)), "token": token}
 
-    def revoke_token(secret: str | None, body: Mapping) -> dict[str, Any]:
+    def revoke_token(secret: str | None, body: RevokeBody) -> dict[str, Any]:
         """End an access token of the account that is signed in."""
-        name = body.get("id")
-        if not isinstance(name, str) or not voting.revoke_token(voting.account_of(secret).name, name):
-            raise Refused(404, "no-token", "you have no token of this id; GET /api/v1/tokens lists those you have")
-        return {"revoked": name}
+        if not voting.sessions.revoke_token(voting.sessions.account_of(secret).name, body.id):
+            raise Refused(404, NO_TOKEN.reason, NO_TOKEN.sentence)
+        return {"revoked": body.id}
 
     def list_tokens(request: Request) -> Response:
         """The access tokens of the account that is signed in, without their secrets."""
         try:
-            account = voting.account_of(request.cookies.get(COOKIE))
+            account = voting.sessions.account_of(request.cookies.get(COOKIE))
         except Refused as refused:
             return JSONResponse({"error": refused.sentence}, refused.status)
         rows = [vars(token) for token in voting.store.people.tokens(account.name)]
@@ -83,7 +71,9 @@ def tokens_router(voting: VotingService) -> APIRouter:
         ("/tokens/revoke", revoke_token, RevokeBody, RevokeOut),
     ):
         endpoint = answering(run)
-        router.add_api_route(path, guarded(voting, endpoint), methods=["POST"], **described(endpoint, body, answer))
+        router.add_api_route(
+            path, guarded(voting, endpoint, body), methods=["POST"], **described(endpoint, body, answer)
+        )
     router.add_api_route(
         "/tokens", list_tokens, methods=["GET"], name="list_tokens", response_model=TokensOut, responses=ERRORS
     )

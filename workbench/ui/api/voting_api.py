@@ -4,76 +4,51 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from models.prompt_text import unstorable_fault
+from workbench.common.field_notes import noted
 from workbench.people.accounts import Account, Accounts, TooManyTries
 from workbench.store import StoreUnavailable
 from workbench.store.people import SESSION_DAYS
 from workbench.store.records import Person
-from workbench.votes.questions import ANSWERS, FLAG_KINDS, QUESTIONS
-from workbench.votes.voting import NextPair, Refused, VotingService
+from workbench.votes.bodies import (
+    NO_INVITATION,
+    NO_LOGIN,
+    Body,
+    EndBody,
+    LogoutBody,
+    NextPairBody,
+    Refused,
+    SessionBody,
+    UndoBody,
+    VoteBody,
+)
+from workbench.votes.questions import ANSWERS, FLAG_KINDS
+from workbench.votes.voting import NextPair, VotingService
 
 COOKIE = "annotator"
 LARGEST_BODY = 2 * 2**20
 PATIENCE_SECONDS = 25.0  # that a first pair is waited for while clips are being made
+STUDY = Query(**noted("id of a study; the default one when left out", "up to 80 characters"))
 GONE = "the database does not answer; try again in a moment"
 NOT_SAVED = "your vote was NOT saved, because the database does not answer; keep this page open and try again"
-
-
-class SessionBody(BaseModel):
-    """Who one is: a name, with a password where accounts are on, or an invitation."""
-
-    name: str | None = None
-    password: str | None = None
-    invite: str | None = None
-
-
-class LogoutBody(BaseModel):
-    """Nothing needs to be said."""
 
 
 class LogoutOut(BaseModel):
     ended: bool
 
 
-class EndBody(BaseModel):
-    name: str = Field(description="of an account or an invited annotator")
-
-
 class EndOut(BaseModel):
     ended: int = Field(description="sessions and invitations that were open")
-
-
-class NextPairBody(BaseModel):
-    study: str | None = Field(None, description="the default study when left out")
-
-
-class FlagBody(BaseModel):
-    side: str = Field(description="a or b")
-    time_seconds: float
-    kind: str = Field(description=", ".join(FLAG_KINDS))
-    comment: str = ""
-
-
-class VoteBody(BaseModel):
-    assignment: str
-    key: str = Field(description="random, new for each vote; the same key again is the same vote")
-    answers: dict[str, str] = Field(description="question to a, b, tie or bad")
-    watched: float = Field(description="how often both clips were watched; 1 is once through")
-    seconds: float = Field(description="from showing the pair to the vote")
-    flags: list[FlagBody] = []
-
-
-class UndoBody(BaseModel):
-    assignment: str
 
 
 class QuestionOut(BaseModel):
@@ -140,17 +115,17 @@ def voting_router(voting: VotingService, accounts: Accounts | None = None) -> AP
     """`accounts` None lets everybody in by name, as on one's own machine."""
     router = APIRouter(prefix="/api/v1", tags=["voting"])
     routes = _Routes(voting, accounts)
-    for path, run, body, answer in (
-        ("/session", routes.session, SessionBody, SessionOut),
-        ("/logout", routes.logout, LogoutBody, LogoutOut),
-        ("/sessions/end", routes.end_sessions, EndBody, EndOut),
-        ("/next-pair", routes.next_pair, NextPairBody, NextPairOut),
-        ("/votes", routes.vote, VoteBody, VoteOut),
-        ("/votes/undo", routes.undo, UndoBody, UndoOut),
-        ("/consent", routes.consent, NextPairBody, VotingOut),
+    for path, run, body, answer, known in (
+        ("/session", routes.session, SessionBody, SessionOut, False),
+        ("/logout", routes.logout, LogoutBody, LogoutOut, False),
+        ("/sessions/end", routes.end_sessions, EndBody, EndOut, False),
+        ("/next-pair", routes.next_pair, NextPairBody, NextPairOut, True),
+        ("/votes", routes.vote, VoteBody, VoteOut, True),
+        ("/votes/undo", routes.undo, UndoBody, UndoOut, True),
+        ("/consent", routes.consent, NextPairBody, VotingOut, True),
     ):
         lost = NOT_SAVED if run == routes.vote else GONE
-        endpoint = guarded(voting, run, lost)
+        endpoint = guarded(voting, run, body, lost, known=known)
         router.add_api_route(path, endpoint, methods=["POST"], **described(run, body, answer))
     answers = {"response_model": VotingOut, "responses": ERRORS}
     router.add_api_route("/voting", routes.about, methods=["GET"], name="voting", **answers)
@@ -160,7 +135,7 @@ def voting_router(voting: VotingService, accounts: Accounts | None = None) -> AP
 ERRORS = {status: {"model": ErrorOut} for status in (401, 403, 404, 409, 413, 415, 422, 429, 503)}
 
 
-def described(run: Callable, body: type[BaseModel], answer: type[BaseModel]) -> dict[str, Any]:
+def described(run: Callable, body: type[Body], answer: type[BaseModel]) -> dict[str, Any]:
     """How OpenAPI describes a route that reads its body itself, so as to record what it refuses."""
     schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
     parts = schema.pop("$defs", {})
@@ -182,41 +157,37 @@ class _Routes:
     def __init__(self, voting: VotingService, accounts: Accounts | None) -> None:
         self.voting, self.accounts = voting, accounts
 
-    async def session(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def session(self, request: Request, body: SessionBody, person: Person | None) -> Response:
         """Set the annotator's cookie for a name, an account, or an invitation."""
         found, study, door, account = await self._identify(body, request.client.host if request.client else "")
         answer = JSONResponse({"name": found.name, "role": found.role, "study": study})
         if person != found or account:
-            secret = await run_in_threadpool(self.voting.open_session, found, door, account)
+            secret = await run_in_threadpool(self.voting.sessions.open, found, door, account)
             https = request.url.scheme == "https"
             age = SESSION_DAYS[door] * 86400
             answer.set_cookie(COOKIE, secret, max_age=age, httponly=True, samesite="lax", secure=https)
         return answer
 
-    async def logout(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def logout(self, request: Request, body: LogoutBody, person: Person | None) -> Response:
         """End this session; its cookie opens nothing from now on."""
         secret = request.cookies.get(COOKIE)
         if secret:
-            await run_in_threadpool(self.voting.end_session, secret)
+            await run_in_threadpool(self.voting.sessions.end, secret)
         answer = JSONResponse({"ended": secret is not None})
         answer.delete_cookie(COOKIE)
         return answer
 
-    async def end_sessions(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def end_sessions(self, request: Request, body: EndBody, person: Person | None) -> Response:
         """End all sessions and invitations of a person. For administrators."""
         if self.accounts is None:
             raise Refused(403, "no-accounts", "this server has no accounts; start it with --auth FILE")
-        name = body.get("name")
-        if not isinstance(name, str) or not name.strip() or "\0" in name:
-            raise Refused(422, "name", "name is not one; give that of an account or of an invited annotator")
-        return JSONResponse({"ended": await run_in_threadpool(self.voting.end_sessions, name)})
+        return JSONResponse({"ended": await run_in_threadpool(self.voting.sessions.end_all, body.name)})
 
-    async def next_pair(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def next_pair(self, request: Request, body: NextPairBody, person: Person) -> Response:
         """The pair to judge next; the same one again until it is voted on."""
-        person = _known(person)
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            found = await run_in_threadpool(self.voting.next_pair, person, body.get("study"))
+            found = await run_in_threadpool(self.voting.next_pair, person, body.study)
             if not found.waiting:
                 return JSONResponse(_pair(found))
             if time.monotonic() > end:
@@ -224,26 +195,26 @@ class _Routes:
                 return JSONResponse({"error": busy}, 503, {"Retry-After": "5"})
             await asyncio.sleep(0.5)
 
-    async def vote(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def vote(self, request: Request, body: VoteBody, person: Person) -> Response:
         """Take a vote. With status 200 it is safe on disk; otherwise it is not saved."""
-        saved = await run_in_threadpool(self.voting.vote, _known(person), body)
+        saved = await run_in_threadpool(self.voting.vote, person, body)
         if saved.reveal and self.accounts and person.role == "annotator":
             saved.reveal.pop("compare")  # a page they may not open
         return JSONResponse({"saved": True, "vote": saved.vote, "reveal": saved.reveal})
 
-    async def undo(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def undo(self, request: Request, body: UndoBody, person: Person) -> Response:
         """Take back the vote on a pair; the pair then comes again."""
-        vote = await run_in_threadpool(self.voting.undo, _known(person), body.get("assignment"))
-        return JSONResponse({"undone": True, "vote": vote, "assignment": body["assignment"]})
+        vote = await run_in_threadpool(self.voting.undo, person, body)
+        return JSONResponse({"undone": True, "vote": vote, "assignment": body.assignment})
 
-    async def consent(self, request: Request, body: Mapping, person: Person | None) -> Response:
+    async def consent(self, request: Request, body: NextPairBody, person: Person) -> Response:
         """Record that the instructions of a study were read and agreed to."""
-        record = await run_in_threadpool(self.voting.study, body.get("study"))
+        record = await run_in_threadpool(self.voting.study, body.study)
         if not self.voting.settings.read_only:
-            await run_in_threadpool(self.voting.store.people.consent, _known(person), record.id)
+            await run_in_threadpool(self.voting.store.people.consent, person, record.id)
         return JSONResponse(await run_in_threadpool(self._about, record.id, person))
 
-    async def about(self, request: Request, study: str | None = None) -> Response:
+    async def about(self, request: Request, study: Annotated[str | None, STUDY] = None) -> Response:
         """What annotators are told before the first pair. Tells nothing of what made the clips."""
         try:
             person = await run_in_threadpool(_person, self.voting, request)
@@ -253,27 +224,24 @@ class _Routes:
         except StoreUnavailable:
             return JSONResponse({"error": GONE}, 503)
 
-    async def _identify(self, body: Mapping, address: str) -> tuple[Person, str | None, str, Account | None]:
+    async def _identify(self, body: SessionBody, address: str) -> tuple[Person, str | None, str, Account | None]:
         """Who this is, the study they were invited to, how they came in, and their account."""
         people = self.voting.store.people
-        if isinstance(body.get("invite"), str):
-            invited = await run_in_threadpool(people.invited, body["invite"])
+        if body.invite is not None:
+            invited = await run_in_threadpool(people.invited, body.invite)
             if invited is None:
-                raise Refused(403, "invitation", "this invitation is unknown or over; ask who sent it for a new one")
+                raise Refused(403, "invitation", NO_INVITATION)
             return *invited, "invitation", None
         if self.accounts is None:
-            return await run_in_threadpool(self.voting.named, body.get("name")), None, "name", None
-        name, password = body.get("name"), body.get("password")
+            return await run_in_threadpool(self.voting.sessions.named, body.name or ""), None, "name", None
         account = None
-        if isinstance(name, str) and isinstance(password, str) and len(name) <= 200 and len(password) <= 200:
+        if body.name is not None and body.password is not None:
             try:
-                account = await self.accounts.check(name, password, address)
+                account = await self.accounts.check(body.name, body.password, address)
             except TooManyTries as error:
                 raise Refused(429, "tries", str(error)) from error
         if account is None:
-            raise Refused(
-                401, "password", "name and password do not belong together; try again, or use your invitation"
-            )
+            raise Refused(401, "password", NO_LOGIN)
         found = await run_in_threadpool(people.of_account, account.name)
         return replace(found, role=account.role), None, "account", account
 
@@ -298,14 +266,16 @@ class _Routes:
 
 def _person(voting: VotingService, request: Request) -> Person | None:
     try:
-        return voting.person(request.cookies.get(COOKIE))
+        return voting.sessions.person(request.cookies.get(COOKIE))
     except Refused:
         return None
 
 
-def guarded(voting: VotingService, run: Callable, lost: str = GONE) -> Callable:
-    """Wraps a route: reads the body, finds the person, tells and records refusals. `lost` is said when the database is
-    gone."""
+def guarded(
+    voting: VotingService, run: Callable, body_type: type[Body], lost: str = GONE, *, known: bool = False
+) -> Callable:
+    """Wraps a route: reads and checks the body, finds the person, tells and records refusals. `lost` is said when the
+    database is gone. With `known`, nobody gets in without a session."""
 
     async def endpoint(request: Request) -> Response:
         person, body, text = None, {}, ""
@@ -313,9 +283,12 @@ def guarded(voting: VotingService, run: Callable, lost: str = GONE) -> Callable:
             _check_origin(request)
             text = await _read(request)
             body = _object(text)
-            person = voting.remembered(request.cookies.get(COOKIE))  # no thread where none is needed
+            person = voting.sessions.remembered(request.cookies.get(COOKIE))  # no thread where none is needed
             person = person or await run_in_threadpool(_person, voting, request)
-            return await run(request, body, person)
+            if known and person is None:
+                sentence = "you have no session here; give your name on the Vote page first"
+                raise Refused(401, "no-session", sentence)
+            return await run(request, body_type.read(body), person)
         except Refused as refused:
             assignment = body.get("assignment")
             await run_in_threadpool(voting.record_refusal, person, refused, _without_secrets(text), assignment)
@@ -353,27 +326,19 @@ async def _read(request: Request) -> str:
 def _object(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
-        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate can be neither stored nor answered
-    except UnicodeEncodeError as error:
-        raise Refused(422, "unreadable", "the request holds half a character; send whole ones") from error
     except (ValueError, RecursionError) as error:
         raise Refused(422, "unreadable", "the request is not JSON; send an object") from error
     if not isinstance(body, dict):
         raise Refused(422, "unreadable", "the request is not an object; send one, as {}")
+    if fault := unstorable_fault(body):
+        raise Refused(422, "unreadable", f"the request {fault}; take it out")
     return body
-
-
-def _known(person: Person | None) -> Person:
-    if person is None:
-        raise Refused(401, "no-session", "you have no session here; give your name on the Vote page first")
-    return person
 
 
 def _pair(found: NextPair) -> dict[str, Any]:
     """Nothing in it differs by what made the clips."""
     questions = [
-        {"id": question.id, "title": question.title, "text": question.text}
-        for question in (QUESTIONS[name] for name in found.study.questions)
+        {"id": question.id, "title": question.title, "text": question.text} for question in found.study.asked()
     ]
     given = found.assignment
     if given is None:

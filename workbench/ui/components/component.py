@@ -1,14 +1,15 @@
 """Page components written in JavaScript: a constant template, and data that only reaches it as `value`."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from workbench.ui.context import MAX_SEED
+from workbench.requests.numbers import MAX_SEED
+from workbench.ui.context import PRIVATE
 
 ROOT = "(window.gradio_config?.root ?? '')"  # in a page's script: where the app lies, behind a proxy too
-FILLED = "() => { window.formFilled = true; }"
 FORM = f"import({ROOT} + '/ui/js/form.js')"
 STOPPED = "() => document.querySelector('#player .wb-player')?.workbench.settle()"
 SEGMENTS = "wb-segments"  # a gr.Radio of this class looks like one bar of buttons
@@ -30,6 +31,49 @@ NOT_STARTED = """(status) => [
   { __type__: 'update', interactive: true },
   { __type__: 'update', interactive: false },
 ]"""
+
+
+# in the script of a page's frame: what is typed before the page's link has filled the form
+WATCH_TYPING = """window.typed = {};
+const remember = ({ target }) => {
+  const field = target.closest?.('.block[id]')?.id;
+  if (field && 'value' in target) window.typed[field] = target.value;
+};
+document.addEventListener('input', remember, true);
+window.formIsFilled = () => { window.formFilled = true; document.removeEventListener('input', remember, true); };"""
+# a press before the page's link has filled the form waits for it: what is made is what the form says then
+FORM_FILLED = """async () => {
+  const latest = performance.now() + 30000;
+  while (!window.formFilled && performance.now() < latest) await new Promise((next) => setTimeout(next, 10));
+  return [];
+}"""
+
+
+def keep_typed(filled: Any, fields: Sequence[Any]) -> None:
+    """After the event `filled`, in which the page's link fills the form: what a visitor has typed by then stays, and
+    what waits for FORM_FILLED goes on."""
+    texts = [field for field in fields if _takes_typing(field) and field.elem_id]
+    script = f"""(...shown) => {{
+  window.formFilled = true;
+  window.formIsFilled?.();
+  const kept = window.typed ?? {{}};
+  const typed = (field, now) => (typeof now === 'number' ? Number(kept[field]) : kept[field]);
+  return {json.dumps([field.elem_id for field in texts])}.map((field, i) =>
+    field in kept ? typed(field, shown[i]) : {{ __type__: 'update' }});
+}}"""
+    filled.then(None, texts, texts, js=script, show_progress="hidden", **PRIVATE)
+
+
+def _takes_typing(field: Any) -> bool:
+    return isinstance(field, (gr.Textbox, gr.Number)) or getattr(field, "allow_custom_value", False)
+
+
+def pressed(button: gr.Button, status: Any, stop: gr.Button) -> Any:
+    """The event that carries out a press of a page's main button: the page says at once that it has started, and
+    then waits until its link has filled the form."""
+    quiet = {"show_progress": "hidden", **PRIVATE}
+    started = button.click(None, None, [status, stop], js=STARTED, **quiet)
+    return started.then(None, None, None, js=FORM_FILLED, **quiet)
 
 
 def form_script(settings: str, name: str) -> str:

@@ -1,6 +1,5 @@
 """What a clip may start from besides text: a picture or a video, kept by content so that a link can name it."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +10,15 @@ import gradio as gr
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
 from workbench.clips.media import read_image
+from workbench.requests.clip_length import fitting_length, length_choices
+from workbench.requests.frame_size import fitting_size, size_choices
 from workbench.requests.input_video import read_video
+from workbench.requests.links.inputs import KEPT, PICTURE, TEXT, VIDEO
 from workbench.ui.api.media import TYPES
 from workbench.ui.components.component import SEGMENTS, script_component, uploaded_file, uploaded_picture
 from workbench.ui.context import PRIVATE, Context
 
-TEXT, PICTURE, VIDEO = "Text", "Picture and text", "Video and text"
 TASKS = {"t2v": TEXT, "i2v": PICTURE, "v2v": VIDEO}
-IN_LINKS = {"picture": PICTURE, "video": VIDEO}
-KEPT = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{1,5}")
 Update = dict[Any, Any]
 
 
@@ -63,9 +62,7 @@ def build_inputs(models: Sequence[str]) -> Inputs:
         sources_of(models), value=TEXT, label="Input", elem_classes=SEGMENTS, elem_id="source", min_width=280
     )
     with gr.Group(visible=False) as picture_box:
-        picture = uploaded_picture(
-            label="First frame", sources=["upload", "clipboard"], height=200, elem_id="picture"
-        )
+        picture = uploaded_picture(label="First frame", sources=["upload", "clipboard"], height=200, elem_id="picture")
     with gr.Group(visible=False) as video_box:
         video = uploaded_file(label="Input video, of any size and rate", height=150, elem_id="video")
         strength = gr.Slider(
@@ -80,6 +77,45 @@ def build_inputs(models: Sequence[str]) -> Inputs:
     preview = script_component("source", elem_id="source-preview")
     kept = gr.Textbox(visible="hidden", label="Kept input", elem_id="kept-input")
     return Inputs(source, picture_box, picture, video_box, video, strength, kept, preview)
+
+
+def size_box(models: Sequence[str]) -> gr.Dropdown:
+    """The choice of a frame size that `models` share; others may be typed. Hidden where there is none."""
+    choices = size_choices(models)
+    return gr.Dropdown(
+        choices,
+        value="",
+        label="Size",
+        allow_custom_value=True,
+        visible=len(choices) > 1,
+        min_width=150,
+        elem_id="size",
+    )
+
+
+def size_update(models: Sequence[str], size: str) -> dict:
+    """The update of `size_box` for other models: only what all of them can make, the choice kept if it can be."""
+    choices = size_choices(models)
+    return gr.update(choices=choices, value=fitting_size(models, size), visible=len(choices) > 1)
+
+
+def length_box(models: Sequence[str], frames: int = 49) -> gr.Dropdown:
+    """The choice of a clip's frames, in whole chunks of `models`; any other count may be typed."""
+    return gr.Dropdown(
+        length_choices(models),
+        value=frames,
+        label="Frames",
+        allow_custom_value=True,
+        min_width=90,
+        elem_id="frames",
+    )
+
+
+def length_update(models: Sequence[str], frames: Any) -> dict:
+    """The update of `length_box` for other models: what all of them make, the count kept if they can make so many."""
+    count = int(frames) if str(frames).isdecimal() else None
+    kept = frames if count is None else fitting_length(models, count)
+    return gr.update(choices=length_choices(models), value=kept)
 
 
 def connect_inputs(inputs: Inputs, context: Context) -> None:
@@ -113,31 +149,6 @@ def fitting_source(models: Iterable[str], source: str) -> dict:
     """The update of the radio for other models: only what they can start from, and the choice kept if it can be."""
     choices = sources_of(models)
     return gr.update(choices=choices, value=source if source in choices else choices[0])
-
-
-def read_inputs(query: Mapping[str, str]) -> dict[str, Any]:
-    """`source`, `kept` and `strength` that a link names; raises RequestError."""
-    if not query.get("input"):
-        return {}
-    if query.get("source") not in IN_LINKS or not KEPT.fullmatch(query["input"]):
-        shown = f"input {query['input'][:60]!r} in this link"
-        raise RequestError(f"{shown} is not one; upload the file and copy the new link")
-    found: dict[str, Any] = {"source": IN_LINKS[query["source"]], "kept": query["input"]}
-    if query.get("strength"):
-        try:
-            found["strength"] = min(1.0, max(0.0, float(query["strength"])))
-        except ValueError as error:
-            shown = f"strength {query['strength'][:20]!r} in this link"
-            raise RequestError(f"{shown} is not a number from 0 to 1; correct it there") from error
-    return found
-
-
-def linked_input(source: str, picture: str | None, video: str | None, strength: float, kept: str) -> dict[str, Any]:
-    """The inverse of `read_inputs`, from the values of `Inputs.fields`."""
-    if source == TEXT or not kept:
-        return {}
-    name = next(name for name, title in IN_LINKS.items() if title == source)
-    return {"source": name, "input": kept} | ({"strength": strength} if source == VIDEO else {})
 
 
 def open_inputs(inputs: Inputs, context: Context, found: Mapping[str, Any]) -> Update:
@@ -182,6 +193,6 @@ def with_input(
     if source == PICTURE:
         return replace(request, image=read_image(Path(given))), []
     spec = get_spec(model)
-    frames, said = read_video(Path(given), spec, request.frames)
+    frames, said = read_video(Path(given), replace(spec, size=request.size or spec.size), request.frames)
     started = replace(request, video=frames, video_fps=float(spec.fps), frames=len(frames), strength=float(strength))
     return started, said

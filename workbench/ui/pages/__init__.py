@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from workbench.ui.context import Context
-from workbench.ui.pages import claims, generate, grid, jobs, models
+from workbench.ui.pages import api, claims, generate, grid, jobs, models
 from workbench.ui.pages.compare import page as compare
 from workbench.ui.pages.dashboard import page as dashboard
 from workbench.ui.pages.evaluate import page as evaluate
@@ -38,4 +38,5 @@ PAGES = (
     Page("Results", "/results", "People", results.build),
     Page("Claims", "/claims", "Evidence", claims.build),
     Page("Models", "/models", "Evidence", models.build),
+    Page("API", "/api", "Evidence", api.build),
 )

@@ -1,19 +1,27 @@
-"""The Claims page: what the papers say, and what the shapes world says to it."""
+"""The Claims page: what the papers say, and what the embedded world says to it."""
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import gradio as gr
 
+from models.default_world import DEFAULT
 from workbench.charts.claims import long_chart
-from workbench.experiments.claims_report import MARKS, told_interval
+from workbench.common.words import counted, fixed
+from workbench.experiments.claims_report import MARKS, NOTE, condition_label, told_interval
+from workbench.requests.links.claims import WORDS, read_claims
+from workbench.requests.links.compare import compare_link
+from workbench.requests.links.generate import generate_link
+from workbench.requests.links.insight import steps_link
+from workbench.requests.systems import System
+from workbench.requests.timeline import EXAMPLE as SWITCH
+from workbench.requests.timeline import read_switches
 from workbench.ui.components.component import SEGMENTS, form_script, script_component
 from workbench.ui.context import EXAMPLE_PROMPTS, PRIVATE, Context
 from workbench.ui.pages.header import page_header
-from workbench.words import counted
 
 SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "results" / "claims.json"
 FPS = 12
@@ -21,13 +29,14 @@ TONES = {"confirmed": "good", "not confirmed": "mute", "reversed": "bad"}
 CURVES = (
     ("right", "share of frames right"),
     ("sharpness", "sharpness"),
-    ("dynamic_degree_flow", "optical flow, pixels a frame"),
+    ("dynamic_degree_flow", "optical flow, pixels per frame"),
 )
 COLUMNS = ("Verdict", "Claim", "Published", "Here (95 %)", "n", "See it", "Command")
-WORDS = {"confirmed": "confirmed", "not confirmed": "undecided", "reversed": "reversed"}  # for people
 EVERY = "all"
 WRITE_LINK = form_script(f"(verdict) => ({{ show: ({json.dumps(WORDS)})[verdict] ?? '' }})", "changed")
-PLAIN = re.compile(r"(\S+) (\d+\*?)")  # a system alone, with nothing said of pictures, switches or length
+LINKED = re.compile(  # what a link can make: clips from text
+    r"(?P<model>\S+) (?P<plan>\d+\*?)(?P<kind>, 30 s|, step by step|, prompt switch \((?P<cache>\w+)\))?"
+)
 NUMBERS = (
     ("right", "All right"),
     ("shape", "Shape"),
@@ -41,7 +50,7 @@ SHARES = ("right", "shape", "direction")
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
-    page_header("Claims", "What the papers claim, measured on the shapes world: confirmed, not confirmed or reversed.")
+    page_header("Claims", f"What the papers claim, measured on the {DEFAULT.name} world.")
     status = script_component("status", elem_id="status")
     choice = gr.Radio(
         [(EVERY, EVERY), *((word, verdict) for verdict, word in WORDS.items())],
@@ -70,11 +79,10 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             )
             return [EVERY, {"state": "idle", "text": text}, *[None] * (len(charts) + 2)]
         seconds = report["long_frames"] / FPS
-        figures = [
-            long_chart(report["long"], name, title, seconds) if report["long"] else None for name, title in CURVES
-        ]
+        lines = [{**row, "name": condition_label(row["name"])} for row in report["long"] or ()]
+        figures = [long_chart(lines, name, title, seconds) if lines else None for name, title in CURVES]
         said = f"{summary(report)} Measured {report['date'][:10]} by {report['command']}."
-        verdict = {word: verdict for verdict, word in WORDS.items()}.get(request.query_params.get("show", ""), EVERY)
+        verdict = read_claims(request.query_params) or EVERY
         shown = [checklist_table(report, verdict), *figures, systems_table(report)]
         return [verdict, {"state": "idle", "text": said}, *shown]
 
@@ -107,37 +115,47 @@ def checklist_table(report: dict[str, Any], verdict: str = EVERY) -> dict[str, A
         [
             {"text": f"{MARKS[row['verdict']]} {WORDS[row['verdict']]}", "tone": TONES[row["verdict"]]},
             row["text"],
-            f"{row['published']} ({row['source']})",
+            f"{row['published']}; {row['source']}",
             f"{told_interval(row)} {row['unit']}",
             row["n"],
-            see_it(row["conditions"]),
+            see_it(row["conditions"], report["long_frames"]),
             {"text": row["command"], "mono": True},
         ]
         for row in report["claims"]
         if verdict in (EVERY, row["verdict"])
     ]
-    return {"caption": "Checklist of claims", "columns": COLUMNS, "rows": rows, "note": report["note"]}
+    return {"caption": "Checklist of claims", "columns": COLUMNS, "rows": rows, "note": NOTE}
 
 
-def see_it(conditions: list[str]) -> Any:
-    """A link to Compare with the two systems of a claim, where it is about two and nothing else."""
-    found = [PLAIN.fullmatch(condition) for condition in conditions]
-    if len(found) != 2 or not all(found):
+def see_it(conditions: Sequence[str], long_frames: int) -> Any:
+    """A link to the clips of a claim: two systems on Compare, one on Generate or, step by step, on Insight. Empty for
+    clips that start from a picture or a video, which no link makes."""
+    found = [LINKED.fullmatch(condition) for condition in conditions]
+    if not all(found):
         return ""
-    query = {"prompt": EXAMPLE_PROMPTS[0], "sides": ";".join(f"{each[1]}:{each[2]}" for each in found)}
-    return {"text": "compare", "href": f"/compare?{urlencode(query)}"}
+    prompt, kind = EXAMPLE_PROMPTS[0], found[0]["kind"] or ""
+    if kind == ", step by step":
+        steps = int(found[0]["plan"].rstrip("*"))
+        return {"text": "Look at the steps", "href": steps_link(found[0]["model"], prompt, steps)}
+    caches = [each["cache"] for each in found if each["cache"]]
+    frames = long_frames if kind == ", 30 s" else None
+    switches = read_switches(SWITCH, caches[0]) if caches else ()
+    sides = [System.read(f"{each['model']}:{each['plan']}") for each in found]
+    if len(set(sides)) == 2:
+        return {"text": "Compare the two", "href": compare_link(sides, prompt, frames=frames, switches=switches)}
+    return {"text": "Make such a clip", "href": generate_link(sides[0], prompt, frames=frames, switches=switches)}
 
 
 def systems_table(report: dict[str, Any]) -> dict[str, Any]:
     rows = [
-        [row["name"], row["n"], *(_number(row.get(name), name in SHARES) for name, _ in NUMBERS)]
+        [condition_label(row["name"]), row["n"], *(_number(row.get(name), name in SHARES) for name, _ in NUMBERS)]
         for row in report["conditions"]
     ]
     columns = ("System", "n", *(title for _, title in NUMBERS))
     note = (
-        "Shares in percent with Wilson intervals; motion is mean optical flow in pixels a frame, drift the spread of "
-        "sharpness over a clip's fifths, path the correlation of output and input paths, Fréchet the distance to real "
-        "clips of the same captions; bootstrap intervals. An empty cell was not asked of that kind of clip."
+        "Shares in percent with Wilson intervals; motion is mean optical flow in pixels per frame, drift the spread "
+        "of sharpness over a clip's fifths, path the correlation of output and input paths, Fréchet the distance to "
+        "real clips of the same captions; bootstrap intervals. An empty cell: not measured on that kind of clip."
     )
     return {"caption": "Every system behind the claims", "columns": columns, "rows": rows, "note": note, "dense": True}
 
@@ -147,4 +165,4 @@ def _number(found: dict[str, float] | None, share: bool) -> str:
         return ""
     value, low, high = (found[name] * (100 if share else 1) for name in ("value", "low", "high"))
     digits = 1 if share else 2
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{fixed(value, digits)} ({fixed(low, digits)} to {fixed(high, digits)})"

@@ -14,45 +14,55 @@ from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.clips.generation import SavedClip
 from workbench.clips.kept import kept_clip
-from workbench.requests.grid import AXES, Cell, Grid, grid_query, read_grid, texts_from_query
+from workbench.common.words import counted, readable
+from workbench.requests.grid import AXES, Cell, Grid, read_grid
+from workbench.requests.links.evaluate import evaluate_link
+from workbench.requests.links.generate import generate_link
+from workbench.requests.links.grid import grid_query, read_grid_link
+from workbench.requests.links.inputs import TEXT, input_query
+from workbench.requests.numbers import frames_of, seed_of, whole
 from workbench.scoring.evaluation import create_metrics
 from workbench.ui.api.export_api import export_links
 from workbench.ui.components.clips import chunk_starts, sheet, speed_facts
-from workbench.ui.components.comparison import Side
-from workbench.ui.components.component import DICE, NOT_STARTED, SEGMENTS, STARTED, form_script, script_component
+from workbench.ui.components.component import (
+    DICE,
+    NOT_STARTED,
+    SEGMENTS,
+    form_script,
+    keep_typed,
+    pressed,
+    script_component,
+)
 from workbench.ui.components.inputs import (
     LINK_SCRIPT,
-    TEXT,
     build_inputs,
     connect_inputs,
     fitting_source,
-    linked_input,
+    length_box,
+    length_update,
     open_inputs,
-    read_inputs,
     with_input,
 )
-from workbench.ui.components.links import evaluate_link, generate_link
+from workbench.ui.components.prompts import example_prompts, examples_update, prompt_field
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
-    EXAMPLE_PROMPTS,
+    FFE_CHOICES,
     MODEL_QUEUE,
     PRIVATE,
     Context,
     default_model,
-    frames_of,
     model_choices,
     nearest,
     offered_steps,
-    seed_of,
     sentence,
-    whole,
 )
 from workbench.ui.pages.header import page_header
-from workbench.words import readable
 
 SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
 MAIN = (DEFAULT.baseline, DEFAULT.asd)
-EMPTY = "Choose what goes along the axes and press “Make the grid”. Click a cell to see it beside the reference."
+EMPTY = "Choose what goes along the axes and press “Generate grid”. Click a cell to see it beside the reference."
+ASKED = "(axis) => ({ __type__: 'update', visible: Boolean(axis) })"  # an axis that is not there has no values
+VALUES = "Separated by commas, prompts by |; seeds also as 7-10. FFE 0 is off."
 AXIS_CHOICES = [(axis.title, name) for name, axis in AXES.items()]
 FROM_TEXT = (TEXT, None, None, 0.9, "")
 # the address as `grid_query` writes it, from the fields
@@ -85,40 +95,41 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Grid", "Two or three axes out of model, steps, FFE, seed and prompt: every combination, all in step.")
     start = presets()[0][1]
     with gr.Row(equal_height=True):
-        prompt = gr.Dropdown(
-            list(EXAMPLE_PROMPTS),
-            value=EXAMPLE_PROMPTS[0],
-            allow_custom_value=True,
-            label="Prompt",
-            scale=5,
-            min_width=280,
-            elem_id="prompt",
-        )
+        prompt = prompt_field(scale=5, min_width=280)
         model = gr.Dropdown(
             model_choices(), value=default_model(DEFAULT.asd), label="Model", scale=2, min_width=160, elem_id="model"
         )
         steps = gr.Radio(
             [1, 2, 3, 4], value=1, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"
         )
-        ffe = gr.Dropdown([("off", 0), ("2", 2), ("3", 3), ("4", 4)], value=0, label="FFE", scale=1, min_width=90)
+        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE", scale=1, min_width=110)
         seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
-        frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
-        dice = gr.Button("New seed", size="sm", scale=0, min_width=90)
+        frames = length_box([model.value])
+        dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
     axes = []
-    with gr.Row(equal_height=True):
+    with gr.Row(equal_height=False):
         for name, (axis, text) in zip("XYZ", start, strict=True):
             choices = AXIS_CHOICES if name != "Z" else [("none", ""), *AXIS_CHOICES]
             with gr.Group():
                 what = gr.Dropdown(choices, value=axis, label=f"{name} axis", elem_id=f"axis-{name}")
-                values = gr.Textbox(text, label="Values", lines=1, max_lines=6, elem_id=f"values-{name}")
+                values = gr.Textbox(
+                    text,
+                    label=f"{name} values",
+                    info=VALUES,
+                    lines=1,
+                    max_lines=6,
+                    visible=bool(axis),
+                    elem_id=f"values-{name}",
+                )
             axes += [what, values]
     with gr.Row(elem_id="presets"):
         buttons = [(gr.Button(title, size="sm", min_width=130), rows) for title, rows in presets()]
     with gr.Row():
-        run = gr.Button("Make the grid", variant="primary", scale=3, elem_id="make")
+        run = gr.Button("Generate grid", variant="primary", scale=3, elem_id="make")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
-    with gr.Accordion("Start from a picture or a video", open=False, elem_id="more") as more:
+    with gr.Accordion("Example prompts; start from a picture or a video", open=False, elem_id="more") as more:
         inputs = build_inputs([model.value])
+        examples = example_prompts(prompt, model.value)
     status = script_component("status", elem_id="status")
     cells = script_component("cells", options={"empty": EMPTY}, elem_id="cells")
 
@@ -132,26 +143,31 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     def reopen(request: gr.Request) -> Update:
         """Fill the form from the address of the page."""
-        query = request.query_params
         simple = {"model": model, "steps": steps, "first_steps": ffe, "seed": seed, "prompt": prompt, "frames": frames}
-        updates: Update = {linked: bool(query.get("x") and query.get("y"))}
         try:
-            for name, component in simple.items():
-                if query.get(name):
-                    text = name in ("model", "prompt")
-                    updates[component] = query[name] if text else whole(query[name], name, "a whole number")
-            opened = open_inputs(inputs, context, read_inputs(query))
+            found = read_grid_link(request.query_params)
+            opened = open_inputs(inputs, context, found)
+            along = [part for pair in found.get("axes", ()) for part in pair]
+            models = _models(found.get("model") or model.value, along)
         except RequestError as error:
             return {status: {"state": "error", "text": str(error)}, linked: False}
-        updates |= opened
+        updates: Update = {component: found[name] for name, component in simple.items() if name in found}
+        updates[frames] = length_update(models, found.get("frames", frames.value))
+        updates |= opened | {linked: "axes" in found, **examples_update(examples, models)}
         if opened:
             updates[more] = gr.update(open=True)
-        if updates[linked]:
-            for i, (name, text) in enumerate(texts_from_query(query)):
+        if "axes" in found:
+            for i, (name, text) in enumerate(found["axes"]):
                 updates[axes[2 * i]] = name if name in AXES else ""
                 updates[axes[2 * i + 1]] = text
             updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         return updates
+
+    def fit(kind: str, length: Any, name: str, *along: str) -> Update:
+        """Only what every model of the grid takes is offered: inputs, lengths, and example prompts."""
+        models = _models(name, along)
+        fitted = {inputs.source: fitting_source(models, kind), frames: length_update(models, length)}
+        return fitted | examples_update(examples, models)
 
     def make(*values: Any, kept: bool = False) -> Iterator[Update]:
         asked, given = values[: len(form)], values[len(form) :]
@@ -177,19 +193,22 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         return {status: {"state": "idle", "text": "Cancelled. Cells that were finished are saved."}} | ready
 
     outputs = {"cells": cells, "status": status}
-    opened = blocks.load(reopen, None, [*form, *inputs.opened, status, linked, more], **quiet)
-    opened.then(None, in_link, None, js=MAKING, **quiet)
+    for what, values in zip(axes[::2], axes[1::2], strict=True):
+        what.change(None, what, values, js=ASKED, **quiet)
+    shown = [*form, *inputs.opened, status, linked, more, *examples.values()]
+    opened = blocks.load(reopen, None, shown, **quiet)
+    keep_typed(opened.then(None, in_link, None, js=MAKING, **quiet), form)
     gr.on([field.change for field in in_link], None, in_link, None, js=WRITE_LINK, **quiet)
     opening = opened.then(make_linked, [linked, *form, *inputs.fields], made, **MODEL_QUEUE, **quiet)
-    clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
+    clicked = pressed(run, status, stop)
     clicked.then(None, in_link, None, js=MAKING, **quiet)
     connect_inputs(inputs, context)
     making = clicked.then(make, [*form, *inputs.fields], made, **MODEL_QUEUE, **PATIENT, **quiet)
     gr.on(
         [model.input, *(field.change for field in axes)],
-        sources,
-        [inputs.source, model, *axes],
-        inputs.source,
+        fit,
+        [inputs.source, frames, model, *axes],
+        [inputs.source, frames, *examples.values()],
         queue=False,
         **quiet,
     )
@@ -200,11 +219,6 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     for button, rows in buttons:
         flat = [part for row in rows for part in row]
         button.click(lambda flat=flat: flat, None, axes, queue=False, **quiet)
-
-
-def sources(kind: str, model: str, *axes: str) -> dict:
-    """Only the inputs that every model of the grid takes are offered."""
-    return fitting_source(_models(model, axes), kind)
 
 
 def _models(model: str, axes: Sequence[str]) -> list[str]:
@@ -249,7 +263,10 @@ def make_grid(
             context.service.check(cell.model, requests[-1][0])
         except RequestError as error:
             raise RequestError(f"Cell {_words(labels, place)}: {error}") from error
-    shown = [{"place": list(place), "label": _words(labels, place), "note": "waiting"} for place, _ in cells]
+    places = [place for place, _ in cells]
+    shown: list[dict[str, Any]] = [
+        {"place": list(place), "label": _words(labels, place), "note": "waiting"} for place in places
+    ]
     value = {
         "id": identity,
         "fps": get_spec(cells[0][1].model).fps,
@@ -259,7 +276,7 @@ def make_grid(
         "cells": shown,
         "ticks": [],
         "metrics": [_shade(name) for name in SHADES],
-        "link": grid_query(grid) | linked_input(*given),
+        "link": grid_query(grid) | input_query(*given),
     }
     metrics, clips, notices = create_metrics(SHADES), [], []
     for i, (_, cell) in enumerate(cells):
@@ -270,7 +287,8 @@ def make_grid(
         clips.append(clip)
         notices += clip.notices
         frames = clip.result.frames
-        source = Source(clip.path.stem, frames=frames, fps=clip.result.fps, prompt=cell.prompt)
+        world = clip.manifest.family
+        source = Source(clip.path.stem, frames=frames, fps=clip.result.fps, prompt=cell.prompt, world=world)
         (scores,) = evaluate([source], metrics)
         shown[i] |= {
             "note": "",
@@ -289,7 +307,7 @@ def _done(grid: Grid, clips: Sequence[SavedClip], notices: Sequence[str]) -> dic
     seconds = sum(clip.result.seconds for clip in clips)
     return {
         "state": "done",
-        "text": f"Done: {len(clips)} clips in {seconds:.1f} s.",
+        "text": f"Done: {counted(len(clips), 'clip')} in {seconds:.1f} s.",
         "notices": list(dict.fromkeys(notices)),
         "links": [
             {"label": "Evaluate these clips", "url": evaluate_link(list(dict.fromkeys(ids)))},
@@ -307,8 +325,7 @@ def _words(labels: Sequence[Sequence[str]], place: Sequence[int]) -> str:
 
 
 def _generate(cell: Cell) -> str:
-    side = Side(cell.model, cell.steps, cell.first_steps > 0, cell.first_steps or 4)
-    return generate_link(side, cell.prompt, cell.seed, cell.frames)
+    return generate_link(cell.system, cell.prompt, cell.seed, cell.frames)
 
 
 def _shade(name: str) -> dict[str, Any]:

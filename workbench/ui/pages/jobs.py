@@ -8,14 +8,14 @@ from workbench.ui.components.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 
-COLUMNS = ("Kind", "State", "What it is", "Id")
+COLUMNS = ("Kind", "State", "Request", "Id")
 TONES = {"running": "good", "failed": "bad", "interrupted": "bad"}
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
-    page_header("Jobs", "What is being made or measured here. After a restart interrupted work goes on by itself.")
+    page_header("Jobs", "What is being made or measured here. After a restart, interrupted work goes on by itself.")
     table = script_component("table", elem_id="jobs-table")
-    refresh = gr.Button("Look again", elem_id="refresh", scale=0)
+    refresh = gr.Button("Refresh", elem_id="refresh", scale=0)
 
     def jobs_table() -> dict[str, Any]:
         jobs = context.jobs.all() if context.jobs else []

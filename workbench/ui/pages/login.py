@@ -13,6 +13,7 @@ HTML = """<!doctype html>
 <title>Sign in · ASD Workbench</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="./ui/css/workbench.css">
+<link rel="stylesheet" href="./ui/css/vote_page.css">
 <link rel="stylesheet" href="./ui/css/vote.css">
 </head>
 <body>
@@ -26,7 +27,7 @@ HTML = """<!doctype html>
 <button class="vote-primary">Sign in</button>
 </form>
 </main>
-<script type="module" src="./ui/js/login.js"></script>
+<script type="module" src="./ui/js/vote/login.js"></script>
 </body>
 </html>
 """

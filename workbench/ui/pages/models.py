@@ -3,22 +3,22 @@
 import json
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 import gradio as gr
 
 from models.registry import ASSETS, get_spec, weights_digest
-from workbench.catalogue import model_rows
+from workbench.common.words import readable
+from workbench.requests.catalogue import model_rows
+from workbench.requests.links.generate import model_link
 from workbench.ui.components.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
-from workbench.words import readable
 
 COLUMNS = (
-    *("Model", "Try it", "What it is", "Family", "Paper", "Makes"),
+    *("Model", "Try it", "What it is", "Family", "Paper", "Starts from"),
     *("Steps", "Parameters", "Trained", "Licence", "Weights"),
 )
-TASKS = {"t2v": "video from text", "i2v": "video from a picture", "v2v": "video from a video"}
+INPUTS = {"t2v": "text", "i2v": "picture", "v2v": "video"}  # what a clip can be made from, by task
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
 
@@ -39,7 +39,7 @@ def _row(row: dict[str, Any]) -> list[Any]:
         row["note"],
         row["family"],
         _paper(row["paper"]),
-        ", ".join(TASKS.get(task, task) for task in row["tasks"]),
+        ", ".join(INPUTS.get(task, task) for task in row["tasks"]),
         ", ".join(map(str, row["steps"])),
         *_card(row["weights"]),
         row["license"],
@@ -50,8 +50,8 @@ def _row(row: dict[str, Any]) -> list[Any]:
 def _try_it(row: dict[str, Any]) -> dict[str, Any]:
     """A link to Generate with this model, or why it cannot run here."""
     if not row["available"]:
-        return {"text": f"cannot run here: {row['reason']}", "tone": "bad"}
-    return {"text": "Generate with it", "href": f"/generate?{urlencode({'model': row['name']})}"}
+        return {"text": f"cannot run here: {row['state']}", "tone": "bad"}
+    return {"text": "Generate with it", "href": model_link(row["name"])}
 
 
 def _card(weights: str) -> tuple[str, str]:

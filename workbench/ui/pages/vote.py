@@ -13,11 +13,12 @@ HTML = """<!doctype html>
 <title>Vote</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="./ui/css/workbench.css">
+<link rel="stylesheet" href="./ui/css/vote_page.css">
 <link rel="stylesheet" href="./ui/css/vote.css">
 </head>
 <body>
 <main id="vote" class="wb-root vote"><noscript>Voting needs JavaScript.</noscript></main>
-<script type="module" src="./ui/js/vote.js"></script>
+<script type="module" src="./ui/js/vote/vote.js"></script>
 </body>
 </html>
 """

@@ -9,17 +9,21 @@ import gradio as gr
 from models.default_world import DEFAULT
 from models.registry import get_spec, list_models
 from models.types import RequestError
-from workbench.requests.timeline import EXAMPLE as SWITCH
+from workbench.requests.clip_length import length_choices
+from workbench.requests.comparison import LETTERS, MAX_SIDES, MIN_SIDES
+from workbench.requests.links.compare import read_compare
+from workbench.requests.numbers import frames_of, seed_of, whole
+from workbench.requests.systems import FFE_STEPS, System
 from workbench.requests.timeline import read_step_plan, read_switches
 from workbench.sweeps.first_run import first_models
-from workbench.ui.components.comparison import LETTERS, MAX_SIDES, MIN_SIDES, Side
 from workbench.ui.components.component import (
     DICE,
     NOT_STARTED,
     SEGMENTS,
-    STARTED,
     STOPPED,
     form_script,
+    keep_typed,
+    pressed,
     script_component,
 )
 from workbench.ui.components.inputs import (
@@ -27,28 +31,29 @@ from workbench.ui.components.inputs import (
     build_inputs,
     connect_inputs,
     fitting_source,
+    length_box,
+    length_update,
     open_inputs,
+    size_box,
+    size_update,
 )
-from workbench.ui.components.links import read_compare
+from workbench.ui.components.prompts import example_prompts, examples_update, prompt_field, switch_fields
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
+    FFE_CHOICES,
     MODEL_QUEUE,
     PRIVATE,
     Context,
-    frames_of,
     model_choices,
     nearest,
     offered_steps,
-    seed_of,
     sentence,
-    whole,
 )
 from workbench.ui.pages.compare.view import Plan, make_comparison
 from workbench.ui.pages.header import page_header
 
-FFE_CHOICES = [("off", 0), ("2 steps", 2), ("3 steps", 3), ("4 steps", 4)]
-SETTINGS = f"""(prompt, seed, frames, count, switches, cache, source, kept, strength, ...cards) => {{
+SETTINGS = f"""(prompt, seed, frames, size, count, switches, cache, source, kept, strength, ...cards) => {{
   {LINK_SCRIPT}
   const plan = (steps, ffe) => !ffe || ffe === steps ? steps : ffe === 4 ? `${{steps}}*` : `${{ffe}},${{steps}}`;
   const side = (i) => {{
@@ -58,7 +63,8 @@ SETTINGS = f"""(prompt, seed, frames, count, switches, cache, source, kept, stre
   const changed = (switches ?? '').trim().split('\\n').join('|');
   const sides = Array.from({{ length: count }}, (_, i) => side(i)).join(';');
   const later = changed ? {{ switches: changed, cache }} : {{}};
-  return {{ prompt, seed, frames, sides, ...later, ...inputs(source, kept, strength) }};
+  const sized = size ? {{ size }} : {{}};
+  return {{ prompt, seed, frames, ...sized, sides, ...later, ...inputs(source, kept, strength) }};
 }}"""
 WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "making")
 Update = dict[Any, Any]
@@ -79,58 +85,50 @@ class Card:
         return [self.model, self.steps, self.ffe, self.plan]
 
 
-def presets() -> list[tuple[str, tuple[Side, ...]]]:
+def presets() -> list[tuple[str, tuple[System, ...]]]:
     """Comparisons worth one click, of the models this registry has."""
     baseline, asd = DEFAULT.baseline, DEFAULT.asd
     offered = [
-        ("Baseline and ASD, 1 step", (Side(baseline, 1), Side(asd, 1))),
-        ("… with FFE", (Side(baseline, 1, True), Side(asd, 1, True))),
-        ("ASD ladder: 1, 1*, 2, 4", (Side(asd, 1), Side(asd, 1, True), Side(asd, 2), Side(asd, 4))),
-        ("Teacher, baseline, ASD", (*_teacher(), Side(baseline, 4), Side(asd, 4))),
+        ("Baseline and ASD, 1 step", (System(baseline, 1), System(asd, 1))),
+        ("Both with FFE", (System(baseline, 1, FFE_STEPS), System(asd, 1, FFE_STEPS))),
+        ("ASD ladder: 1, 1*, 2, 4", (System(asd, 1), System(asd, 1, FFE_STEPS), System(asd, 2), System(asd, 4))),
+        ("Teacher, baseline, ASD", (*_teacher(), System(baseline, 4), System(asd, 4))),
     ]
     names = {spec.name for spec in list_models()}
     return [(title, sides) for title, sides in offered if all(side.model in names for side in sides)]
 
 
-def start_sides() -> tuple[Side, ...]:
+def start_sides() -> tuple[System, ...]:
     """What the page opens with: the baseline beside ASD at the fewest steps, where the difference is largest."""
     specs = first_models() or list_models()[:1]
     specs = specs if len(specs) > 1 else specs * 2
-    return tuple(Side(spec.name, nearest(1, spec.steps)) for spec in specs)
+    return tuple(System(spec.name, nearest(1, spec.steps)) for spec in specs)
 
 
-def _teacher() -> tuple[Side, ...]:
+def _teacher() -> tuple[System, ...]:
     teacher = next((spec for spec in list_models() if not spec.causal), None)
-    return (Side(teacher.name, teacher.default_steps),) if teacher else ()
+    return (System(teacher.name, teacher.default_steps),) if teacher else ()
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Compare", "One prompt, one noise, two to four choices: every frame in step.")
     start = start_sides()
     with gr.Row(equal_height=True):
-        prompt = gr.Textbox(
-            EXAMPLE_PROMPTS[0],
-            label="Prompt",
-            lines=1,
-            max_lines=4,
-            scale=6,
-            min_width=280,
-            elem_id="prompt",
-        )
+        prompt = prompt_field(scale=6, min_width=280)
         with gr.Column(scale=2, min_width=200):
             run = gr.Button("Generate all", variant="primary", elem_id="compare")
             stop = gr.Button("Cancel", variant="stop", size="sm", interactive=False, elem_id="cancel")
     with gr.Row(elem_id="presets"):
-        columns = list(range(MIN_SIDES, MAX_SIDES + 1))
+        columns = [(f"{n} sides", n) for n in range(MIN_SIDES, MAX_SIDES + 1)]
         count = gr.Radio(
             columns,
             value=len(start),
-            label="Columns",
+            label="How many sides",
             show_label=False,
             container=False,
             elem_classes=SEGMENTS,
             scale=0,
-            min_width=130,
+            min_width=230,
             elem_id="columns",
         )
         preset_buttons = [(gr.Button(title, size="sm", min_width=120), sides) for title, sides in presets()]
@@ -140,26 +138,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     player = script_component("player", options={"bus": "compare", "compare": True, "empty": EMPTY}, elem_id="player")
     with gr.Accordion("More settings: input, frames, seed, schedules", open=False, elem_id="more") as more:
         with gr.Row(equal_height=True):
-            frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
+            frames = length_box([side.model for side in start])
             seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
             dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
+            size = size_box([side.model for side in start])
             inputs = build_inputs([side.model for side in start])
         with gr.Row():
             plans = [card.plan.render() for card in cards]
         with gr.Row():
-            switches = gr.Textbox(
-                label="Prompt switches",
-                info=f"One per line, chunk: prompt, for example {SWITCH}. Chunks count from 1.",
-                lines=2,
-                elem_id="switches",
-            )
-            cache = gr.Radio(
-                [("stay as they are", "keep"), ("are re-cached", "recache"), ("are forgotten", "reset")],
-                value="keep",
-                label="At a switch, the chunks before",
-                elem_classes=SEGMENTS,
-            )
-        gr.Examples([[p] for p in EXAMPLE_PROMPTS], prompt, label="Example prompts", **PRIVATE)
+            switches, cache = switch_fields()
+        examples = example_prompts(prompt, start[0].model)
     chart = script_component("chart", options={"bus": "compare"}, elem_id="chart")
     recipes = script_component("table", elem_id="recipes")
     with gr.Accordion("Numbers: PSNR, SSIM, FLIP", open=False, elem_id="numbers-panel"):
@@ -168,21 +156,26 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         script_component("selftest", elem_id="selftest")
 
     card_fields = [field for card in cards for field in card.fields]
-    form = [prompt, seed, frames, count, switches, cache, *inputs.fields, *card_fields]
-    in_link = [prompt, seed, frames, count, switches, cache, *inputs.linked, *card_fields]
+    form = [prompt, seed, frames, size, count, switches, cache, *inputs.fields, *card_fields]
+    in_link = [prompt, seed, frames, size, count, switches, cache, *inputs.linked, *card_fields]
     linked = gr.State(False)
     quiet = {"show_progress": "hidden", **PRIVATE}
     busy = {run: gr.update(interactive=False), stop: gr.update(interactive=True)}
     ready = {run: gr.update(interactive=True), stop: gr.update(interactive=False)}
 
-    def show_sides(sides: Sequence[Side]) -> Update:
+    def show_sides(sides: Sequence[System], chosen: str = "", length: Any = None) -> Update:
         updates: Update = {count: len(sides)}
         for i, card in enumerate(cards):
             updates[card.group] = gr.update(visible=i < len(sides))
             updates[card.plan] = gr.update(visible=i < len(sides), value="")
             if i < len(sides):
                 updates |= _card_values(card, sides[i])
-        return updates
+        return updates | fit([side.model for side in sides], chosen, length)
+
+    def fit(names: Sequence[str], chosen: str, length: Any) -> Update:
+        """What all sides can make is offered: sizes, lengths (one that is not given stays), and example prompts."""
+        lengths = gr.update(choices=length_choices(names)) if length is None else length_update(names, length)
+        return {size: size_update(names, chosen), frames: lengths, **examples_update(examples, names)}
 
     def reopen(request: gr.Request) -> Update:
         """Fill the form from the address of the page."""
@@ -201,7 +194,9 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             updates[more] = gr.update(open=True)
         if updates[linked]:
             updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
-        return updates | (show_sides(found["sides"]) if "sides" in found else {})
+        if "sides" not in found:
+            return updates
+        return updates | show_sides(found["sides"], found.get("size", ""), found.get("frames"))
 
     def told(parts: dict[str, Any]) -> Update:
         """What changes; once the clips are there the button is free, though what the eye sees is still computed."""
@@ -212,6 +207,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         text: str,
         number: float,
         length: float,
+        frame_size: str,
         columns: int,
         others: str,
         past: str,
@@ -222,7 +218,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         try:
             context.check_writable()
             sides, later = _sides(columns, values), read_switches(others or "", past)
-            plan = Plan(text, seed_of(number), frames_of(length), sides, later, given)
+            plan = Plan(text, seed_of(number), frames_of(length), sides, later, given, frame_size or "")
             yield {
                 status: {"state": "running", "text": "Loading the models", "progress": 0},
                 chart: {},
@@ -251,16 +247,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         reopen,
         None,
         [
-            *[prompt, seed, frames, count, switches, cache, *inputs.opened, *card_fields],
+            *[prompt, seed, frames, size, count, switches, cache, *inputs.opened, *card_fields],
             *[card.group for card in cards],
-            *[status, linked, more],
+            *[status, linked, more, *examples.values()],
         ],
         **quiet,
     )
-    opened.then(None, in_link, None, js=MAKING, **quiet)
+    keep_typed(opened.then(None, in_link, None, js=MAKING, **quiet), form)
     gr.on([field.change for field in in_link], None, in_link, None, js=WRITE_LINK, **quiet)
     opening = opened.then(make_linked, [linked, *form], made, **MODEL_QUEUE, **quiet)
-    clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
+    clicked = pressed(run, status, stop)
     clicked.then(None, in_link, None, js=MAKING, **quiet)
     connect_inputs(inputs, context)
     making = clicked.then(make, form, made, **MODEL_QUEUE, **PATIENT, **quiet)
@@ -270,8 +266,9 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     dice.click(None, None, seed, js=DICE, **quiet)
     models = [card.model for card in cards]
 
-    def sources(kind: str, columns: int, *names: str) -> dict:
-        return fitting_source(names[:columns], kind)
+    def shared(kind: str, columns: int, chosen: str, length: Any, *names: str) -> Update:
+        """What the sides can start from, and what all of them make."""
+        return {inputs.source: fitting_source(names[:columns], kind), **fit(names[:columns], chosen, length)}
 
     count.input(
         lambda n: [gr.update(visible=i < n) for i in range(MAX_SIDES)] * 2,
@@ -282,12 +279,14 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     )
     for card in cards:
         card.model.input(_fit, [card.model, card.steps, card.ffe], [card.steps, card.ffe], queue=False, **quiet)
-        card.model.change(sources, [inputs.source, count, *models], inputs.source, queue=False, **quiet)
+        given = [inputs.source, count, size, frames, *models]
+        fitted = [inputs.source, size, frames, *examples.values()]
+        card.model.change(shared, given, fitted, queue=False, **quiet)
     for button, sides in preset_buttons:
         button.click(
             lambda sides=sides: show_sides(sides),
             None,
-            [count, *card_fields, *[c.group for c in cards]],
+            [count, size, frames, *card_fields, *[c.group for c in cards], *examples.values()],
             queue=False,
             **quiet,
         )
@@ -297,7 +296,7 @@ NO_NUMBERS = "How far the sides are from one another, once they are made."
 EMPTY = "Choose what to compare and press “Generate all”. The clips play here in step, with their curves below."
 
 
-def _card(i: int, side: Side, visible: bool) -> Card:
+def _card(i: int, side: System, visible: bool) -> Card:
     choices = offered_steps(side.model)
     with (
         gr.Group(
@@ -305,9 +304,9 @@ def _card(i: int, side: Side, visible: bool) -> Card:
         ) as group,
         gr.Row(),
     ):
-        model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", min_width=150)
-        steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, min_width=120)
-        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, on the first chunk", min_width=120)
+        model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", scale=4, min_width=150)
+        steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, scale=3, min_width=120)
+        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, first chunk", scale=2, min_width=120)
     plan = gr.Textbox(
         label=f"{LETTERS[i]} · Steps per chunk",
         placeholder="for example 4,1,2",
@@ -320,12 +319,12 @@ def _card(i: int, side: Side, visible: bool) -> Card:
     return Card(group, model, steps, ffe, plan)
 
 
-def _card_values(card: Card, side: Side) -> Update:
+def _card_values(card: Card, side: System) -> Update:
     few_step = get_spec(side.model).few_step
     return {
         card.model: side.model,
         card.steps: gr.update(choices=offered_steps(side.model), value=side.steps),
-        card.ffe: gr.update(value=side.first_steps if side.ffe else 0, interactive=few_step),
+        card.ffe: gr.update(value=side.first_steps, interactive=few_step),
         card.plan: gr.update(visible=True, value=",".join(map(str, side.plan))),
     }
 
@@ -338,12 +337,12 @@ def _fit(model: str, steps: int, ffe: int) -> tuple[dict, dict]:
     )
 
 
-def _sides(columns: int, values: Sequence[Any]) -> tuple[Side, ...]:
+def _sides(columns: int, values: Sequence[Any]) -> tuple[System, ...]:
     """Sides from the cards' values: model, steps, FFE and a plan by hand, four for each card."""
     advice = "one of the steps offered for this model"
     sides = []
     for i, letter in enumerate(LETTERS[:columns]):
         model, steps, ffe, by_hand = values[4 * i : 4 * i + 4]
         plan = read_step_plan(by_hand or "", f"the schedule of {letter}")
-        sides.append(Side(model, whole(steps, "steps", advice), bool(ffe), int(ffe) or 4, plan))
+        sides.append(System(model, whole(steps, "steps", advice), int(ffe), plan))
     return tuple(sides)

@@ -13,9 +13,9 @@ import numpy as np
 from eval.video.pair_difference import SHOWN, Visibility, flip_maps, flip_pictures, frame_psnr, frame_ssim
 from models.types import GenerationResult
 from workbench.clips.media import png_bytes
+from workbench.common.words import counted, readable
+from workbench.requests.comparison import LETTERS
 from workbench.ui.api.media import MediaTokens
-from workbench.ui.components.comparison import LETTERS
-from workbench.words import counted, readable
 
 MOST_LINES = 32_000  # of pixels in one sheet: browsers read no longer picture
 SHARES = {1 / 4: "a quarter of", 1 / 3: "a third of", 1 / 2: "half", 2: "twice", 3: "three times", 4: "four times"}
@@ -148,7 +148,7 @@ def _mean_and_worst(values: np.ndarray, worst: Any, unit: str = "") -> str:
         return f"{readable(finite.mean(), 3)}{unit}, and {counted(same, 'frame')} the same"
     extreme = worst(values)
     frame = int(np.flatnonzero(values == extreme)[0])
-    return f"{readable(values.mean(), 3)}{unit}, worst {readable(extreme, 3)}{unit} at frame {frame}"
+    return f"{readable(values.mean(), 3)}{unit}, worst {readable(extreme, 3)}{unit} at frame {frame + 1}"
 
 
 def effort(results: Sequence[GenerationResult]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -13,58 +13,61 @@ from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.charts import frame_curves
 from workbench.clips.generation import SavedClip
 from workbench.clips.kept import kept_clip
+from workbench.common.words import counted
+from workbench.requests.comparison import LETTERS, recipe_difference
+from workbench.requests.frame_size import chosen_size
+from workbench.requests.links.compare import compare_query
+from workbench.requests.links.evaluate import evaluate_link
+from workbench.requests.links.generate import generate_link
+from workbench.requests.links.inputs import TEXT, input_query
+from workbench.requests.links.studies import comparison_study_link
+from workbench.requests.systems import System
 from workbench.ui.api.export_api import export_links
 from workbench.ui.components.clips import chunk_starts, file_name, finished_clip, speed_facts
-from workbench.ui.components.comparison import LETTERS, Side, recipe_difference
-from workbench.ui.components.inputs import (
-    TEXT,
-    linked_input,
-    with_input,
-)
-from workbench.ui.components.links import compare_query, evaluate_link, generate_link
+from workbench.ui.components.inputs import with_input
 from workbench.ui.context import (
     Context,
 )
 from workbench.ui.pages.compare.pair_view import NumbersFile, effort, flip_sheets, flip_value
 
-RECIPE_FIELDS = (
-    "model",
-    "steps",
-    "ffe",
-    "first_steps",
-    "guidance_scale",
-    "forwards",
-    "weights_digest",
-    "frames",
-    "dtype",
-)
+RECIPE_FIELDS = {
+    "model": "model",
+    "steps": "steps",
+    "ffe": "FFE",
+    "first_steps": "steps on the first chunk",
+    "guidance_scale": "guidance scale",
+    "forwards": "network calls",
+    "weights_digest": "weights digest",
+    "frames": "frames",
+    "dtype": "number type",
+}
 
 
 @dataclass(frozen=True)
 class Plan:
     """A comparison to make: the sides share prompt, noise, prompt switches and what they start from (`given`, the
-    values of the page's `Inputs`)."""
+    values of the page's `Inputs`). `size` is text such as 832x480, or "" for each model's own."""
 
     prompt: str
     seed: int
     frames: int
-    sides: tuple[Side, ...]
+    sides: tuple[System, ...]
     switches: tuple[PromptSwitch, ...] = ()
     given: tuple[Any, ...] = (TEXT, None, None, 0.9, "")
+    size: str = ""
 
-    def request(self, context: Context, side: Side) -> tuple[GenerationRequest, list[str]]:
+    def request(self, context: Context, side: System) -> tuple[GenerationRequest, list[str]]:
         """What a side is made by, and what was changed about its input. Raises RequestError."""
-        request = replace(side.request(self.prompt, self.seed, self.frames), switches=self.switches)
+        request = side.request(
+            self.prompt, self.seed, self.frames, switches=self.switches, size=chosen_size(self.size)
+        )
         return with_input(request, context, side.model, *self.given)
 
     @property
     def query(self) -> dict[str, Any]:
         """The comparison as the query of an address."""
-        query = compare_query(self.sides, self.prompt, self.seed, self.frames)
-        if self.switches:
-            query["switches"] = "|".join(f"{each.chunk + 1}: {each.prompt}" for each in self.switches)
-            query["cache"] = self.switches[0].cache
-        return query | linked_input(*self.given)
+        query = compare_query(self.sides, self.prompt, self.seed, self.frames, self.size, self.switches)
+        return query | input_query(*self.given)
 
 
 def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iterator[dict[str, Any]]:
@@ -112,7 +115,7 @@ def check_sides(context: Context, plan: Plan) -> list[tuple[GenerationRequest, l
 
 def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identity: str) -> dict[str, Any]:
     """The player's value with the sides made so far; the others are named and wait."""
-    clips = []
+    clips, asked = [], (plan.prompt, plan.seed, plan.frames, plan.size)
     for i, side in enumerate(plan.sides):
         label = f"{LETTERS[i]} · {side.label}"
         if i >= len(made):
@@ -126,7 +129,7 @@ def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identi
         more = {
             "facts": speed_facts(made[i].result),
             "downloads": downloads,
-            "links": [{"label": "open in Generate", "url": generate_link(side, plan.prompt, plan.seed, plan.frames)}],
+            "links": [{"label": "open in Generate", "url": generate_link(side, *asked)}],
         }
         clips.append(finished_clip(label, made[i].result, made[i].path, context.media, **more))
     return {
@@ -146,18 +149,29 @@ def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
     notices = list(dict.fromkeys(notice for clip in clips for notice in clip.notices))
     ids = [clip.path.stem for clip in clips]
     seconds = sum(clip.result.seconds for clip in clips)
-    done = f"Done: {len(clips)} clips in {seconds:.1f} s, all from seed {plan.seed}."
+    done = f"Done: {counted(len(clips), 'clip')} in {seconds:.1f} s, all from seed {plan.seed}."
     ticks = chunk_starts(max((clip.result.chunk_frames for clip in clips), key=len))
     return {
         "status": {
             "state": "done",
             "text": " ".join([done, *effort([clip.result for clip in clips])]),
             "notices": notices,
-            "links": [{"label": "Evaluate these clips", "url": evaluate_link(ids)}, *export_links(ids, len(ids))],
+            "links": [
+                {"label": "Evaluate these clips", "url": evaluate_link(ids)},
+                *_study_links(plan),
+                *export_links(ids, len(ids)),
+            ],
         },
         "chart": frame_curves(dict(zip(labels, [clip.result.frames for clip in clips], strict=True)), ticks),
         "recipes": recipe_table(clips),
     }
+
+
+def _study_links(plan: Plan) -> list[dict[str, str]]:
+    """Where people can be asked which side is better; studies ask about clips made from one text alone."""
+    if plan.query.keys() - compare_query(plan.sides, plan.prompt, plan.seed, plan.frames).keys():
+        return []
+    return [{"label": "Make a study of this", "url": comparison_study_link(plan.query)}]
 
 
 def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
@@ -167,7 +181,7 @@ def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
         recipe["weights_digest"] = recipe["weights_digest"][:12]
         recipe["sigmas of the first chunk"] = _numbers(clip.manifest.sigmas[0])
         recipe["sigmas of the last chunk"] = _numbers(clip.manifest.sigmas[-1])
-    rows = [[name.replace("_", " "), *map(_shown, values)] for name, values in recipe_difference(recipes)]
+    rows = [[RECIPE_FIELDS.get(name, name), *map(_shown, values)] for name, values in recipe_difference(recipes)]
     columns = ["Field", *LETTERS[: len(clips)]]
     if not rows:
         rows = [["nothing", *["the same recipe" for _ in clips]]]

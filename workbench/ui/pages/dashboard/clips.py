@@ -13,19 +13,23 @@ from workbench.charts import (
     metric_curves,
 )
 from workbench.clips.display import make_display
+from workbench.common.words import counted
 from workbench.leaderboard.files import Board, figure, title_of
 from workbench.leaderboard.means import (
     Row,
     metric_facts,
     words_of,
 )
+from workbench.requests.comparison import LETTERS
+from workbench.requests.links.compare import compare_link
+from workbench.requests.links.dashboard import Query
+from workbench.requests.links.evaluate import evaluate_link
+from workbench.requests.links.generate import generate_link
+from workbench.requests.systems import System
 from workbench.store import Store
 from workbench.store.records import ClipFilter
 from workbench.ui.components.clips import sheet
-from workbench.ui.components.comparison import LETTERS, Side
-from workbench.ui.components.links import compare_link, evaluate_link, generate_link
 from workbench.ui.context import Context
-from workbench.ui.pages.dashboard.query import Query
 
 MOST_SHOWN = 4  # clips side by side
 MOST_CLIPS = 40  # clips of a prompt in the table
@@ -65,7 +69,7 @@ def _player_clip(context: Context, label: str, row: Mapping[str, Any]) -> dict[s
         links.append({"label": "make this again", "url": again_link(row)})
     clip: dict[str, Any] = {"label": label, "fps": row["fps"], "done": True, "links": links}
     clip["facts"] = [
-        ("made in", f"{row['seconds']:.2f} s, {row['forwards']} network calls"),
+        ("made in", f"{row['seconds']:.2f} s, {counted(row['forwards'], 'network call')}"),
         ("weights", row["weights_digest"][:12]),
     ]
     try:
@@ -85,9 +89,8 @@ def _can_make(row: Mapping[str, Any]) -> bool:
     return row["task"] == "t2v" and row["model"] in {spec.name for spec in list_models()}
 
 
-def side_of(row: Mapping[str, Any]) -> Side:
-    first = int(row["first_steps"])
-    return Side(row["model"], int(row["steps"]), first > 0, first or 4)
+def side_of(row: Mapping[str, Any]) -> System:
+    return System(row["model"], int(row["steps"]), int(row["first_steps"]))
 
 
 def again_link(row: Mapping[str, Any]) -> str:
@@ -106,7 +109,7 @@ def clip_links(clips: pd.DataFrame, query: Query, read_only: bool) -> dict[str, 
             sides = tuple(side_of(row) for row in rows)
             url = compare_link(sides, query.at, int(rows[0]["seed"]), int(rows[0]["frames"]))
             links.append({"label": "Open in Compare", "url": url})
-    count = f"{len(clips)} clip{'s' * (len(clips) != 1)} of “{query.at}”"
+    count = f"{counted(len(clips), 'clip')} of “{query.at}”"
     more = f", the first {MOST_SHOWN} in the player" if len(clips) > MOST_SHOWN else ""
     return {"state": "done", "text": f"{count}{more}.", "links": links}
 

@@ -3,21 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 import gradio as gr
 
 from models.types import RequestError
 from workbench.experiments.ablation_files import FOLDER, read_report
-from workbench.leaderboard.files import Board, title_of
+from workbench.leaderboard.files import Board, clip_filter, title_of
 from workbench.leaderboard.means import Row, page_order, words_of
+from workbench.requests.links.dashboard import FFE, VIEWS, Query, read_cell_key, read_dashboard
 from workbench.ui.components.component import SEGMENTS, script_component
 from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.pages.dashboard import clips as dashboard_clips
 from workbench.ui.pages.dashboard import tables as dashboard_tables
 from workbench.ui.pages.dashboard import view
 from workbench.ui.pages.dashboard import votes as dashboard_votes
-from workbench.ui.pages.dashboard.query import FFE, VIEWS, Query, read_query
 from workbench.ui.pages.header import page_header
 from workbench.ui.pages.results.page import studies_of
 from workbench.votes.studies import DEFAULT_STUDY
@@ -52,9 +51,9 @@ class Form:
     def query(self, values: tuple, at: str) -> Query:
         """Raises RequestError for steps that are no numbers."""
         found = dict(zip(vars(self), values, strict=True))
-        lists = {name: tuple(found[name] or ()) for name in ("models", "metrics")}
+        lists: dict[str, Any] = {name: tuple(found[name] or ()) for name in ("models", "metrics")}
         steps = tuple(int(step) for step in found["steps"] or ())
-        texts = {name: found[name] or "" for name in found if name not in (*lists, "steps")}
+        texts: dict[str, Any] = {name: found[name] or "" for name in found if name not in (*lists, "steps")}
         if texts["view"] != "votes":
             texts["study"] = ""
         return Query(**texts, **lists, steps=steps, at=at or "")
@@ -129,7 +128,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         reference = (
             query.reference if query.reference in known["systems"] else view.default_reference(known["systems"])
         )
-        board = Board(store, query.filters(known), reference)
+        board = Board(store, clip_filter(query, known), reference)
         metric, first, second = view.focus(board, query) if len(board.table) else ("", None, None)
         row = f"{first[0]}@{first[1]}" if first else ""
         update |= form_update(known, board, replace(query, reference=reference, metric=metric, row=row))
@@ -227,7 +226,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             return {status: {"state": "error", "text": sentence(error)}}
 
     def opened(request: gr.Request) -> Update:
-        return answered(lambda: read_query(request.query_params))
+        return answered(lambda: read_dashboard(request.query_params))
 
     def changed(place: str, *values: Any) -> Update:
         return answered(lambda: form.query(values, place))
@@ -239,11 +238,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     def pressed(event: gr.EventData, place: str, *values: Any) -> Update:
         def asked() -> Query:
             query = form.query(values, place)
-            found = dict(parse_qsl(str(event.key)))
-            unknown = set(found) - {"row", "metric", "at"}
-            if unknown:
-                raise RequestError(f"{sorted(unknown)[0]!r} cannot be pressed; reload the page")
-            return replace(query, view="prompts", **found)
+            pressed: dict[str, Any] = read_cell_key(str(event.key))
+            return replace(query, view="prompts", **pressed)
 
         return answered(asked)
 
@@ -284,14 +280,21 @@ def _form() -> tuple[Form, gr.Column, gr.Row, gr.Row]:
     )
     with gr.Column(visible=False, elem_id="filters") as filters_box:
         with gr.Row(equal_height=True):
-            models = gr.Dropdown([], label="Models", multiselect=True, min_width=220, elem_id="models")
-            steps = gr.Dropdown([], label="Steps", multiselect=True, min_width=120, elem_id="steps")
+            models = gr.Dropdown([], label="Models (empty for all)", multiselect=True, min_width=220, elem_id="models")
+            steps = gr.Dropdown([], label="Steps (empty for all)", multiselect=True, min_width=120, elem_id="steps")
             ffe = gr.Dropdown(
                 [(title, name) for name, title in FFE.items()], value="", label="FFE", min_width=120, elem_id="ffe"
             )
             sweep = gr.Dropdown([("all clips", "")], value="", label="Sweep", min_width=140, elem_id="sweep")
         with gr.Row(equal_height=True):
-            metrics = gr.Dropdown([], label="Metrics", multiselect=True, scale=2, min_width=260, elem_id="metrics")
+            metrics = gr.Dropdown(
+                [],
+                label="Metrics (empty for the usual ones)",
+                multiselect=True,
+                scale=2,
+                min_width=260,
+                elem_id="metrics",
+            )
             prompt = gr.Textbox(label="Filter prompts", min_width=160, elem_id="words")
             reference = gr.Dropdown([], label="Compared with", min_width=180, elem_id="reference")
     with gr.Row(visible=False, equal_height=True, elem_id="focus") as focus_box:

@@ -8,6 +8,7 @@ from workbench.charts import (
     Point,
     metric_dots,
 )
+from workbench.common.words import counted
 from workbench.experiments.ablation_files import HEADLINE, Report, notes, row_label, tables
 from workbench.published.tables import COLUMNS as PUBLISHED_COLUMNS
 from workbench.published.tables import PublishedTable, published_tables
@@ -33,7 +34,8 @@ def _ablation_point(row: Mapping[str, Any], column: Mapping[str, Any]) -> Point:
     if cell is None:
         return Point(row_label(row), float("nan"), float("nan"), float("nan"))
     value, low, high = (column["scale"] * cell[name] for name in ("value", "low", "high"))
-    return Point(row_label(row), value, low, high, f"{cell['clips']} clips of {cell['prompts']} prompts")
+    hint = f"{counted(cell['clips'], 'clip')} of {counted(cell['prompts'], 'prompt')}"
+    return Point(row_label(row), value, low, high, hint)
 
 
 def ablation_status(report: Report | None, own: bool) -> dict[str, Any]:

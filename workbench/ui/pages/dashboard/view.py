@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from workbench.charts import (
     radar,
     speed_quality,
 )
+from workbench.common.words import chance, counted
 from workbench.leaderboard.files import MARKS, Board, figure, title_of
 from workbench.leaderboard.means import (
     Row,
@@ -29,9 +29,9 @@ from workbench.leaderboard.means import (
     verdict,
     words_of,
 )
+from workbench.requests.links.address import address
+from workbench.requests.links.dashboard import Query, cell_key
 from workbench.store.records import ClipFilter
-from workbench.ui.pages.dashboard.query import Query
-from workbench.words import counted, readable
 
 MOST_PROMPTS = 200  # lines of the table of prompts on the page; the files hold all
 MOST_TIMED = 200  # newest clips of a system whose speed is looked at
@@ -54,11 +54,6 @@ FILE_LABELS = {
     "values.csv": "Values CSV",
     "values.parquet": "Values Parquet",
 }
-
-
-def key(**changes: str) -> str:
-    """What a press on a cell changes in the query."""
-    return urlencode(changes)
 
 
 def labels(board: pd.DataFrame) -> dict[Row, str]:
@@ -87,7 +82,7 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
     table = board.table
     clips = int(table.groupby(["system", "settings"])["n"].max().sum()) if len(table) else 0
     if not len(table):
-        text = "No clip of the store is what these filters ask for; take one of them away."
+        text = "No clip matches these filters; remove one of them."
         return {"state": "idle", "text": text, "links": [{"label": "Without filters", "url": "/dashboard"}]}
     lines, metrics = len(table.drop_duplicates(["system", "settings"])), table["metric"].nunique()
     comparisons = int(table["p"].notna().sum())
@@ -99,9 +94,9 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
     unscored = int(table["n_unscored"].sum())
     if unscored:
         facts.append(("Values that could not be scored", str(unscored)))
-    params = urlencode(query.params() | {"reference": board.reference or ""})
+    params = query.params() | {"reference": board.reference or ""}
     files = [
-        {"label": label, "url": f"/api/v1/leaderboard/{name}?{params}", "name": name}
+        {"label": label, "url": address(f"/api/v1/leaderboard/{name}", params), "name": name}
         for name, label in FILE_LABELS.items()
     ]
     told = {"notices": [*board.told, *mixed(table)], "facts": facts, "downloads": files}
@@ -111,13 +106,13 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
 def empty_status(read_only: bool, first_run: str = "") -> dict[str, Any]:
     """The store has no values yet: what fills it; `first_run` tells how far the first clips are."""
     if first_run:
-        text = f"{first_run} The leaderboard is here once they are; reload the page to see it."
+        text = f"{first_run} The leaderboard appears here when they are measured; reload the page to see it."
         return {"state": "idle", "text": text, "links": [{"label": "Reload", "url": "/dashboard"}]}
     offered = [("Make a clip", "/generate"), ("Evaluate clips", "/evaluate")]
     links = [] if read_only else [{"label": label, "url": url} for label, url in offered]
     return {
         "state": "idle",
-        "text": "There are no measured clips in the store yet. One of these commands fills it:",
+        "text": "There are no measured clips in the store yet. One of these commands makes some:",
         "notices": list(EMPTY),
         "links": links,
     }
@@ -130,10 +125,10 @@ def leaderboard_grid(board: pd.DataFrame) -> dict[str, Any]:
     for row, own in board.groupby(["system", "settings"], sort=False):
         cells = {cell["metric"]: cell for cell in own.to_dict("records")}
         count = max((int(cells[name]["n"]) for name in metrics if name in cells), default=0)
-        title = f"{row[0]}; {own['conditions'].iloc[0]}; settings {row[1]}"
+        title = f"{title_of(row[0])}; {own['conditions'].iloc[0]}; settings {row[1]}"
         values = [_board_cell(cells.get(name), count, row) for name in metrics]
         rows.append([{"text": names[row], "title": title}, count, *values])
-        keys.append(key(row=f"{row[0]}@{row[1]}"))
+        keys.append(cell_key(row=f"{row[0]}@{row[1]}"))
     heads = [
         f"{words_of(name).title}{ {True: ' ↑', False: ' ↓', None: ''}[words_of(name).higher_is_better] }"
         for name in metrics
@@ -150,12 +145,12 @@ def leaderboard_grid(board: pd.DataFrame) -> dict[str, Any]:
 
 def _board_cell(cell: Mapping[str, Any] | None, count: int, row: Row) -> Any:
     if cell is None or np.isnan(cell["mean"]):
-        why = "not measured" if cell is None else f"none of {cell['n_unscored']} clips could be scored"
+        why = "not measured" if cell is None else f"none of {counted(cell['n_unscored'], 'clip')} could be scored"
         return {"text": "—", "tone": "mute", "title": why}
     told = verdict(cell["metric"], cell["difference"], cell["p_holm"])
     interval = "" if np.isnan(cell["low"]) else f" ({figure(cell['low'])} to {figure(cell['high'])})"
     few = f" n={cell['n']}" if cell["n"] != count else ""
-    target = key(row=f"{row[0]}@{row[1]}", metric=cell["metric"])
+    target = cell_key(row=f"{row[0]}@{row[1]}", metric=cell["metric"])
     text = f"{figure(cell['mean'])}{MARKS[told]}{interval}{few}"
     tone = {"better": "good", "worse": "bad"}.get(told)
     return {"text": text, "title": hint(cell), "tone": tone, "key": target, "value": cell["mean"]}
@@ -163,17 +158,16 @@ def _board_cell(cell: Mapping[str, Any] | None, count: int, row: Row) -> Any:
 
 def hint(cell: Mapping[str, Any]) -> str:
     """What a mean rests on, in one line."""
-    told = [f"{cell['n']} clips of {cell['prompts']} prompts"]
+    told = [f"{counted(cell['n'], 'clip')} of {counted(cell['prompts'], 'prompt')}"]
     if cell["n_unscored"]:
         told.append(f"{cell['n_unscored']} not scored")
     if not np.isnan(cell["difference"]):
         bounds = f" ({figure(cell['difference_low'], '+')} to {figure(cell['difference_high'], '+')})"
         bounds = "" if np.isnan(cell["difference_low"]) else bounds
-        told.append(
-            f"{figure(cell['difference'], '+')}{bounds} from the reference on {cell['shared_prompts']} prompts"
-        )
+        shared = counted(cell["shared_prompts"], "prompt")
+        told.append(f"{figure(cell['difference'], '+')}{bounds} from the reference on {shared}")
         if not np.isnan(cell["p"]):
-            told.append(f"p {readable(cell['p'], 3)}, corrected {readable(cell['p_holm'], 3)}")
+            told.append(f"p {chance(cell['p'])}, corrected {chance(cell['p_holm'])}")
     return "; ".join(told)
 
 
@@ -220,7 +214,7 @@ def speed_chart(board: Board, metric: str) -> dict[str, Any]:
         seconds = board.store.clip_table(asked, MOST_TIMED)["seconds"]
         seconds = seconds[seconds > 0]
         if len(seconds):
-            hint_ = f"{point.hint}; speed of the newest {len(seconds)} clips"
+            hint_ = f"{point.hint}; speed of the newest {counted(len(seconds), 'clip')}"
             points.append(
                 Speed(Point(point.label, point.value, point.low, point.high, hint_), float(seconds.median()))
             )
@@ -277,7 +271,7 @@ def prompts_grid(board: Board, metric: str, first: Row | None, second: Row | Non
         "caption": f"{words_of(metric).title}: where {one} and {other} are farthest apart",
         "columns": ["Prompt", "Difference", one, other],
         "rows": rows,
-        "keys": [key(at=prompt) for prompt in both["prompt"].head(MOST_PROMPTS)],
+        "keys": [cell_key(at=prompt) for prompt in both["prompt"].head(MOST_PROMPTS)],
         "note": f"{DIRECTION[words_of(metric).higher_is_better].capitalize()}.{more} Press a prompt for its clips.",
     }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import pandas as pd
 
@@ -12,9 +11,11 @@ from workbench.charts import (
     Point,
     share_dots,
 )
+from workbench.common import words
 from workbench.leaderboard.means import (
     words_of,
 )
+from workbench.requests.links.results import results_link
 from workbench.store import Store
 from workbench.store.records import ClipFilter
 from workbench.ui.pages.results.view import matrix
@@ -32,7 +33,7 @@ def votes_of(store: Store, study: str, metrics: Sequence[str]) -> dict[str, Any]
             row.accuracy.value,
             row.accuracy.low,
             row.accuracy.high,
-            f"{row.pairs} pairs of clips",
+            words.counted(row.pairs, "pair") + " of clips",
         )
         for row in found
         if row.accuracy
@@ -49,7 +50,7 @@ def votes_of(store: Store, study: str, metrics: Sequence[str]) -> dict[str, Any]
             "state": "done" if report.votes else "idle",
             "text": told,
             "notices": notice,
-            "links": [{"label": "All about these votes", "url": f"/results?{urlencode({'study': study})}"}],
+            "links": [{"label": "All about these votes", "url": results_link(study)}],
         },
     }
 

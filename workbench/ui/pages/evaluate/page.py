@@ -10,9 +10,19 @@ import gradio as gr
 
 from models.types import RequestError
 from workbench.clips.library import give_prompts
+from workbench.clips.search import told_endings
+from workbench.common.words import counted
+from workbench.requests.links.evaluate import read_evaluate
 from workbench.scoring.runs import Plan, Run
-from workbench.ui.components.component import NOT_STARTED, SEGMENTS, script_component, uploaded_files
-from workbench.ui.components.links import read_evaluate
+from workbench.ui.components.component import (
+    FORM_FILLED,
+    NOT_STARTED,
+    SEGMENTS,
+    keep_typed,
+    script_component,
+    uploaded_files,
+)
+from workbench.ui.components.prompts import prompts_field
 from workbench.ui.context import EVALUATION_QUEUE, PRIVATE, Context, sentence
 from workbench.ui.pages.evaluate import view
 from workbench.ui.pages.header import page_header
@@ -21,7 +31,7 @@ POLL_SECONDS = 0.25
 TABLE_SECONDS = 1.0  # how often the tables of a long run are sent again
 EMPTY = "The clips play here in step by time once they are evaluated, with their curves below."
 WAITING = "() => ({ state: 'running', fresh: true, text: 'Reading the clips', progress: 0 })"
-FOLDERS = "Its videos and those of folders in it; begins with one of: {}."
+FOLDERS = "Its videos and folders of numbered PNG frames, those of sub-folders too. Begin with {}."
 NO_FOLDERS = "This server offers none; start it with --clips DIR."
 Update = dict[Any, Any]
 
@@ -40,16 +50,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                     folder = gr.Textbox(
                         label="Folder",
                         placeholder=roots[0] if roots else "",
-                        info=FOLDERS.format(", ".join(roots)) if roots else NO_FOLDERS,
+                        info=FOLDERS.format(" or ".join(roots)) if roots else NO_FOLDERS,
                         elem_id="folder",
                     )
-            prompts = gr.Textbox(
-                label="Prompt of uploads and folder clips",
-                info="For clips without a manifest. One for all, or one line for each.",
-                lines=1,
-                max_lines=6,
-                elem_id="prompts",
-            )
+            about = "For clips without a manifest. One for all, or one line for each."
+            prompts = prompts_field(label="Prompt of uploads and folder clips", info=about)
         with gr.Column(scale=1, min_width=320):
             metrics = script_component("checklist", elem_id="metrics")
     with gr.Row():
@@ -229,7 +234,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     loaded = blocks.load(reopen, None, [picker, metrics, status, opening], **quiet)
     linked = loaded.then(open_linked, opening, outputs, **parallel)
-    clicked = run.click(None, None, status, js=WAITING, **quiet)
+    keep_typed(loaded, [folder, prompts])
+    clicked = run.click(None, None, status, js=WAITING, **quiet).then(None, None, None, js=FORM_FILLED, **quiet)
     making = clicked.then(start, [picker, uploads, folder, prompts, metrics], outputs, **making_queue)
     resumed = again.click(go_on, current, outputs, **making_queue)
     for event in (linked, making, resumed):
@@ -247,10 +253,11 @@ def make_plan(
     clips = [library.stored(identity) for identity in ids]
     clips += [library.uploaded(Path(path)) for path in files]
     if folder.strip():
-        found, others = library.folder(folder)
+        found, passed = library.folder(folder)
         clips += found
-        notice = (
-            f"{others} other files in the folder are no videos by their names and were left out." if others else ""
-        )
+        if passed:
+            verb = "is no video and was" if passed.total() == 1 else "are no videos and were"
+            files = counted(passed.total(), "other file")
+            notice = f"{files} in the folder {verb} left out: {told_endings(passed)}."
     texts = [line.strip() for line in prompts.splitlines() if line.strip()]
     return Plan(tuple(give_prompts(clips, texts)), tuple(metrics)), notice

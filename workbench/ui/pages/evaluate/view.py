@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from eval.evaluator import ClipScores
 from eval.metric import GROUPS, Facts, MetricResult
@@ -10,12 +9,13 @@ from eval.report import drift_rows
 from eval.video.reader import Unreadable
 from workbench.charts import ClipCurves, metric_curves, spread_over_clips
 from workbench.clips.display import Display, make_display
+from workbench.common.words import counted, readable
+from workbench.requests.comparison import LETTERS
+from workbench.requests.links.evaluate import TIME_AXES
 from workbench.scoring.evaluation import metric_rows
 from workbench.scoring.results import summary_rows
 from workbench.scoring.runs import FAILED, QUEUED, RUNNING, Run
-from workbench.ui.components.comparison import LETTERS
 from workbench.ui.context import Context
-from workbench.words import counted, readable
 
 MOST_SHOWN = 4  # clips in the player and the chart
 MOST_ROWS = 100  # clips in the table on the page; the files hold all
@@ -24,7 +24,7 @@ MOST_IN_BAND = 200
 SHEET_HEIGHT = 16_000  # pixels; browsers refuse pictures of more than twice that
 QUICK = 10.0  # milliseconds a frame
 DIRECTION = {True: "higher is better", False: "lower is better", None: ""}
-FRAMES, SECONDS = "frames", "seconds"
+FRAMES, SECONDS = TIME_AXES
 
 
 def checklist(context: Context) -> dict[str, Any]:
@@ -48,11 +48,12 @@ def _quick(rows: Sequence[tuple[Facts, str]]) -> list[str]:
 
 
 def _metric(facts: Facts, why: str) -> dict[str, Any]:
-    cost = "" if why else f"about {facts.cost:g} ms a frame at 832x480"
+    cost = "" if why else f"about {readable(facts.cost, 2)} ms per frame at 832 x 480"
     return {
         "name": facts.name,
         "title": facts.title,
         "kind": facts.kind,
+        "judge": facts.judged_by,
         "says": facts.says,
         "needs": ", ".join(facts.needs),
         "cost": cost,
@@ -119,7 +120,7 @@ def _files(run: Run) -> dict[str, Any]:
     downloads = [{"label": label, "url": f"{base}/{name}", "name": f"evaluation-{name}"} for label, name in files]
     return {
         "downloads": downloads if run.rows else [],
-        "links": [{"label": "Link to this evaluation", "url": f"/evaluate?{urlencode({'run': run.id})}"}],
+        "links": [{"label": "Link to this evaluation", "url": run.link}],
     }
 
 
@@ -151,7 +152,7 @@ def scores_table(run: Run) -> dict[str, Any]:
         "caption": "By clip",
         "columns": ["Clip", "Prompt", "Frames", "fps", *(facts.title for facts in run.facts)],
         "rows": [_clip_row(run, row) for _, row in pairs],
-        "note": f"The first {len(pairs)} clips; the files hold {rest} more." if rest else "",
+        "note": f"The first {counted(len(pairs), 'clip')}; the files hold {rest} more." if rest else "",
         "dense": True,
     }
 
@@ -221,7 +222,7 @@ def _player_clip(context: Context, label: str, row: ClipScores, display: Display
     clip: dict[str, Any] = {"label": label, "fps": row.fps, "done": True, "facts": []}
     if row.prompt:
         clip["facts"].append(("prompt", row.prompt))
-    clip["facts"].append(("size", f"{row.width} x {row.height}, {row.frames} frames at {row.fps:.4g} fps"))
+    clip["facts"].append(("size", f"{row.width} x {row.height}, {counted(row.frames, 'frame')} at {row.fps:.4g} fps"))
     if display.note:
         clip["facts"].append(("note", display.note))
     if display.frames is None:
@@ -287,4 +288,3 @@ def _curves(run: Run, index: int, letter: str) -> ClipCurves:
 
 def _pairs(run: Run) -> list[tuple[Any, ClipScores]]:
     return list(zip(run.plan.clips, run.rows, strict=False))
-

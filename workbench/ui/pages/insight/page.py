@@ -1,6 +1,6 @@
 """The Insight page: what each denoising step changes, what every chunk reads, and what plans cost."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -8,23 +8,31 @@ import gradio as gr
 from models.default_world import DEFAULT
 from models.registry import watchable
 from models.types import RequestError
-from workbench.experiments.insight_settings import PLANS, Settings, read_plans, read_settings
-from workbench.ui.components.component import NOT_STARTED, SEGMENTS, STARTED, script_component
+from workbench.common.words import counted
+from workbench.requests.insight_settings import (
+    PLANS,
+    REPEATS,
+    Settings,
+    offered_steps,
+    read_plans,
+    read_settings,
+)
+from workbench.requests.links.insight import insight_query, read_insight
+from workbench.requests.numbers import frames_of, whole
+from workbench.ui.components.component import NOT_STARTED, SEGMENTS, keep_typed, pressed, script_component
+from workbench.ui.components.prompts import prompts_field
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
+    FFE_CHOICES,
     MODEL_QUEUE,
     PRIVATE,
     Context,
-    frames_of,
     sentence,
-    whole,
 )
 from workbench.ui.pages.header import page_header
 
-EMPTY = "Press “Play”, and the clip plays here as it was after every step."
-FIGURES = ("line", "maps", "reads", "attention")
-FFE = [("off", 0), ("2", 2), ("3", 3), ("4", 4)]
+EMPTY = "Press “Analyse”, and the clip plays here as it was after every step."
 FIELDS = ("model", "prompts", "seeds", "steps", "ffe", "plan", "frames")
 PRESETS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("One clip, 4 steps", {"seeds": "7", "steps": 4, "ffe": 0, "plan": "", "frames": 49}),
@@ -39,7 +47,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Insight", "What each denoising step changes, what every chunk reads, and what that costs.")
     form, preset_buttons = _form()
     with gr.Row():
-        run = gr.Button("Play", variant="primary", scale=3, elem_id="watch")
+        run = gr.Button("Analyse", variant="primary", scale=3, elem_id="watch")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
     status = script_component("status", elem_id="status")
     address = script_component("address", elem_id="address")
@@ -50,11 +58,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     with gr.Row(equal_height=True):
         plans = gr.Textbox(
             PLANS,
-            label="Plans: 2 steps, 2* with FFE, 4,1 by hand; between spaces",
+            label="Step schedules, separated by spaces",
             scale=4,
             elem_id="plans",
         )
-        repeats = gr.Number(3, label="Clips of each", precision=0, scale=1, min_width=90, elem_id="repeats")
+        repeats = gr.Number(REPEATS, label="Clips per schedule", precision=0, scale=1, min_width=90, elem_id="repeats")
         measure = gr.Button("Measure", scale=1, min_width=100, elem_id="measure")
         halt = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="halt")
     told = script_component("status", elem_id="cost-status")
@@ -68,7 +76,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         """Fill the form from the address of the page."""
         query = request.query_params
         try:
-            found = read_query(query)
+            found = read_insight(query)
         except RequestError as error:
             return {status: {"state": "error", "text": str(error)}, linked: False}
         components = {**form, "plans": plans, "repeats": repeats}
@@ -80,14 +88,14 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     def look(*values: Any) -> Iterator[Update]:
         settings = settings_of(*values[: len(form)])
-        update = {address: {**settings.query(), **cost_query(*values[len(form) :])}}
+        update = {address: insight_query(settings, *values[len(form) :])}
         for parts in watched(context, settings):
             yield update | {{**shown, "status": status}[name]: part for name, part in parts.items()}
 
     def cost(*values: Any) -> Iterator[Update]:
         settings = settings_of(*values[: len(form)])
         texts = values[len(form) :]
-        update = {address: {**settings.query(), **cost_query(*texts)}}
+        update = {address: insight_query(settings, *texts)}
         for parts in measured(context, settings, *texts):
             yield update | {{**costs, "status": told}[name]: part for name, part in parts.items()}
 
@@ -101,14 +109,14 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     costing = _guarded(cost, context, told, measure, halt)
     seen = [*shown.values(), address, status, run, stop]
     opened = blocks.load(reopen, None, [*fields, status, linked], **quiet)
+    keep_typed(opened, fields)
     opening = opened.then(look_linked, [linked, *fields], seen, **MODEL_QUEUE, **quiet)
-    clicked = run.click(None, None, [status, stop], js=STARTED, **quiet)
+    clicked = pressed(run, status, stop)
     going = clicked.then(looking, fields, seen, **MODEL_QUEUE, **PATIENT, **quiet)
     for event in (opening, going):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(_stopped(status, run, stop), None, [status, run, stop], cancels=[opening, going], queue=False, **quiet)
-    pressed = measure.click(None, None, [told, halt], js=STARTED, **quiet)
-    timing = pressed.then(
+    timing = pressed(measure, told, halt).then(
         costing, fields, [*costs.values(), address, told, measure, halt], **MODEL_QUEUE, **PATIENT, **quiet
     )
     timing.failure(None, told, [told, measure, halt], js=NOT_STARTED, **quiet)
@@ -119,19 +127,12 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         )
 
 
-def offered() -> list[int]:
-    """The numbers of steps that any of the models offers."""
-    return sorted({steps for spec in watchable() for steps in spec.steps})
-
-
 def _form() -> tuple[dict[str, Any], list[tuple[gr.Button, dict[str, Any]]]]:
     """The fields by the names a link gives them, and the presets' buttons."""
     models = [(spec.title, spec.name) for spec in watchable()]
     names = [name for _, name in models]
     with gr.Row(equal_height=True):
-        prompts = gr.Textbox(
-            EXAMPLE_PROMPTS[0], label="Prompts, one a line", lines=1, max_lines=6, scale=5, elem_id="prompts"
-        )
+        prompts = prompts_field(EXAMPLE_PROMPTS[0], scale=5)
         model = gr.Dropdown(
             models,
             value=DEFAULT.asd if DEFAULT.asd in names else names[-1],
@@ -140,14 +141,18 @@ def _form() -> tuple[dict[str, Any], list[tuple[gr.Button, dict[str, Any]]]]:
             min_width=160,
             elem_id="model",
         )
-        seeds = gr.Textbox("7", label="Seeds, or 0-15", scale=1, min_width=130, elem_id="seeds")
+        seeds = gr.Textbox(
+            "7", label="Seeds", placeholder="for example 0 1 2 or 0-15", scale=1, min_width=190, elem_id="seeds"
+        )
         frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
     with gr.Row(equal_height=True):
         steps = gr.Radio(
-            offered(), value=4, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"
+            offered_steps(), value=4, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"
         )
-        ffe = gr.Dropdown(FFE, value=0, label="FFE", scale=1, min_width=90, elem_id="ffe")
-        plan = gr.Textbox("", label="Or steps chunk by chunk, as 4,1", scale=2, min_width=160, elem_id="plan")
+        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE", scale=1, min_width=110, elem_id="ffe")
+        plan = gr.Textbox(
+            "", label="Steps per chunk", placeholder="for example 4,1", scale=2, min_width=160, elem_id="plan"
+        )
         with gr.Row(scale=4, elem_id="presets"):
             buttons = [(gr.Button(title, size="sm", min_width=120), preset) for title, preset in PRESETS]
     return dict(zip(FIELDS, (model, prompts, seeds, steps, ffe, plan, frames), strict=True)), buttons
@@ -216,43 +221,17 @@ def settings_of(model: str, prompts: str, seeds: str, steps: Any, ffe: Any, plan
     return read_settings(model or "", prompts or "", seeds or "", wanted, int(ffe or 0), plan or "", frames_of(frames))
 
 
-def cost_query(plans: str, repeats: Any) -> dict[str, Any]:
-    """The fields of the cost that a link carries: those that are not as the page opens."""
-    changed = {"plans": (plans, PLANS), "repeats": (repeats, 3)}
-    return {name: value for name, (value, usual) in changed.items() if value != usual and value not in (None, "")}
-
-
-def read_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """The fields that a link names, as the form takes them; raises RequestError."""
-    found: dict[str, Any] = {}
-    for name in ("model", "seeds", "plan", "plans"):
-        if query.get(name):
-            found[name] = query[name]
-    if query.get("prompts"):
-        found["prompts"] = query["prompts"].replace("|", "\n")
-    for name in ("steps", "ffe", "frames", "repeats"):
-        if query.get(name):
-            found[name] = whole(query[name], f"{name} in this link", "a whole number")
-    names = [spec.name for spec in watchable()]
-    if found.get("model", names[0]) not in names:
-        raise RequestError(f"model {query['model'][:40]!r} in this link cannot be watched; choose {', '.join(names)}")
-    for name, choices in (("steps", offered()), ("ffe", [number for _, number in FFE])):
-        if found.get(name, choices[0]) not in choices:
-            shown = ", ".join(map(str, choices))
-            raise RequestError(f"{name} {found[name]} in this link is not offered; choose {shown}")
-    return found
-
-
 def watched(context: Context, settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, as clip after clip is watched; raises RequestError."""
-    from workbench.experiments.insight import check_settings, watch  # noqa: PLC0415  (loads torch; the page should not wait for it)
-    from workbench.ui.pages.insight import view  # noqa: PLC0415
+    from workbench.experiments.insight import check_settings, watch
+    from workbench.ui.pages.insight import view
 
     pipeline = context.service.pipeline(settings.model)
     told, count, first = check_settings(pipeline, settings), len(settings.requests()), {}
     for found in watch(pipeline, settings):
         first = first or {"player": view.player_value(pipeline, found, context.media)}
-        progress = {"state": "running", "text": f"{found.clips} of {count} clips", "progress": found.clips / count}
+        text = f"{found.clips} of {counted(count, 'clip')}"
+        progress = {"state": "running", "text": text, "progress": found.clips / count}
         yield {
             **first,
             **view.similarity_values(found),
@@ -263,13 +242,14 @@ def watched(context: Context, settings: Settings) -> Iterator[dict[str, Any]]:
 
 def measured(context: Context, settings: Settings, plans: str, repeats: Any) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, round after round; raises RequestError."""
-    from workbench.experiments.insight import measure_cost  # noqa: PLC0415
-    from workbench.ui.pages.insight import view  # noqa: PLC0415
+    from workbench.experiments.insight import measure_cost
+    from workbench.ui.pages.insight import view
 
-    number = whole(repeats, "clips of each", "a whole number, as 3")
+    number = whole(repeats, "clips per schedule", "a whole number, as 3")
     pipeline = context.service.pipeline(settings.model)
     rounds = measure_cost(pipeline, read_plans(plans or "", settings), number)
     for done, (model, rows) in enumerate(rounds, 1):
         progress = {"state": "running", "text": f"round {done} of {number}", "progress": done / number}
-        finished = {"state": "done", "text": f"Done: {number * len(rows)} clips measured, {number} of each plan."}
+        text = f"Done: {counted(number * len(rows), 'clip')} measured, {number} per schedule."
+        finished = {"state": "done", "text": text}
         yield {**view.cost_values(model, rows), "status": progress if done < number else finished}

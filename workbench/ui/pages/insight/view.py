@@ -3,16 +3,18 @@
 import math
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 from uuid import uuid4
 
 from eval.statistics.intervals import Interval
 from models.cost import CostModel
 from models.insight import step_clips
-from models.networks.codec import pixel_frames
+from models.latent_time import pixel_frames
 from models.pipeline import VideoPipeline, cache_limits
 from workbench.charts import MOST_MAPS, attention_map, cost_bars, reading_map, similarity_line, similarity_maps
+from workbench.common.words import counted, percent
 from workbench.experiments.insight import Findings, PlanCost
+from workbench.requests.links.generate import generate_link
+from workbench.requests.systems import System
 from workbench.ui.api.media import MediaTokens
 from workbench.ui.components.clips import sheet
 
@@ -69,20 +71,19 @@ def chunk_table(found: Findings) -> dict[str, Any]:
         "Step 1 to last",
         "95 % interval",
         "n",
-        "Reads frames",
+        "Latent frames read",
     ]
     return {
-        "caption": "Chunk by chunk",
+        "caption": "Chunks",
         "columns": columns,
         "rows": rows,
-        "note": f"Cosine similarity of predictions, mean over {found.clips} clip{'s' * (found.clips != 1)}; "
-        f"n counts {found.unit}.",
+        "note": f"Cosine similarity of predictions, mean over {counted(found.clips, 'clip')}; n counts {found.unit}.",
     }
 
 
 def interval_text(point: Interval) -> str:
     """The ends of an interval; a dash where one clip has none."""
-    return f"{point.low:.3f} to {point.high:.3f}" if math.isfinite(point.low) else "–"  # noqa: RUF001
+    return f"{point.low:.3f} to {point.high:.3f}" if math.isfinite(point.low) else "–"
 
 
 def limits_text(pipeline: VideoPipeline, found: Findings) -> str:
@@ -105,29 +106,28 @@ def notices(found: Findings) -> list[str]:
 
 def done_status(pipeline: VideoPipeline, found: Findings, more: Sequence[str]) -> dict[str, Any]:
     settings = found.settings
-    clips = f"{found.clips} clip{'s' * (found.clips != 1)}"
-    query = {"model": settings.model, "prompt": settings.prompts[0], "seed": settings.seeds[0]}
-    query |= {"steps": settings.steps, "ffe": settings.first_steps, "frames": settings.frames}
-    query |= {"plan": ",".join(map(str, settings.plan))} if settings.plan else {}
+    made = f"{counted(found.clips, 'clip')}, {counted(found.trace.forwards, 'network call')} each"
+    system = System(settings.model, settings.steps, settings.first_steps, settings.plan)
+    link = generate_link(system, settings.prompts[0], settings.seeds[0], settings.frames)
     return {
         "state": "done",
-        "text": f"Done: {clips}, {found.trace.forwards} forwards each; {limits_text(pipeline, found)}.",
+        "text": f"Done: {made}; {limits_text(pipeline, found)}.",
         "notices": [*more, *notices(found)],
-        "links": [{"label": "Open the first clip in Generate", "url": f"/generate?{urlencode(query)}"}],
+        "links": [{"label": "Open the first clip in Generate", "url": link}],
     }
 
 
 def cost_values(model: CostModel, rows: Sequence[PlanCost]) -> dict[str, Any]:
     """The chart and the table of plans."""
-    hints = [f"{row.forwards} forwards" for row in rows]
+    hints = [counted(row.forwards, "network call") for row in rows]
     fit = model.forward
     return {
         "costs": cost_bars(
             [row.name for row in rows], [row.predicted for row in rows], [row.measured for row in rows], hints
         ),
         "cost-table": {
-            "caption": "Plans",
-            "columns": ["Plan", "Forwards", "Predicted s", "Measured s", "Lowest to highest s", "n"],
+            "caption": "Step schedules",
+            "columns": ["Steps", "Network calls", "Predicted, s", "Measured, s", "Lowest to highest, s", "n"],
             "rows": [
                 [
                     row.name,
@@ -139,8 +139,8 @@ def cost_values(model: CostModel, rows: Sequence[PlanCost]) -> dict[str, Any]:
                 ]
                 for row in rows
             ],
-            "note": f"One forward: {1000 * fit.call:.1f} ms + {1000 * fit.frame:.2f} ms a latent frame + "
+            "note": f"One network call: {1000 * fit.call:.1f} ms + {1000 * fit.frame:.2f} ms per latent frame + "
             f"{1000 * fit.pair:.3f} ms for each pair of a frame made and a frame read (fit over {fit.n} calls, median "
-            f"error {fit.error:.0%}). Medians on this server, with whatever else it was doing.",
+            f"error {percent(fit.error)}). Medians on this server, with whatever else it was doing.",
         },
     }

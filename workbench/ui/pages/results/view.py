@@ -1,5 +1,6 @@
 """What the Results page shows of a study's votes, as the page's components take it: plain data."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from workbench.charts import (
     votes_per_day,
     win_matrix,
 )
+from workbench.common.words import counted, percent
 from workbench.published.preferences import published_preferences
+from workbench.requests.links.address import address
 from workbench.scoring.evaluation import metric_rows
-from workbench.votes.preferences import FEW_SIDES, Report
+from workbench.votes.findings import finding, verdict
+from workbench.votes.preferences import FEW_SIDES, Filters, Report
 from workbench.votes.study_metrics import Beside
 from workbench.votes.voting import describe_system
 
@@ -37,14 +41,21 @@ RATING_COLUMNS = (
 )
 DUEL_COLUMNS = (
     "Pair",
-    "Won of decisive (95 %)",
-    "Net preference (95 %, by annotator)",
     "Votes",
+    "Won by the first, of decisive (95 %)",
+    "Preferred",
+    "No difference",
+    "Both bad",
+    "Net preference (95 %, by annotator)",
     "More votes",
     "Early look",
 )
-PEOPLE_COLUMNS = ("Annotator", "Checks passed", "Votes", "Median seconds a vote")
+FILTERED = ("pairs", "report")
+PEOPLE_COLUMNS = ("Annotator", "Checks passed", "Votes", "Median seconds per vote")
 FILES = (
+    ("pairs.csv", "every pair of systems: counts, shares, intervals"),
+    ("pairs.tex", "the same as a LaTeX table"),
+    ("pairs.json", "the same as JSON"),
     ("votes.csv", "votes"),
     ("votes.parquet", "votes"),
     ("flags.csv", "flags"),
@@ -65,9 +76,10 @@ def targets(report: Report) -> list[tuple[str, str]]:
     return [(title, system) for system, title in titles(report).items()]
 
 
-def headline(report: Report) -> dict[str, Any]:
+def headline(report: Report, target: str = "") -> dict[str, Any]:
     """The status line: the finding, and in the notices what it rests on and what forbids to trust it."""
-    text = _words(report.headline, report)
+    names = titles(report)
+    text = finding(report.duels, report.votes, target, lambda system: names.get(system, system))
     left_out = f"{report.undone} undone, {report.checks} attention checks, {report.excluded} of inattentive annotators"
     facts = [("Votes that count", report.votes), ("Left out", left_out)]
     facts += [("Frozen protocol", protocol[:12]) for protocol in report.protocols]
@@ -75,14 +87,16 @@ def headline(report: Report) -> dict[str, Any]:
     if report.ratings:
         notices += [_words(note, report) for note in report.ratings.notes]
     if report.side and report.side.p < FEW_SIDES:
-        notices.append(f"A wins {report.side.left.value:.0%} of decisive votes whatever it shows: see the side below.")
+        notices.append(
+            f"A wins {percent(report.side.left.value)} of decisive votes whatever it shows: see the side below."
+        )
     if not report.protocols:
         notices.append("The protocol is not frozen: exploratory.")
     return {"state": "done" if report.votes else "idle", "text": text, "facts": facts, "notices": notices}
 
 
 def _planned() -> str:
-    counts = ", ".join(f"{decisive_votes(share)} for {share:.0%}" for share in (0.55, 0.6, 0.65, 0.7))
+    counts = ", ".join(f"{decisive_votes(share)} for {percent(share)}" for share in (0.55, 0.6, 0.65, 0.7))
     return f"Votes needed for 80 % power: {counts}. Voting takes place on the Vote page."
 
 
@@ -138,7 +152,7 @@ def ratings_table(report: Report) -> dict[str, Any]:
         return {}
     names, rows = titles(report), []
     for row in report.ratings.rows:
-        strength = f"{row.strength:+.2f} {_range(row.low, row.high, '+.2f')}"
+        strength = f"{row.strength:+z.2f} {_range(row.low, row.high, '+z.2f')}"
         value, low, high = row.points()
         counts = [row.wins, row.losses, row.ties, row.bad]
         rows.append([names[row.system], row.rank, f"{value:.0f} {_range(low, high, '.0f')}", strength, *counts])
@@ -151,26 +165,38 @@ def ratings_table(report: Report) -> dict[str, Any]:
 
 
 def duels_table(report: Report) -> dict[str, Any]:
+    """Every two systems, those nobody voted on yet as well."""
     if not report.duels:
         return {}
     names, rows = titles(report), []
+    voted = {frozenset((duel.rate.first, duel.rate.second)) for duel in report.duels}
     for duel in report.duels:
         one = duel.rate
         share = (
-            f"{one.decisive.value:.0%} {_range(one.decisive.low, one.decisive.high, '.0%')}" if one.decisive else "-"
+            f"{percent(one.decisive.value)} {_shares(one.decisive.low, one.decisive.high)}" if one.decisive else "-"
         )
         net = (
-            f"{one.net.value:+.2f} {_range(max(one.net.low, -1), min(one.net.high, 1), '+.2f')}"
+            f"{one.net.value:+z.2f} {_range(max(one.net.low, -1), min(one.net.high, 1), '+z.2f')}"
             if one.annotators > 1
             else "-"
         )
-        more = {None: "not known", 0: {"text": "apart", "tone": "good"}}.get(duel.more, f"about {duel.more}")
+        more = {0: {"text": "decided", "tone": "good"}}.get(duel.more, _about(duel.more))
         passed = duel.bar.reached
-        early = {"text": f"apart since vote {passed}", "tone": "good"} if passed else f"{duel.bar.evidence:.2g} of 20"
-        rows.append([f"{names[one.first]} against {names[one.second]}", share, net, one.votes, more, early])
+        early = (
+            {"text": f"decided since vote {passed}", "tone": "good"} if passed else f"{duel.bar.evidence:.2g} of 20"
+        )
+        better = {"first": names[one.first], "second": names[one.second]}.get(verdict(duel))
+        decided = {"text": better, "tone": "good"} if better else {"text": "undecided", "tone": "mute"}
+        pair = f"{names[one.first]} against {names[one.second]}"
+        rows.append([pair, one.votes, share, decided, one.ties, one.bad, net, more, early])
+    for first, second in combinations(names, 2):
+        if frozenset((first, second)) not in voted:
+            pair = f"{names[first]} against {names[second]}"
+            rows.append([pair, 0, "-", {"text": "no votes", "tone": "mute"}, 0, 0, "-", "not known", "-"])
     note = (
-        "More votes: until the interval of the gap leaves out 0 four times of five, if the gap is what it seems now. "
-        "Early look: evidence that may be read after every vote; 20 is the bar, one vote a person and prompt."
+        "Preferred: decided once all three intervals (of decisive votes, by annotator, of the ratings) leave out a "
+        "draw. More votes: how many would decide it with 80 % power if the gap stays as it is. Early look: evidence "
+        "that may be read after every vote, counting one per person and prompt; 20 decides."
     )
     return {"caption": "Pairs", "columns": DUEL_COLUMNS, "rows": rows, "note": note, "dense": True}
 
@@ -181,29 +207,33 @@ def quality_table(report: Report) -> dict[str, Any]:
         return {}
     agreement, side, rows = report.agreement, report.side, []
     if agreement.alpha:
-        alpha = f"{agreement.alpha.value:.2f} {_range(agreement.alpha.low, agreement.alpha.high, '.2f')}"
+        alpha = f"{agreement.alpha.value:z.2f} {_range(agreement.alpha.low, agreement.alpha.high, 'z.2f')}"
         rows.append(
             ["Krippendorff's alpha, nominal", alpha, "1 is perfect, 0 is chance; interval over pairs of clips"]
         )
-    raw = f"{agreement.raw:.0%}" if agreement.raw is not None else "-"
-    rows.append(["Same answer", raw, f"{agreement.units} pairs of clips were judged by two annotators or more"])
+    raw = f"{percent(agreement.raw)}" if agreement.raw is not None else "-"
+    judged = f"{counted(agreement.units, 'pair')} of clips with answers of two annotators or more"
+    rows.append(["Same answer", raw, judged])
     if side:
-        left = f"{side.left.value:.0%} {_range(side.left.low, side.left.high, '.0%')}"
+        left = f"{percent(side.left.value)} {_shares(side.left.low, side.left.high)}"
         rows.append(["A wins", left, f"50 % is expected, sides are drawn; exact binomial p {side.p:.2g}"])
         if report.annotators > 1:
-            near = f"{side.clustered.value:.0%} {_range(side.clustered.low, side.clustered.high, '.0%')}"
+            near = f"{percent(side.clustered.value)} {_shares(side.clustered.low, side.clustered.high)}"
             rows.append(["A wins, by annotator", near, "the same share with annotators as clusters"])
     if report.ratings.side:
         effect = report.ratings.side
-        rows.append(
-            ["Side in the ratings", f"{effect.value:+.2f} {_range(effect.low, effect.high, '+.2f')}", "log odds for A"]
-        )
+        told = f"{effect.value:+z.2f} {_range(effect.low, effect.high, '+z.2f')}"
+        rows.append(["Side in the ratings", told, "log odds for A"])
     rows += [[f"Flagged: {kind}", n, describe_system(system)] for system, kind, n in report.flags[:12]]
     return {
         "caption": "Agreement, side and flags",
         "columns": ("What", "Value (95 %)", "How to read it"),
         "rows": rows,
     }
+
+
+def _about(votes: int | None) -> str:
+    return "not known" if votes is None else f"about {votes:,}"
 
 
 def people_table(report: Report) -> dict[str, Any]:
@@ -218,7 +248,7 @@ def people_table(report: Report) -> dict[str, Any]:
         rows.append([{"text": person.annotator[:24], "mono": True}, passed, person.votes, seconds])
     more = len(report.attention) - MOST_PEOPLE
     note = f"{more} more are in the files." if more > 0 else ""
-    note = f"Below {FEW_ANNOTATORS} annotators everything is exploratory. {note}".strip()
+    note = f"With fewer than {FEW_ANNOTATORS} annotators every result is exploratory. {note}".strip()
     return {"caption": "Annotators", "columns": PEOPLE_COLUMNS, "rows": rows, "note": note}
 
 
@@ -229,8 +259,8 @@ def metrics_table(found: Beside) -> dict[str, Any]:
     titles, rows = metric_titles(), []
     for row in found.agreement:
         share, tau = row.accuracy, row.tau
-        told = f"{share.value:.0%} {_range(share.low, share.high, '.0%')}"
-        ordered = f"{tau.value:+.2f} {_range(tau.low, tau.high, '+.2f')}" if tau else "-"
+        told = f"{percent(share.value)} {_shares(share.low, share.high)}"
+        ordered = f"{tau.value:+z.2f} {_range(tau.low, tau.high, '+z.2f')}" if tau else "-"
         rows.append([titles.get(row.metric, row.metric), told, ordered, row.pairs, row.prompts])
     note = (
         "Over pairs of clips; a metric calls a tie what differs by less than its best threshold. Kendall's tau-b of "
@@ -247,7 +277,7 @@ def flagged_table(found: Beside) -> dict[str, Any]:
     titles, rows = metric_titles(), []
     for row in found.flagged[:MOST_FLAGGED]:
         share = row.share
-        told = f"{share.value:.2f} {_range(share.low, share.high, '.2f')}"
+        told = f"{share.value:z.2f} {_range(share.low, share.high, 'z.2f')}"
         cell = {"text": told, "tone": "good"} if share.low > 0.5 else told
         rows.append([titles.get(row.metric, row.metric), row.kind or "anything", cell, row.flags])
     note = (
@@ -262,15 +292,22 @@ def measured_line(found: Beside) -> dict[str, Any]:
     if not found.clips:
         return {}
     missing = f"No metric is known of {found.unmeasured} of them." if found.unmeasured else "All of them are measured."
-    return {"state": "idle", "text": f"{found.clips} clips were voted on. {missing}"}
+    return {"state": "idle", "text": f"{counted(found.clips, 'clip was', 'clips were')} voted on. {missing}"}
 
 
 def metric_titles() -> dict[str, str]:
     return {facts.name: facts.title for facts, _ in metric_rows()}
 
 
-def files_table(study: str) -> dict[str, Any]:
-    rows = [[{"text": name, "href": f"/api/v1/results/{study}/{name}"}, what] for name, what in FILES]
+def files_table(study: str, filters: Filters) -> dict[str, Any]:
+    """Links to the files; those with numbers of this page are of the same votes."""
+    asked = {"question": filters.question, "least_checks": filters.least_checks or None}
+    asked |= {"prompt": filters.prompt, "version": filters.version}
+    rows = []
+    for name, what in FILES:
+        filtered = name.startswith(FILTERED)
+        link = address(("", "api", "v1", "results", study, name), asked if filtered else {})
+        rows.append([{"text": name, "href": link}, f"{what}{', filtered as above' if filtered else ''}"])
     return {"caption": "Files", "columns": ("File", "What is in it"), "rows": rows}
 
 
@@ -289,6 +326,11 @@ def published_charts() -> list[tuple[str, dict[str, Any]]]:
             )
         )
     return found
+
+
+def _shares(low: float, high: float) -> str:
+    """An interval of shares in words."""
+    return f"({percent(low)} to {percent(high)})"
 
 
 def _range(low: float, high: float, style: str) -> str:

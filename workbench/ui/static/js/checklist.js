@@ -1,10 +1,10 @@
 /**
- * Chooses metrics. Its value: {groups: [{name, metrics: [{name, title, kind, says, needs, cost, why}]}], chosen: [name]};
+ * Chooses metrics. Its value: {groups: [{name, metrics: [{name, title, kind, judge, says, needs, cost, why}]}], chosen: [name]};
  * `why` tells what keeps a metric from running here, and then it cannot be chosen but still be read.
  */
-import { el } from "./dom.js";
+import { counted, el } from "./dom.js";
 
-const KINDS = { vbench: "VBench", "weight-free": "no weights", "trained here": "trained here" };
+const KINDS = { vbench: "VBench", "weight-free": "needs no weights", "trained here": "trained here" };
 
 export function mount(element, { props, watch }) {
   const count = el("span", { class: "wb-count", "aria-live": "polite" });
@@ -24,7 +24,7 @@ export function mount(element, { props, watch }) {
   function mark() {
     const names = new Set(props.value?.chosen ?? []);
     for (const box of list.querySelectorAll("input")) box.checked = names.has(box.value);
-    count.textContent = `${names.size} chosen`;
+    count.textContent = `${counted(names.size, "metric")} chosen`;
   }
 
   const toggle = (name, on) => {
@@ -48,9 +48,9 @@ function section({ name, metrics }, toggle) {
   return el("fieldset", {}, el("legend", { text: name }), ...ready.map((metric) => item(metric, toggle)), more);
 }
 
-function item({ name, title, kind, says, needs, cost, why, direction }, toggle) {
+function item({ name, title, kind, judge, says, needs, cost, why, direction }, toggle) {
   const box = el("input", { type: "checkbox", value: name, disabled: Boolean(why), onchange: () => toggle(name, box.checked) });
-  const badge = el("i", { class: "wb-badge", "data-kind": kind, text: KINDS[kind] ?? kind });
+  const badge = el("i", { class: "wb-badge", "data-kind": kind, title: judge, text: KINDS[kind] ?? kind });
   const facts = [direction, needs ? `needs ${needs}` : "", cost].filter(Boolean).join(" · ");
   const text = el("span", {}, el("b", { text: title }), " ", badge, el("small", { text: says }), el("small", { class: "wb-hint", text: facts }),
     why ? el("small", { class: "wb-why", text: why }) : null);

@@ -13,6 +13,11 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** "1 clip", "2 clips". */
+export function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 const ICONS = {
   play: "M7 4.5v15l12-7.5z",
   pause: "M6 4.5h4.2v15H6zM13.8 4.5H18v15h-4.2z",

@@ -1,8 +1,20 @@
 /** The address of the page: what is on screen can be copied from the address bar and opened again. */
 
 let pending = null;
+const opened = readQuery(); // before anything is written
 
-export function readQuery() {
+/** What the address said when the page was opened, however much it has been rewritten since. */
+export function openedQuery() {
+  return { ...opened };
+}
+
+/** The frame, from 0, that a query names: `frame_number` counts from 1 as people do, `frame` of older links from 0; null for none. */
+export function frameOf({ frame_number: number, frame }) {
+  if (number) return Math.max(0, (Number(number) || 1) - 1);
+  return frame ? Number(frame) || 0 : null;
+}
+
+function readQuery() {
   return Object.fromEntries(new URLSearchParams(window.location.search));
 }
 

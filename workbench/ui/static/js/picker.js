@@ -2,13 +2,13 @@
  * Chooses clips of the store: a list with pictures, newest first, and a box that filters it.
  * Its value: {chosen: [id]}; the list itself comes from /api/v1/clips in pages.
  */
-import { el, here } from "./dom.js";
+import { counted, el, here } from "./dom.js";
 
 const PAGE = 24;
 const TYPING_MS = 250;
 
 export function mount(element, { props, watch }) {
-  const filter = el("input", { type: "search", class: "wb-filter", placeholder: "Filter by prompt, model, seed …", "aria-label": "Filter clips" });
+  const filter = el("input", { type: "search", class: "wb-filter", placeholder: "Prompt, model or seed", "aria-label": "Filter clips by prompt, model or seed" });
   const count = el("span", { class: "wb-count", "aria-live": "polite" });
   const clear = el("button", { type: "button", class: "wb-link", text: "Clear", onclick: () => choose([]) });
   const list = el("div", { class: "wb-clips", role: "group", "aria-label": "Clips of the store" });
@@ -33,7 +33,7 @@ export function mount(element, { props, watch }) {
   function mark() {
     const ids = new Set(chosen());
     for (const box of list.querySelectorAll("input")) box.checked = ids.has(box.value);
-    count.textContent = `${ids.size} chosen`;
+    count.textContent = `${counted(ids.size, "clip")} chosen`;
     clear.hidden = ids.size === 0;
   }
 

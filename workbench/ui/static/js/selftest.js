@@ -3,8 +3,8 @@
  * The clips carry their frame number as black and white blocks, which are read back from the pixels on screen.
  */
 import { el, here } from "./dom.js";
-import { openVideo, showFrame } from "./frames.js";
-import { Player } from "./player.js";
+import { openVideo, showFrame } from "./player/frames.js";
+import { Player } from "./player/player.js";
 
 const SEEKS = 60;
 const PLAY_SECONDS = 3;

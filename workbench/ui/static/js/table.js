@@ -5,6 +5,8 @@
  */
 import { el, here, safeLink } from "./dom.js";
 
+const LONG = 24; // letters, from which on a cell needs room for lines
+
 export function mount(element, { props, watch }) {
   const box = el("div", { class: "wb-table" });
   element.replaceChildren(box);
@@ -32,11 +34,12 @@ async function read(source) {
   return answer.json();
 }
 
-function table({ caption, columns, rows, note, dense }) {
+/** The parts of a table; `label` names it where it has no caption. */
+export function table({ caption, columns, rows, note, dense, label }) {
   const head = el("tr", {}, ...columns.map((name) => el("th", { scope: "col", text: name })));
   const body = rows.map((row) => el("tr", {}, ...row.map((value, i) => cell(value, columns[i], i === 0))));
   const grid = el("table", { class: dense ? "wb-dense" : null }, caption ? el("caption", { text: caption }) : null, el("thead", {}, head), el("tbody", {}, ...body));
-  return [el("div", { class: "wb-scroll", tabindex: 0, role: "region", "aria-label": caption ?? "Table" }, grid),
+  return [el("div", { class: "wb-scroll", tabindex: 0, role: "region", "aria-label": caption ?? label ?? "Table" }, grid),
     note ? el("p", { class: "wb-line", text: note }) : null].filter(Boolean);
 }
 
@@ -44,6 +47,7 @@ function cell(value, column, first) {
   const { text, href, tone, mono, title } = typeof value === "object" && value !== null ? value : { text: value };
   const link = safeLink(href);
   const content = link ? el("a", { href: link, text, target: "_blank", rel: "noopener" }) : String(text ?? "");
-  const attributes = { "data-label": column, "data-tone": tone, title, class: mono ? "wb-mono" : null };
+  const kinds = [mono && "wb-mono", String(text ?? "").length > LONG && "wb-long"].filter(Boolean).join(" ");
+  const attributes = { "data-label": column, "data-tone": tone, title, class: kinds || null };
   return el(first ? "th" : "td", first ? { ...attributes, scope: "row" } : attributes, content);
 }

@@ -1,0 +1,1 @@
+"""Checks of the judges and of the worlds on clips whose truth is known."""

@@ -1,0 +1,91 @@
+"""What is changed inside Gradio 6.31.0, each with its reason. Look at every one again when its version moves.
+
+Imported before gradio itself, and importing it imports gradio patched.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jinja2 import FunctionLoader
+
+
+@contextmanager
+def _without_interface_files() -> Iterator[None]:
+    """Inside, gradio cannot tell where its classes are written. Otherwise its import writes a type stub beside every
+    component, each time anew, which takes half of it."""
+
+    def no_file(thing: object) -> str:
+        raise OSError("not looked for")
+
+    kept: Any = inspect.getfile
+    inspect.getfile = no_file
+    try:
+        yield
+    finally:
+        inspect.getfile = kept
+
+
+with _without_interface_files():
+    import gradio as gr
+    from gradio.routes import App, templates
+
+MANIFEST = '<link rel="manifest" href="/manifest.json" />'
+NO_ICON = '<link rel="icon" href="data:,">'
+
+
+def _stay_within_the_prefix() -> None:
+    """Gradio's page names a manifest at the server's root, and no icon, for which a browser then asks that root: both
+    lie outside the prefix of a proxy. What is mounted as `head` comes too late, a script puts it there."""
+    pages = templates.env.loader
+
+    def page(name: str) -> tuple[str, str | None, Any]:
+        source, path, is_current = pages.get_source(templates.env, name)
+        return source.replace(MANIFEST, NO_ICON), path, is_current
+
+    templates.env.loader = FunctionLoader(page)
+
+
+_stay_within_the_prefix()
+
+
+@contextmanager
+def no_servers() -> Iterator[None]:
+    """Inside, the end of a page's block makes no server. Gradio makes a whole one there for each page, of all pages
+    so far, which takes half of the start; mounting makes the one that serves."""
+    kept = vars(App)["create_app"], gr.Blocks.get_config_file
+    App.create_app = staticmethod(lambda *args, **kwargs: None)
+    gr.Blocks.get_config_file = lambda self: {}
+    try:
+        yield
+    finally:
+        App.create_app, gr.Blocks.get_config_file = kept
+
+
+def count_as_launched(blocks: gr.Blocks) -> None:
+    """Only a launched app checks which files its components are given, and a mounted one never counts as launched."""
+    blocks.has_launched = True
+
+
+def give_tools_clients(blocks: gr.Blocks, client: Any) -> None:
+    """`client` makes what tools call the app by. Gradio's own are nobody's, so that roles would not hold for them."""
+    blocks.mcp_server_obj._get_or_create_client = client(blocks.mcp_server_obj).client
+
+
+def forget_calls(blocks: gr.Blocks) -> None:
+    """The state of a call that names no session ends with the call.
+
+    Gradio names such a session as the call and would keep it, with the settings of every component of the app, until
+    as many others have come as visitors are remembered; each would push a visitor out.
+    """
+    queue, holder = blocks._queue, blocks.state_holder
+    reset = queue.reset_iterators  # what ends every call, however it went
+
+    async def reset_and_forget(event_id: str) -> None:
+        await reset(event_id)
+        with holder.lock:
+            holder.session_data.pop(event_id, None)
+            holder.time_last_used.pop(event_id, None)
+
+    queue.reset_iterators = reset_and_forget
