@@ -281,3 +281,36 @@ def test_a_press_before_the_link_has_filled_the_form_is_carried_out_with_the_lin
         ended = "error" if button == "#run" else "done"  # no clip is chosen there, and it is told
         page.wait_for_selector(f"#status [data-state={ended}]")
         page.wait_for_function("(part) => location.search.includes(part)", arg=address)
+
+
+# the end of a stream of answers reaches the page late, as on a busy machine
+LATE_END = """(() => {
+  const plain = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await plain(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes('/queue/data')) return answer;
+    const late = new TransformStream({ async transform(chunk, out) {
+      if (new TextDecoder().decode(chunk).includes('close_stream')) {
+        window.ending = true;
+        await new Promise((next) => setTimeout(next, 2000));
+      }
+      out.enqueue(chunk);
+    } });
+    return new Response(answer.body.pipeThrough(late), answer);
+  };
+})();"""
+
+
+def test_a_press_while_the_servers_answers_end_is_carried_out(browser, url):
+    page, streams = browser.new_page(), []
+    page.set_default_timeout(PATIENCE)
+    page.on("request", lambda request: streams.append(1) if "/queue/data" in request.url else None)
+    for ended in ("requestfinished", "requestfailed"):
+        page.on(ended, lambda request: streams.pop() if "/queue/data" in request.url else None)
+    page.add_init_script(LATE_END)
+    page.goto(f"{url}/generate?frames=13")
+    page.wait_for_function("() => window.formFilled && window.ending")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=done]")
+    until(lambda: not streams, page, lambda: f"{len(streams)} streams of answers stay open")
+    page.close()

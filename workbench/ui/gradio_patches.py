@@ -33,21 +33,23 @@ with _without_interface_files():
 
 MANIFEST = '<link rel="manifest" href="/manifest.json" />'
 NO_ICON = '<link rel="icon" href="data:,">'
+EVENT_STREAM = '<script src="./ui/js/event_stream.js"></script>'  # its reason is told there
 
 
-def _stay_within_the_prefix() -> None:
+def _change_the_page() -> None:
     """Gradio's page names a manifest at the server's root, and no icon, for which a browser then asks that root: both
-    lie outside the prefix of a proxy. What is mounted as `head` comes too late, a script puts it there."""
+    lie outside the prefix of a proxy. Its client loses answers, which a script that runs before it prevents. What is
+    mounted as `head` comes too late for either, a script puts it there."""
     pages = templates.env.loader
 
     def page(name: str) -> tuple[str, str | None, Any]:
         source, path, is_current = pages.get_source(templates.env, name)
-        return source.replace(MANIFEST, NO_ICON), path, is_current
+        return source.replace(MANIFEST, NO_ICON + EVENT_STREAM), path, is_current
 
     templates.env.loader = FunctionLoader(page)
 
 
-_stay_within_the_prefix()
+_change_the_page()
 
 
 @contextmanager

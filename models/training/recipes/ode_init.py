@@ -102,7 +102,9 @@ class OdeInitRecipe(Recipe):
             words = self.prompts.embeddings[index * PIECE : (index + 1) * PIECE]
             found = paths(words, self.prompts.none.expand(len(words), -1, -1), StepSeed.at(22, index * PIECE))
             keep({"states": torch.stack(found[::stride], 1).cpu().half()}, file)
-        keep({"states": torch.cat([load_file(file)["states"] for file in files])}, path)
+        with torch.autocast("cpu", enabled=False):  # --precision bf16 has no rule for joining float16
+            states = torch.cat([load_file(file)["states"] for file in files])
+        keep({"states": states}, path)
         shutil.rmtree(pieces)
 
     def _clip_paths(self, words: Tensor, none: Tensor, seed: StepSeed) -> list[Tensor]:

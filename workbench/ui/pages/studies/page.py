@@ -14,6 +14,7 @@ from workbench.requests.links.people import invitation_link
 from workbench.requests.links.studies import BETWEEN, FIELDS, draft_query
 from workbench.ui.components.component import FORM_FILLED, form_script, keep_typed, script_component
 from workbench.ui.components.prompts import prompts_field
+from workbench.ui.components.updates import PATIENT
 from workbench.ui.context import PRIVATE, Context, sentence
 from workbench.ui.pages.header import page_header
 from workbench.ui.pages.studies import view
@@ -304,6 +305,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
     hints = {name: field.info for name, field in fields.items()}
     quiet = {"show_progress": "hidden", **PRIVATE}
+    quiet |= PATIENT  # saving is pressed again while the last one is still being followed
     free, making = quiet | {"concurrency_limit": None}, quiet | STUDY_QUEUE
     form_fields = [fields[name] for name in FIELDS]
     shown = [study, table, status, leak_table, invitations, kept, following]
@@ -322,7 +324,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     remake.click(remade, study, whole, **making).then(**follow, **free)
     invite.click(invited, [study, names], whole, **making)
     changes = [field.change for field in form_fields]
-    gr.on(changes, previewed, form_fields, preview, trigger_mode="always_last", **free)
+    gr.on(changes, previewed, form_fields, preview, **free)
     in_link = [study, kept, *form_fields]
     gr.on([study.change, kept.change, *changes], None, in_link, None, js=WRITE_LINK, **quiet)
 
