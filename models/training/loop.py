@@ -144,7 +144,7 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     progress = tqdm(range(first, run.steps), initial=first, total=run.steps, desc=run.out.name, mininterval=5)
     for step in progress:
         seed = StepSeed.at(run.seed, step, run.peers.rank if run.peers else 0)
-        with _multiplying_in(run.precision):
+        with multiplying_in(run.precision):
             values = recipe.step(step, seed)
         for average in recipe.averages.values():
             average.update(step)
@@ -180,7 +180,8 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     return latest
 
 
-def _multiplying_in(precision: str) -> torch.autocast:
+def multiplying_in(precision: str) -> torch.autocast:
+    """Inside, matrices are multiplied in bfloat16 where `precision` is "bf16"."""
     # no cache of cast weights: a step may update a network several times
     kind = torch.get_default_device().type
     return torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)

@@ -24,7 +24,7 @@ from models.training.distillation import (
     some_frames,
     training_rollout,
 )
-from models.training.loop import Muon, Run, StepSeed, orthogonalized, train
+from models.training.loop import Muon, Run, StepSeed, multiplying_in, orthogonalized, train
 from models.training.peers import Peers
 from models.training.recipes import RECIPES, ode_init
 from models.training.recipes.self_forcing import prefix_plan
@@ -438,8 +438,14 @@ def test_paths_of_a_causal_teacher_end_in_its_clips_and_step_down_the_guided_flo
     torch.testing.assert_close(path[2][:, frames], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_sampling_paths_go_on_where_they_were_stopped(chain, folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_sampling_paths_go_on_where_they_were_stopped(chain, folder, tmp_path, monkeypatch, precision):
     monkeypatch.setattr(ode_init, "PIECE", 2)
+    with multiplying_in(precision):
+        sample_in_two_goes(folder, tmp_path, monkeypatch)
+
+
+def sample_in_two_goes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = RECIPES["ode-init"].build(smoke("ode-init", folder, pools=tmp_path / "whole")).trajectories
     stopped = RECIPES["ode-init"].build(smoke("ode-init", folder, pools=tmp_path / "stopped"))
     paths, drawn = stopped._clip_paths, []
