@@ -13,13 +13,15 @@ from eval.tabletop import oracle as tabletop
 @dataclass(frozen=True)
 class Oracle:
     """`judge(frames, prompt)` gives a verdict on a clip (T, H, W, 3) uint8 RGB, `parse` None for a prompt outside the
-    grammar. `words` are what is asked of every thing, `whole` what is asked of the clip, `behind` among it."""
+    grammar. `words` are what is asked of every thing, `whole` what is asked of the clip, `behind` among it.
+    `judge_windows(frames, prompt, width)` judges every `width` frames of a long clip, where a world can."""
 
     judge: Callable[[np.ndarray, str], Any]
     parse: Callable[[str], Any | None]
     words: tuple[str, ...]
     whole: tuple[str, ...]
     behind: str
+    judge_windows: Callable[[np.ndarray, str, int], list[Any]] | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -37,7 +39,12 @@ ORACLES = {
         shapes.judge, shapes.parse, ("color", "shape", "direction"), ("background", "count"), "background"
     ),
     "tabletop": Oracle(
-        tabletop.judge, tabletop.parse, ("color", "solid", "direction"), ("ground", "count", "sharp"), "ground"
+        tabletop.judge,
+        tabletop.parse,
+        ("color", "solid", "direction"),
+        ("ground", "count", "sharp"),
+        "ground",
+        tabletop.judge_windows,
     ),
 }
 """By world, which is the family of its models."""

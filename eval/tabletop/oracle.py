@@ -112,7 +112,7 @@ def judge(frames: np.ndarray, prompt: str) -> Verdict:
     return Verdict(not reason, reason, ground_ok, count_ok, sharp_ok, things, _most(sight.grounds), curves)
 
 
-def judge_windows(frames: np.ndarray, prompt: str, width: int = 48) -> list[Verdict]:
+def judge_windows(frames: np.ndarray, prompt: str, width: int) -> list[Verdict]:
     """Verdicts on a long clip (T, H, W, 3) uint8 RGB, `width` frames after `width` frames; a rest too short to see a
     motion is left out.
 

@@ -3,9 +3,10 @@
 Two tables of colour frequencies, one per ground and one per colour of a solid, tell how likely each pixel is to be
 ground or solid; shadows count as ground, since they were counted with it. What holds together and is likelier solid is
 a blob. Its kind is told from its outline and its shading by linear discriminants. All tables are data, fitted to
-rendered clips and to their reconstructions by `workbench.scoring.tabletop_oracle`.
+rendered clips and to their reconstructions by `python -m workbench lab oracle-fit`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -55,34 +56,34 @@ class Reading:
 
 @cache
 def tables() -> dict[str, np.ndarray]:
-    """The fitted tables: `grounds` (6, 32768) and `colors` (8, 32768) natural log frequencies of colours, and what
-    `eval.tabletop.oracle` needs to name solids."""
+    """The fitted tables: those of `color_tables`, and what `eval.tabletop.oracle` needs to name solids."""
     with np.load(TABLES) as file:
         found = dict(file)
-    for name in ("grounds", "colors"):
-        found[name] = -found[name].astype(np.float32) / 16
-    return found
+    return found | color_tables(found)
 
 
-@cache
-def _solid_odds(ground: int) -> np.ndarray:
-    """Log odds of any solid against one ground for every colour (32768,)."""
-    colors = tables()["colors"]
+def color_tables(coded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`grounds` (6, 32768) and `colors` (8, 32768): natural log frequencies of colours; `odds` (6, 32768): log odds of
+    any solid against each ground. `coded` holds the first two as they are kept, -16 times themselves in uint8."""
+    grounds, colors = (-coded[name].astype(np.float32) / 16 for name in ("grounds", "colors"))
     likely = np.log(np.exp(colors).mean(0))
-    return np.clip(likely - tables()["grounds"][ground], -5, 5).astype(np.float32)
+    return {"grounds": grounds, "colors": colors, "odds": np.clip(likely - grounds, -5, 5).astype(np.float32)}
 
 
-def read(frames: np.ndarray) -> Reading:
-    """What is seen in a clip (T, H, W, 3) uint8 RGB; other sizes are resampled to 128 pixels a side."""
+def read(frames: np.ndarray, found: Mapping[str, np.ndarray] | None = None) -> Reading:
+    """What is seen in a clip (T, H, W, 3) uint8 RGB by the colour tables `found`, those that ship unless others are
+    given. Other sizes are resampled to 128 pixels a side."""
+    found = found or tables()
     if frames.shape[1:3] != (SIDE, SIDE):
         frames = np.stack([cv2.resize(f, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for f in frames])
     codes = color_codes(frames)
     sparse = codes[:, ::3, ::3].reshape(len(codes), -1)
-    grounds = np.stack([np.maximum(table[sparse], -14).mean(1) for table in tables()["grounds"]], 1)
-    odds = _solid_odds(int(grounds.mean(0).argmax()))[codes]
+    grounds = np.stack([np.maximum(table[sparse], -14).mean(1) for table in found["grounds"]], 1)
+    odds = found["odds"][int(grounds.mean(0).argmax())][codes]
     grays = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY).astype(np.float32) for f in frames]
     sharpness = np.array([cv2.Laplacian(gray, cv2.CV_32F).std() for gray in grays])
-    return Reading(grounds, sharpness, [_blobs(*frame) for frame in zip(codes, odds, grays, strict=True)])
+    blobs = [_blobs(*frame, found["colors"]) for frame in zip(codes, odds, grays, strict=True)]
+    return Reading(grounds, sharpness, blobs)
 
 
 def color_codes(frames: np.ndarray) -> np.ndarray:
@@ -91,7 +92,7 @@ def color_codes(frames: np.ndarray) -> np.ndarray:
     return (r << 10) | (g << 5) | b
 
 
-def _blobs(codes: np.ndarray, odds: np.ndarray, gray: np.ndarray) -> list[Blob]:
+def _blobs(codes: np.ndarray, odds: np.ndarray, gray: np.ndarray, likely: np.ndarray) -> list[Blob]:
     mask = (cv2.GaussianBlur(odds, (0, 0), 1.3) > CERTAIN).astype(np.uint8)
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
     number, labels, stats, middles = cv2.connectedComponentsWithStats(mask, connectivity=4)
@@ -105,7 +106,7 @@ def _blobs(codes: np.ndarray, odds: np.ndarray, gray: np.ndarray) -> list[Blob]:
         outlines, _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         own = cv2.drawContours(own, outlines, -1, 1, cv2.FILLED)
         inside = codes[window][own > 0]
-        colors = np.maximum(tables()["colors"][:, inside], -14).sum(1)
+        colors = np.maximum(likely[:, inside], -14).sum(1)
         x, y = middles[index]
         whole = np.zeros(gray.shape, np.float32)
         whole[window] = own

@@ -23,7 +23,7 @@ from models.worlds.tabletop.grammar import (
     unknown_words,
 )
 from models.worlds.tabletop.grounds import PERIOD, draw_ground
-from models.worlds.tabletop.render import render
+from models.worlds.tabletop.render import render, render_with_covers
 from models.worlds.tabletop.scene import random_scene, sample_scene
 from models.worlds.tabletop.solids import HEIGHTS, Rays, meet
 
@@ -157,3 +157,18 @@ def test_a_solid_shows_its_colour(color):
     top = render(scene, 1)[0][int(y) - 6 : int(y) - 2, int(x) - 2 : int(x) + 3].reshape(-1, 3).mean(0)
     wanted = np.array(COLORS[color], float)
     assert np.dot(top, wanted) / np.linalg.norm(top) / np.linalg.norm(wanted) > 0.98
+
+
+def test_what_no_solid_and_no_shadow_covers_is_the_bare_ground():
+    scene = sample_scene(
+        parse_prompt("a red ball rolling left and a blue cube rolling up over wood"), np.random.default_rng(4)
+    )
+    frames, covers = render_with_covers(scene, 9)
+    bare = render(replace(scene, objects=()), 9)
+    assert covers.shape == (2, 9, SIZE, SIZE) and covers.min() >= 0 and covers.sum(0).max() <= 1 + 1e-5
+    changed = (frames != bare).any(-1)
+    assert changed[covers.sum(0) > 0.9].mean() > 0.98 and not (changed & (covers.sum(0) == 0)).mean() > 0.25
+    inside = frames[covers[0] > 0.95].mean(0)
+    assert inside[0] > 2 * inside[1] and inside[0] > 2 * inside[2]  # the ball is red
+    alone = render_with_covers(replace(scene, objects=scene.objects[:1]), 9)[1]
+    assert (alone[0] >= covers[0] - 1e-6).all()  # the other one hides some of it at most

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from eval.tabletop import reading
 from eval.tabletop.oracle import ThingVerdict, Verdict
 from eval.tabletop.prompt import Thing
 from workbench.__main__ import main
@@ -59,3 +60,20 @@ def test_the_command_counts_what_it_draws(capsys):
 def test_bad_input_is_told_in_one_line(capsys, argv, words):
     assert main(["tabletop-oracle", *argv]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def own_tables(tmp_path, monkeypatch):
+    """Where the oracle reads its tables from, once they are there."""
+    monkeypatch.setattr(reading, "TABLES", tmp_path / "tables.npz")
+    reading.tables.cache_clear()
+    yield reading.TABLES
+    reading.tables.cache_clear()
+
+
+def test_an_oracle_fitted_from_nothing_is_right_about_clips_it_has_not_seen(own_tables):
+    argv = ["lab", "oracle-fit", "--clips", "24", "--seed", "5", "--rendered-only", "--out", str(own_tables)]
+    assert main(argv) == 0
+    found = measure_oracle(draw_clips(6, 1, seed=6, frames=25))
+    right = sum(found.tally.attributes["color"]), sum(found.tally.attributes["ground"])
+    assert right == (6, 6) and sum(found.tally.attributes["solid"]) >= 4  # of four kinds, from so few clips

@@ -58,6 +58,7 @@ COMMANDS: dict[str, Command] = {
     "bench-evaluate": Command("lab.timing.bench_evaluate", "measure what metrics cost"),
     "few-steps": Command("experiments.few_steps", "distance to real clips by model and steps, with intervals"),
     "texture-reference": Command("lab.checks.texture_reference", "measure the texture of rendered clips"),
+    "oracle-fit": Command("lab.checks.oracle_fit", "fit the tabletop oracle to rendered clips"),
     "oracle-check": Command("lab.checks.oracle_check", "check the oracle on rendered clips"),
     "tabletop-oracle": Command("tabletop_oracle", "check the tabletop oracle on rendered clips"),
     "autoencoder-check": Command("lab.checks.autoencoder_check", "check the autoencoder on rendered clips"),

@@ -41,7 +41,8 @@ DRAWS = {REFERENCE: 0, REAL: 1, RECONSTRUCTIONS: 1}  # reconstructions are those
 ORACLE = "oracle"
 STEPS = (1, 2, 4)
 LEAST = 18  # captions: three of each ground
-MEASURES = f"1-{VERSION}"  # changes when the same clip would be measured otherwise
+WINDOW = 48  # frames that the oracle judges at a time in longer clips: four seconds of the tabletop world
+MEASURES = f"2-{VERSION}"  # changes when the same clip would be measured otherwise
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Measured:
-    """`values` are those of `ClipMeasures.to_values`; `right` is the oracle's verdict."""
+    """`values` are those of `ClipMeasures.to_values`; `right` is the oracle's verdict, `windows` its verdicts on every
+    WINDOW frames of a clip of more than one window."""
 
     key: str
     system: str
     index: int
     values: dict[str, Any]
     right: bool | None
+    windows: Sequence[bool | None] = ()
 
 
 def real_clip(world: str, prompt: str, index: int, draw: int, frames: int) -> np.ndarray:
@@ -128,9 +131,12 @@ class ClipMeasurer:
     def __call__(self, job: Job) -> Measured:
         frames = self._frames(job)
         oracle = ORACLES.get(job.world)
-        right = oracle.judge(frames, job.prompt).all_right if oracle else None
+        right = _right(oracle.judge(frames, job.prompt)) if oracle else None
+        windows = []
+        if oracle and oracle.judge_windows and len(frames) > WINDOW + 1:  # the first latent frame stands for one alone
+            windows = [_right(verdict) for verdict in oracle.judge_windows(frames, job.prompt, WINDOW)]
         measures = measure_clip(frames, job.prompt).to_values()
-        return Measured(job.key, job.system, job.index, measures, None if right is None else bool(right))
+        return Measured(job.key, job.system, job.index, measures, right, windows)
 
     def _frames(self, job: Job) -> np.ndarray:
         if job.planned is None:
@@ -156,6 +162,10 @@ class ClipMeasurer:
         return self.codecs[world]
 
 
+def _right(verdict: Any) -> bool | None:
+    return None if verdict.all_right is None else bool(verdict.all_right)
+
+
 @dataclass(frozen=True)
 class FrameRow(Row):
     """A row of the table at one frame."""
@@ -166,7 +176,8 @@ class FrameRow(Row):
 @dataclass(frozen=True)
 class Table:
     """`rows` by system and metric; `differences` of every two systems, first minus second, paired by caption; `drift`:
-    each metric at each measured frame, against real clips at the same frame."""
+    each metric at each measured frame, against real clips at the same frame, and the share of clips that the oracle
+    finds right in the window that begins at a frame."""
 
     rows: list[Row]
     differences: list[Row]
@@ -184,7 +195,8 @@ def build_table(measured: Sequence[Measured], *, resamples: int = 200) -> Table:
     rows = [row for found in compared for row in [*found.rows(), *_oracle_rows(found, groups[found.system])]]
     pairs = combinations(compared, 2)
     differences = [row for first, second in pairs for row in difference_rows(first, second)]
-    return Table(rows, differences, [row for found in compared for row in _drift_rows(found)])
+    drift = [row for found in compared for row in [*_drift_rows(found), *_window_rows(groups[found.system])]]
+    return Table(rows, differences, drift)
 
 
 def _drift_rows(found: Comparison) -> list[FrameRow]:
@@ -193,6 +205,16 @@ def _drift_rows(found: Comparison) -> list[FrameRow]:
         for metric, curve in found.curves.items()
         for frame, at in zip(found.positions, curve, strict=True)
     ]
+
+
+def _window_rows(group: Sequence[Measured]) -> list[FrameRow]:
+    rows = []
+    for number, verdicts in enumerate(zip(*(each.windows for each in group), strict=True)):
+        told = [right for right in verdicts if right is not None]
+        if told:
+            at = wilson(sum(told), len(told))
+            rows.append(FrameRow(group[0].system, ORACLE, at.value, at.low, at.high, at.n, number * WINDOW))
+    return rows
 
 
 def _oracle_rows(found: Comparison, group: Sequence[Measured]) -> list[Row]:

@@ -1,6 +1,6 @@
 """Fits the tables of the tabletop oracle to clips whose truth is known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -8,11 +8,34 @@ import numpy as np
 
 from eval.tabletop import reading
 from eval.tabletop.prompt import COLORS, GROUNDS, SOLIDS
-from models.worlds.tabletop.scene import Scene
+from models.networks.codec import Codec
+from models.worlds.tabletop.grammar import FRAMES, sample_caption
+from models.worlds.tabletop.render import render_with_covers
+from models.worlds.tabletop.scene import Scene, sample_scene
 
 Sample = tuple[Scene, np.ndarray, np.ndarray]
 """A scene, its frames (T, 128, 128, 3) uint8, and how much each solid covers each pixel (N, T, 128, 128) in 0..1."""
 RIDGE = 0.02
+EVERY = 4  # frames between those that are looked at
+
+
+def draw_samples(clips: int, seed: int, codec: Codec | None = None) -> Iterator[Sample]:
+    """Every fourth frame of rendered clips of training captions, each third of two solids; each clip again as `codec`
+    gives it back."""
+    for index in range(clips):
+        rng = np.random.default_rng((seed, index))
+        scene = sample_scene(sample_caption(rng, held_out=False, objects=2 if index % 3 == 2 else 1), rng)
+        frames, covers = render_with_covers(scene, FRAMES)
+        yield scene, frames[::EVERY], covers[:, ::EVERY]
+        if codec:
+            yield scene, codec.decode(codec.encode(frames))[::EVERY], covers[:, ::EVERY]
+
+
+def fit_tables(samples: Iterable[Sample]) -> dict[str, np.ndarray]:
+    """All tables of the oracle, as they are kept: those of colours first, by which the solids are found."""
+    known = list(samples)
+    coded = fit_colors(known)
+    return coded | fit_solids(known, reading.color_tables(coded))
 
 
 def fit_colors(samples: Iterable[Sample]) -> dict[str, np.ndarray]:
@@ -39,11 +62,12 @@ def _coded(count: np.ndarray) -> np.ndarray:
     return np.clip(np.round(-16 * np.log(share + 3e-7)), 0, 255).astype(np.uint8)
 
 
-def fit_solids(samples: Iterable[Sample]) -> dict[str, np.ndarray]:
-    """Linear discriminants of the kinds of solids, and how far from its kind's mean outline a solid is at most."""
+def fit_solids(samples: Iterable[Sample], colors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Linear discriminants of the kinds of solids, and how far from its kind's mean outline a solid is at most.
+    `colors` are `reading.color_tables`."""
     patches, kinds, sharp = [], [], {ground: [] for ground in GROUNDS}
     for scene, frames, covers in samples:
-        seen = reading.read(frames)
+        seen = reading.read(frames, colors)
         sharp[scene.ground].append(float(np.median(seen.sharpness)))
         for thing, cover in zip(scene.objects, covers, strict=True):
             for blobs, mask in zip(seen.blobs, cover, strict=True):

@@ -16,24 +16,32 @@ GLOSS = {"ball": (0.8, 34), "cylinder": (0.45, 26), "cone": (0.4, 22), "cube": (
 
 def render(scene: Scene, frames: int = FRAMES, *, start: int = 0) -> np.ndarray:
     """Draw frames `start .. start+frames-1` of a scene; returns (T, 128, 128, 3) uint8 RGB."""
+    return render_with_covers(scene, frames, start=start)[0]
+
+
+def render_with_covers(scene: Scene, frames: int = FRAMES, *, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """As `render`, and what share of each pixel is seen to be of each solid, (N, T, 128, 128) float32 in 0..1."""
     times = np.arange(start, start + frames)
     ground = draw_ground(scene.ground, np.random.default_rng(scene.texture))
     (x, y), (dx, dy) = scene.camera, scene.pan
     image = np.stack([ground.view(x + dx * t, y + dy * t, t, SIZE) for t in times])
+    covers = np.zeros((len(scene.objects), *image.shape[:3]), np.float32)
     views = [_Views(thing, times, image.shape[1:3]) for thing in scene.objects]
     for thing, view in zip(scene.objects, views, strict=True):
         for t, shadow in enumerate(_shadows(thing, view, scene.light)):
             target, source = view.overlap(t)
             image[t][target] *= 1 - SHADE * shadow[source][..., None]
-    # those further away first
-    for thing, view in sorted(zip(scene.objects, views, strict=True), key=lambda pair: pair[0].y):
-        colors, covers = _solids(thing, view, scene.light)
+    for index in sorted(range(len(views)), key=lambda index: scene.objects[index].y):  # those further away first
+        view = views[index]
+        colors, cover = _solids(scene.objects[index], view, scene.light)
         for t in range(frames):
             target, source = view.overlap(t)
             part = image[t][target]
-            part *= 1 - covers[t][source][..., None]
+            part *= 1 - cover[t][source][..., None]
             part += colors[t][source]
-    return (image + 0.5).clip(0, 255).astype(np.uint8)
+            covers[:, t, *target] *= 1 - cover[t][source]
+            covers[index, t, *target] += cover[t][source]
+    return (image + 0.5).clip(0, 255).astype(np.uint8), covers
 
 
 class _Views:

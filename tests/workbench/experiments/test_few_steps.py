@@ -1,6 +1,7 @@
 """The table of few steps: its captions and systems, and the command on rendered clips."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from models.worlds.captions import held_out_captions
 from models.worlds.tabletop.grammar import GROUNDS, parse_prompt
 from models.worlds.training_worlds import WORLDS
 from workbench.__main__ import main
-from workbench.experiments.few_steps import plan_jobs, plans_of, real_clip
+from workbench.experiments.few_steps import ORACLE, ClipMeasurer, build_table, plan_jobs, plans_of, real_clip
 
 
 def test_captions_are_held_out_and_spread_over_grounds():
@@ -67,6 +68,17 @@ def test_a_second_call_only_adds(capsys, tmp_path):
     assert "real clips" in chart and '"https://' not in chart.rpartition("<script")[2]
     names = {row["system"] for row in report["differences"]}
     assert names == {"real clips - reconstructions"} and FRECHET in {row["metric"] for row in report["differences"]}
+
+
+def test_the_oracle_judges_a_long_clip_four_seconds_at_a_time(tmp_path):
+    prompts = held_out_captions("tabletop", 18)
+    short, long = (plan_jobs("tabletop", [], prompts, {}, 0, frames)[-1] for frames in (49, 97))
+    measure = ClipMeasurer(tmp_path, "cpu")
+    assert measure(short).windows == [] and measure(long).windows == [True, True]
+    clips = [measure(job) for job in plan_jobs("tabletop", [], prompts, {}, 0, 1)]
+    lost = [replace(each, windows=(True, each.index % 4 > 0, None)) for each in clips]
+    shares = [row for row in build_table(lost, resamples=2).drift if row.metric == ORACLE]
+    assert [(row.frame, row.mean, row.n) for row in shares] == [(0, 1.0, 18), (48, pytest.approx(13 / 18), 18)]
 
 
 @pytest.mark.parametrize(

@@ -141,8 +141,9 @@ def _drift_page(rows: Sequence["FrameRow"], world: str) -> str:
     from eval.realism.real_clips import TITLES
     from models.worlds.training_worlds import WORLDS
     from workbench.charts import Curve, drift_lines, page_of
-    from workbench.experiments.few_steps import REAL
+    from workbench.experiments.few_steps import ORACLE, REAL
 
+    titles = TITLES | {ORACLE: "Clips that show what was asked, in the four seconds from here"}
     groups: dict[tuple[str, str], list[FrameRow]] = {}
     for row in rows:
         groups.setdefault((row.metric, row.system), []).append(row)
@@ -150,7 +151,7 @@ def _drift_page(rows: Sequence["FrameRow"], world: str) -> str:
         Curve(system, metric, *zip(*((at.frame, at.mean, at.low, at.high) for at in group), strict=True))
         for (metric, system), group in groups.items()
     ]
-    chart = drift_lines(curves, TITLES, fps=WORLDS[world].fps, reference=REAL)
+    chart = drift_lines(curves, titles, fps=WORLDS[world].fps, reference=REAL)
     return page_of(chart)
 
 
