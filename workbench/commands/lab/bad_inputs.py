@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.default_world import DEFAULT
 from workbench.common.console import say, say_json
 from workbench.requests.arguments import SEED, whole
 
@@ -28,13 +29,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     from workbench.clips.generation import GenerationService
     from workbench.commands.lab.bad_input_trials import Report, try_commands, try_requests
+    from workbench.requests.systems import System
     from workbench.settings import Settings
     from workbench.ui.live import live_app
 
     report = Report()
     with tqdm(total=options.count, unit="input", disable=None) as bar, tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), min_watch=0.0)
-        with live_app(GenerationService(settings.data_dir), settings) as url:
+        service = GenerationService(settings.data_dir)
+        # good requests among the wrong ones load the models, which is no leak
+        service.generate(DEFAULT.asd, System(DEFAULT.asd, 1).request(DEFAULT.prompt, 0, 1))
+        with live_app(service, settings) as url:
             try_requests(url, options.count // 2, options.seed, report, bar.update)
         try_commands(options.count - options.count // 2, options.seed, report, bar.update)
     if options.json:

@@ -107,7 +107,7 @@ def picture_compare(page: "Page", url: str) -> None:
 def picture_evaluate(page: "Page", url: str) -> None:
     page.click("#status a:has-text('Evaluate these clips')")  # those of the comparison just pictured
     page.wait_for_selector("#metrics .wb-metric")
-    page.wait_for_function("() => document.querySelector('#picker .wb-count').innerText === '3 chosen'")
+    page.wait_for_function("() => document.querySelector('#picker .wb-count').innerText === '3 clips chosen'")
     page.click("#metrics button:has-text('None')")
     for name in EVALUATED:
         page.check(f"#metrics input[value={name}]")
