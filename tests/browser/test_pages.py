@@ -62,6 +62,7 @@ def test_the_frame_is_around_every_page(open_page, page):
         "1 frames",
         "a orange square",
         "t2v",
+        "null %",
     ],
 )
 def test_the_finder_of_odd_words_sees(said):

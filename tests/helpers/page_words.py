@@ -20,7 +20,7 @@ KINDS = {
     "an for a": r"\ban (?!hour|hon|MP|F|I|L|M|N|R|S|X)[bcdfgjklmnpqrstvwxz]\w+",
     "a chunk or frame before the first": r"\b(?:[Cc]hunk|[Ff]rame) 0\b",
     "a percent sign without its space": r"\d%",
-    "nothing at all": r"\b(?:NaN|nan|undefined|Infinity)\b",
+    "nothing at all": r"\b(?:NaN|nan|undefined|Infinity|null(?! character))\b",
     "a for per": r"\b(?:votes?|steps|clips|one|lines?|names?) an? (?:pair|vote|day|line|person|prompt|chunk)\b"
     r"|\bseconds a vote\b",
     "a phrase that needs a key": r"\b(?:in all(?! of)|anew|will not do|first steps|Who meets whom|spoilt|Look again"

@@ -271,6 +271,7 @@ def test_charts_hold_every_chunk_and_are_plain_data(tiny):
     spread = attention_map(found.attention.tolist(), reads, chunks)
     assert len(maps["data"]) == len(line["data"][0]["x"]) == len(spread["data"][0]["z"]) == len(chunks)
     assert spread["data"][0]["z"][0][1:] == [None] * (len(chunks) - 1)
+    assert spread["data"][0]["text"][0] == ["100 %", *[""] * (len(chunks) - 1)]
     json.dumps([maps, line, spread], allow_nan=False)
     assert similarity_maps([[[1.0]]]) == {} == similarity_line([None], "seeds")
 
