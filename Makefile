@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help app test quick check lint types audit screenshots
+.PHONY: help app test coverage quick check lint types audit screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -22,6 +22,11 @@ test: $(VENV)/installed ## run the tests (ARGS="-k media")
 	if [ $$parallel -eq 0 ] && [ $$alone -eq 5 ]; then exit 0; fi; \
 	if [ $$parallel -ne 0 ] && [ $$parallel -ne 5 ]; then exit $$parallel; fi; \
 	exit $$alone
+
+coverage: $(VENV)/installed ## run the tests and tell which share of the code they run
+	$(RUN) -m coverage erase
+	$(MAKE) test ARGS="--cov --cov-append --cov-report= $(ARGS)"
+	$(RUN) -m coverage report
 
 quick: $(VENV)/installed ## run the tests that answer in a minute
 	$(RUN) -m pytest -q -n 2 --dist loadfile @tests/quick.txt
