@@ -82,10 +82,14 @@ class System:
         return plan_text(self.steps, self.first_steps, self.plan)
 
     @property
+    def model_title(self) -> str:
+        """The model for people, as "ASD"; one that is not registered goes by its name."""
+        return next((spec.title for spec in list_models() if spec.name == self.model), self.model)
+
+    @property
     def label(self) -> str:
-        """The system for people, as "ASD 1*"; a model that is not registered goes by its name."""
-        title = next((spec.title for spec in list_models() if spec.name == self.model), self.model)
-        return f"{title} {self.plan_text}"
+        """The system for people, as "ASD 1*"."""
+        return f"{self.model_title} {self.plan_text}"
 
     @property
     def stored(self) -> str:

@@ -106,8 +106,8 @@ _TABLETOP_AAD1: dict[str, Any] = {
 _TABLETOP_ODE: dict[str, Any] = {
     "roles": _FROM_TEACHER,
     "trajectories": 384,
-    "sampler_steps": 8,
-    "guidance_scale": 3.0,
+    "sampler_steps": 16,
+    "guidance_scale": 2.0,
     "steps": 500,
     "batch": 8,
 }

@@ -178,9 +178,10 @@ def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
     """The fields in which the sides' recipes differ."""
     recipes = [{name: getattr(clip.manifest, name) for name in RECIPE_FIELDS} for clip in clips]
     for recipe, clip in zip(recipes, clips, strict=True):
+        recipe["model"] = System.of(clip.manifest.model, clip.manifest).model_title
         recipe["weights_digest"] = recipe["weights_digest"][:12]
-        recipe["sigmas of the first chunk"] = _numbers(clip.manifest.sigmas[0])
-        recipe["sigmas of the last chunk"] = _numbers(clip.manifest.sigmas[-1])
+        recipe["noise levels of the first chunk"] = _numbers(clip.manifest.sigmas[0])
+        recipe["noise levels of the last chunk"] = _numbers(clip.manifest.sigmas[-1])
     rows = [[RECIPE_FIELDS.get(name, name), *map(_shown, values)] for name, values in recipe_difference(recipes)]
     columns = ["Field", *LETTERS[: len(clips)]]
     if not rows:
