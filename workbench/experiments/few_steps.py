@@ -133,7 +133,7 @@ class ClipMeasurer:
         oracle = ORACLES.get(job.world)
         right = _right(oracle.judge(frames, job.prompt)) if oracle else None
         windows = []
-        if oracle and oracle.judge_windows and len(frames) > WINDOW + 1:  # the first latent frame stands for one alone
+        if oracle and oracle.judge_windows and len(frames) > WINDOW + 1:  # 49 frames are one window
             windows = [_right(verdict) for verdict in oracle.judge_windows(frames, job.prompt, WINDOW)]
         measures = measure_clip(frames, job.prompt).to_values()
         return Measured(job.key, job.system, job.index, measures, right, windows)

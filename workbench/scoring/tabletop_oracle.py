@@ -1,6 +1,7 @@
 """Fits the tables of the tabletop oracle to clips whose truth is known."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from eval.tabletop import reading
 from eval.tabletop.prompt import COLORS, GROUNDS, SOLIDS
 from models.networks.codec import Codec
+from models.whole_files import write_bytes
 from models.worlds.tabletop.grammar import FRAMES, sample_caption
 from models.worlds.tabletop.render import render_with_covers
 from models.worlds.tabletop.scene import Scene, sample_scene
@@ -92,5 +94,7 @@ def fit_solids(samples: Iterable[Sample], colors: Mapping[str, np.ndarray]) -> d
 
 
 def save(tables: dict[str, np.ndarray], path: Path = reading.TABLES) -> None:
-    """Write the tables where the oracle reads them."""
-    np.savez_compressed(path, **tables)
+    """Write the tables where the oracle reads them, whole or not at all."""
+    file = BytesIO()
+    np.savez_compressed(file, **tables)
+    write_bytes(path, file.getvalue())

@@ -41,7 +41,10 @@
       async start(out) {
         try {
           let source = response;
-          while (source) source = (await pass(source, out, options)) && (await fetchPlainly(resource, options));
+          while (await pass(source, out, options)) {
+            source = await fetchPlainly(resource, options);
+            if (!source.ok) throw new Error(`The stream of answers does not go on (${source.status}).`);
+          }
           out.close();
         } catch (error) {
           out.error(error);
