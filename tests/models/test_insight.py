@@ -5,8 +5,10 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 from models.cost import Call, CostModel, Times, cost_model, fit_calls, reads_of, time_clip
 from models.insight import attention_mass, check, frames_read, step_clips, step_similarity, trace
@@ -16,6 +18,7 @@ from tests.conftest import PROMPT
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.__main__ import main
 from workbench.charts import attention_map, cost_bars, reading_map, similarity_line, similarity_maps
+from workbench.charts.common import contrast
 from workbench.clips.generation import GenerationService
 from workbench.experiments.insight import as_json, measure_cost, watch
 from workbench.requests.insight_settings import read_plans, read_settings
@@ -271,9 +274,19 @@ def test_charts_hold_every_chunk_and_are_plain_data(tiny):
     spread = attention_map(found.attention.tolist(), reads, chunks)
     assert len(maps["data"]) == len(line["data"][0]["x"]) == len(spread["data"][0]["z"]) == len(chunks)
     assert spread["data"][0]["z"][0][1:] == [None] * (len(chunks) - 1)
-    assert spread["data"][0]["text"][0] == ["100 %", *[""] * (len(chunks) - 1)]
+    assert [note["text"] for note in spread["layout"]["annotations"] if note["y"] == 0] == ["100 %"]
     json.dumps([maps, line, spread], allow_nan=False)
     assert similarity_maps([[[1.0]]]) == {} == similarity_line([None], "seeds")
+
+
+def test_the_numbers_of_a_map_are_read_on_the_colours_of_their_cells():
+    values = np.linspace(0, 1, 9)
+    chart = attention_map([values.tolist()], [range(9)], [1] * 9)
+    colours = [unlabel_rgb(colour) for colour in sample_colorscale("Cividis", values)]
+    inks = [note["font"]["color"] for note in chart["layout"]["annotations"]]
+    for ink, colour in zip(inks, colours, strict=True):
+        assert contrast(ink, "#" + "".join(f"{round(level):02x}" for level in colour)) >= 4.5
+    assert set(inks) == {"#111111", "#ffffff"}
 
 
 def test_the_reading_map_tells_own_past_and_sink_apart():

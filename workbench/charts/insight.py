@@ -1,17 +1,18 @@
 """The charts of the Insight page: steps beside steps, chunks beside what they read, plans beside their seconds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from plotly.colors import sample_colorscale, unlabel_rgb
 from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
 
 from eval.statistics.intervals import Interval
-from workbench.charts.common import NEUTRAL, SIDE_COLORS, plain
+from workbench.charts.common import NEUTRAL, SIDE_COLORS, ink_on, plain
 from workbench.common.words import counted
 
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
@@ -47,18 +48,22 @@ def similarity_maps(matrices: Sequence[Matrix]) -> dict[str, Any]:
         steps = [str(step + 1) for step in range(len(matrix))]
         hover = f"chunk {chunk + 1}: step %{{y}} and step %{{x}}<br><b>%{{z:.3f}}</b><extra></extra>"
         figure.add_heatmap(
-            **{"z": matrix, "x": steps, "y": steps, "coloraxis": "coloraxis", "texttemplate": "%{z:.2f}"},
+            **{"z": matrix, "x": steps, "y": steps, "coloraxis": "coloraxis"},
             hovertemplate=hover,
             xgap=1,
             ygap=1,
             row=place // columns + 1,
             col=place % columns + 1,
         )
-    figure.update_xaxes(type="category", showgrid=False)
-    figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
     figure.update_annotations(font={"size": 13})
     low = math.floor(10 * min(min(map(min, matrix)) for _, matrix in drawn)) / 10
-    scale = {"colorscale": SCALE, "cmin": min(low, 0.9), "cmax": 1, "colorbar": {"thickness": 12, "len": 0.9}}
+    span = min(low, 0.9), 1.0
+    for place, (_, matrix) in enumerate(drawn):
+        where = {"row": place // columns + 1, "col": place % columns + 1}
+        _write_cells(figure, matrix, span, lambda value: f"{value:.2f}", **where)
+    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
+    scale = {"colorscale": SCALE, "cmin": span[0], "cmax": span[1], "colorbar": {"thickness": 12, "len": 0.9}}
     figure.update_layout(height=height, coloraxis=scale, dragmode=False, margin={"l": 32, "r": 16, "t": 40, "b": 40})
     return plain(figure)
 
@@ -151,8 +156,6 @@ def attention_map(attention: Matrix, reads: Sequence[Sequence[int]], chunks: Seq
         x=names,
         y=names,
         customdata=even,
-        text=[["" if value is None else f"{100 * value:.0f} %" for value in row] for row in shown],
-        texttemplate="%{text}",
         hovertemplate="%{y} to %{x}: <b>%{z:.1%}</b><br>even share %{customdata:.1%}<extra></extra>",
         colorscale=SCALE,
         zmin=0,
@@ -162,6 +165,7 @@ def attention_map(attention: Matrix, reads: Sequence[Sequence[int]], chunks: Seq
         ygap=1,
         colorbar={"thickness": 12, "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]},
     )
+    _write_cells(figure, shown, (0.0, 1.0), lambda value: f"{100 * value:.0f} %")
     figure.update_xaxes(showgrid=False, side="top")
     figure.update_yaxes(showgrid=False, autorange="reversed")
     height = 90 + max(200, 30 * len(chunks))
@@ -226,6 +230,26 @@ def _range(point: Interval) -> str:
 def _whole(count: int) -> dict[str, Any]:
     """Ticks at whole numbers, as many as have room."""
     return {"dtick": 1} if count <= 8 else {"tickformat": "d", "nticks": 16}
+
+
+def _write_cells(
+    figure: Figure,
+    matrix: Sequence[Sequence[float | None]],
+    span: tuple[float, float],
+    told: Callable[[float], str],
+    **where: int,
+) -> None:
+    """Write each value of a map of SCALE over `span` into its cell, in the ink that is read on its colour: plotly's
+    own ink is a dark grey."""
+    low, high = span
+    for line, values in enumerate(matrix):
+        for column, value in enumerate(values):
+            if value is None:
+                continue
+            share = min(1.0, max(0.0, (value - low) / (high - low)))
+            red, green, blue = (round(level) for level in unlabel_rgb(sample_colorscale(SCALE, share)[0]))
+            font = {"color": ink_on(f"#{red:02x}{green:02x}{blue:02x}"), "size": 12}
+            figure.add_annotation(x=column, y=line, text=told(value), showarrow=False, font=font, **where)
 
 
 def _title(text: str) -> dict[str, Any]:

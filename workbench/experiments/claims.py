@@ -127,7 +127,7 @@ def _scaled(found: Interval, by: float) -> Interval:
     return replace(found, value=found.value * by, low=found.low * by, high=found.high * by)
 
 
-POINTS = "points of clips all right"
+POINTS = "points in the share of clips all right"
 LAST = f"right/{SEGMENTS - 1}"
 ASD_TABLE = "ASD, Table 2 (arXiv 2511.01419)"
 CAUSVID_TABLE = "CausVid, Table 4 (arXiv 2412.07772)"

@@ -207,7 +207,13 @@ def test_numbers_are_told_with_their_sign_only_where_they_are_differences():
 
 
 def test_points_have_as_many_digits_in_every_row():
-    small = {"value": 1.5625, "low": 0.0, "high": 3.90625, "threshold": 0.0, "unit": "points of clips all right"}
+    small = {
+        "value": 1.5625,
+        "low": 0.0,
+        "high": 3.90625,
+        "threshold": 0.0,
+        "unit": "points in the share of clips all right",
+    }
     assert told_interval(small) == "+1.6 (0.0 to +3.9)"
     assert told_interval({**small, "unit": "drift of sharpness"}) == "+1.562 (0.000 to +3.906)"
 
@@ -238,7 +244,7 @@ def test_the_page_names_the_shipped_systems_as_everywhere_and_links_what_can_be_
 def test_a_claim_leads_to_its_clips(conditions, href):
     found = see_it(conditions, 361)
     prompt, switch = quote_plus(EXAMPLE_PROMPTS[0]), quote_plus(SWITCH)
-    assert (found or {}).get("href") == (href and href.format(prompt, switch=switch))
+    assert found.get("href") == (href and href.format(prompt, switch=switch)) and found["text"]
 
 
 def test_the_page_prefers_what_was_measured_here(tmp_path, report):

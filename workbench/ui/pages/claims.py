@@ -128,11 +128,11 @@ def checklist_table(report: dict[str, Any], verdict: str = EVERY) -> dict[str, A
 
 
 def see_it(conditions: Sequence[str], long_frames: int) -> Any:
-    """A link to the clips of a claim: two systems on Compare, one on Generate or, step by step, on Insight. Empty for
-    clips that start from a picture or a video, which no link makes."""
+    """A link to the clips of a claim: two systems on Compare, one on Generate or, step by step, on Insight. No link
+    makes clips that start from a picture or a video."""
     found = [LINKED.fullmatch(condition) for condition in conditions]
     if not all(found):
-        return ""
+        return {"text": "By the command only: starts from a picture or video", "tone": "mute"}
     prompt, kind = EXAMPLE_PROMPTS[0], found[0]["kind"] or ""
     if kind == ", step by step":
         steps = int(found[0]["plan"].rstrip("*"))
@@ -155,14 +155,14 @@ def systems_table(report: dict[str, Any]) -> dict[str, Any]:
     note = (
         "Shares in percent with Wilson intervals; motion is mean optical flow in pixels per frame, drift the spread "
         "of sharpness over a clip's fifths, path the correlation of output and input paths, Fréchet the distance to "
-        "real clips of the same captions; bootstrap intervals. An empty cell: not measured on that kind of clip."
+        "real clips of the same captions; bootstrap intervals."
     )
     return {"caption": "Every system behind the claims", "columns": columns, "rows": rows, "note": note, "dense": True}
 
 
 def _number(found: dict[str, float] | None, share: bool) -> str:
     if found is None:
-        return ""
+        return "not measured"
     value, low, high = (found[name] * (100 if share else 1) for name in ("value", "low", "high"))
     digits = 1 if share else 2
     return f"{fixed(value, digits)} ({fixed(low, digits)} to {fixed(high, digits)})"
