@@ -1,15 +1,18 @@
 """Wan networks at small size with random weights, under original names, and the layouts their authors write."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from models.networks.transformer import CausalVideoTransformer
 from models.wan.names import TRANSFORMER, UMT5
+from models.wan.rows import Checkpoint
 from tests.helpers.golden_data import golden
 
 FULL = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30}
@@ -87,3 +90,54 @@ def write_small_world(folder: Path, seed: int = 0, **config: int) -> Path:
     state = original_state(transformer(seed, **config))
     torch.save({"generator_ema": wrapped(state, "model.")}, folder / "self_forcing_dmd.pt")
     return folder / "self_forcing_dmd.pt"
+
+
+# as which code base's files the rows' networks are written
+CODE_BASES = {
+    "self-forcing": "Self-Forcing",
+    "causvid": "CausVid",
+    "causvid-warp": "CausVid",
+    "longlive": "LongLive",
+    "reward-forcing": "Reward-Forcing",
+    "causal-forcing": "Causal-Forcing",
+    "causal-forcing-frames": "Causal-Forcing",
+    "causal-forcing-2": "Reward-Forcing",
+    "causal-forcing-1": "Reward-Forcing",
+    "one-forcing": "One-Forcing",
+    "rcm": "rCM",
+    "streamdiffusion": "StreamDiffusionV2",
+    "krea-realtime": "Krea",
+    "wan-2.1": "Wan2.1",
+}
+
+
+def write_released_files(root: Path, checkpoints: Mapping[str, Checkpoint]) -> None:
+    """Every file of the released models `checkpoints`, by their names in the registry, at small size below `root`,
+    where docs/wan.md says that it is put: REPOSITORY/PATH as on the hub. Each network has a seed of its own."""
+    write_small_world(root)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        (root / "google" / "umt5-xxl" / name).touch()
+    (root / "self_forcing_dmd.pt").unlink()
+    for seed, (name, checkpoint) in enumerate(checkpoints.items()):
+        state = original_state(transformer(seed))
+        content = layouts(state)[CODE_BASES[name.rpartition("-wan-")[0] or name.rpartition("-")[0]]]
+        path = root / checkpoint.file.repo / checkpoint.file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if checkpoint.shards:
+            parts = [{} for _ in checkpoint.shards]
+            for at, key in enumerate(content):
+                parts[at % len(parts)][key] = content[key]
+            for shard, part in zip(checkpoint.shards, parts, strict=True):
+                save_file(part, path.parent / shard.path)
+            places = {key: shard.path for shard, part in zip(checkpoint.shards, parts, strict=True) for key in part}
+            path.write_text(json.dumps({"weight_map": places}))
+        elif path.suffix == ".safetensors":
+            save_file(dict(content), path)
+        else:
+            torch.save(content, path)
+        if checkpoint.lora:
+            width = state["blocks.0.self_attn.q.weight"].shape[0]
+            down, up = torch.randn(4, width), torch.randn(width, 4)
+            stem = "blocks.0.self_attn.q"
+            lora = {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up}
+            torch.save({"generator_lora": lora}, root / checkpoint.lora.repo / checkpoint.lora.path)
