@@ -88,6 +88,19 @@ def test_a_phone_shows_everything_without_sideways_scrolling(open_page):
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
+def test_a_phone_shows_the_rest_of_a_row_on_request(open_page):
+    licence = "#models-table tbody tr:first-child [data-label=Licence]"
+    page = open_page("/models", "#models-table table", viewport={"width": 390, "height": 800})
+    button = page.locator("#models-table .wb-more button").first
+    assert not page.is_visible(licence) and button.get_attribute("aria-expanded") == "false"
+    button.click()
+    assert page.is_visible(licence) and button.get_attribute("aria-expanded") == "true"
+    button.click()
+    assert not page.is_visible(licence)
+    wide = open_page("/models", "#models-table table")
+    assert wide.is_visible(licence) and not wide.is_visible("#models-table .wb-more")
+
+
 def test_generate_plays_chunks_while_later_ones_are_made(open_page):
     page = open_page("/generate?frames=97&steps=4&ffe=0", PLAYER)
     page.wait_for_function("() => document.querySelector('#frames input').value === '97'")

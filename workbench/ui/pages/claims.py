@@ -32,6 +32,7 @@ CURVES = (
     ("dynamic_degree_flow", "optical flow, pixels per frame"),
 )
 COLUMNS = ("Verdict", "Claim", "Published", "Here (95 %)", "n", "See it", "Command")
+BRIEF = ("Verdict", "Claim", "Here (95 %)", "See it")
 EVERY = "all"
 WRITE_LINK = form_script(f"(verdict) => ({{ show: ({json.dumps(WORDS)})[verdict] ?? '' }})", "changed")
 LINKED = re.compile(  # what a link can make: clips from text
@@ -124,7 +125,7 @@ def checklist_table(report: dict[str, Any], verdict: str = EVERY) -> dict[str, A
         for row in report["claims"]
         if verdict in (EVERY, row["verdict"])
     ]
-    return {"caption": "Checklist of claims", "columns": COLUMNS, "rows": rows, "note": NOTE}
+    return {"caption": "Checklist of claims", "columns": COLUMNS, "rows": rows, "note": NOTE, "brief": BRIEF}
 
 
 def see_it(conditions: Sequence[str], long_frames: int) -> Any:

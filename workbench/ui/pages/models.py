@@ -18,6 +18,7 @@ COLUMNS = (
     *("Model", "Try it", "What it is", "Family", "Paper", "Starts from"),
     *("Steps", "Parameters", "Trained", "Licence", "Weights"),
 )
+BRIEF = ("Model", "Try it", "What it is")
 INPUTS = {"t2v": "text", "i2v": "picture", "v2v": "video"}  # what a clip can be made from, by task
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
@@ -29,7 +30,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
 
 def models_table() -> dict[str, Any]:
-    return {"caption": "Models", "columns": COLUMNS, "rows": [_row(row) for row in model_rows()]}
+    rows = [_row(row) for row in model_rows()]
+    return {"caption": "Models", "columns": COLUMNS, "rows": rows, "brief": BRIEF}
 
 
 def _row(row: dict[str, Any]) -> list[Any]:

@@ -1,7 +1,8 @@
 /**
- * A plain table. Its value: {caption, columns: [str], rows: [[cell]], note, dense}; a cell is text or
- * {text, href, tone: "good"|"bad"|"mute", mono, title}. A dense table has many narrow columns. Instead of rows there can be
- * `source`, the address of such a value, which is read once the table comes into view.
+ * A plain table. Its value: {caption, columns: [str], rows: [[cell]], note, dense, brief: [column]}; a cell is text or
+ * {text, href, tone: "good"|"bad"|"mute", mono, title}. A dense table has many narrow columns. On a phone a row shows its
+ * `brief` columns, and the others on request. Instead of rows there can be `source`, the address of such a value, which is
+ * read once the table comes into view.
  */
 import { el, here, safeLink } from "./dom.js";
 
@@ -35,12 +36,28 @@ async function read(source) {
 }
 
 /** The parts of a table; `label` names it where it has no caption. */
-export function table({ caption, columns, rows, note, dense, label }) {
+export function table({ caption, columns, rows, note, dense, label, brief }) {
   const head = el("tr", {}, ...columns.map((name) => el("th", { scope: "col", text: name })));
-  const body = rows.map((row) => el("tr", {}, ...row.map((value, i) => cell(value, columns[i], i === 0))));
+  const body = rows.map((row) => {
+    const cells = row.map((value, i) => cell(value, columns[i], i === 0));
+    if (!brief) return el("tr", {}, ...cells);
+    cells.forEach((each, i) => each.toggleAttribute("data-rest", !brief.includes(columns[i])));
+    return el("tr", {}, ...cells, el("td", { class: "wb-more" }, more()));
+  });
   const grid = el("table", { class: dense ? "wb-dense" : null }, caption ? el("caption", { text: caption }) : null, el("thead", {}, head), el("tbody", {}, ...body));
   return [el("div", { class: "wb-scroll", tabindex: 0, role: "region", "aria-label": caption ?? label ?? "Table" }, grid),
     note ? el("p", { class: "wb-line", text: note }) : null].filter(Boolean);
+}
+
+/** The button by which a phone shows all of a row's cells. */
+function more() {
+  const button = el("button", { class: "wb-link", type: "button", "aria-expanded": "false", text: "More" });
+  button.addEventListener("click", () => {
+    const open = button.parentElement.parentElement.toggleAttribute("data-open");
+    button.setAttribute("aria-expanded", String(open));
+    button.textContent = open ? "Less" : "More";
+  });
+  return button;
 }
 
 function cell(value, column, first) {
