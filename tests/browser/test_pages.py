@@ -157,6 +157,9 @@ def test_behind_a_proxy_with_a_prefix_pages_make_and_show_clips(browser, prefixe
     page.on("response", lambda answer: problems.append(answer.url) if answer.status >= 400 else None)
     page.goto(f"{prefixed}/lab/compare?frames=13&seed=5")
     page.wait_for_url(re.compile("/lab/login[?]next="))
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert faults(page) == []
     page.fill("#name", "rita")
     page.fill("#password", "a password")
     page.click("#login button")

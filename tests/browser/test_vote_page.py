@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from playwright.sync_api import Page, expect
 
 from tests.conftest import PATIENCE
+from tests.helpers.page_faults import faults
 from workbench.lab.drawn_study import make_trial, trial_study
 from workbench.lab.voting_server import build_voting_app
 from workbench.settings import Settings
@@ -33,6 +34,7 @@ def settings(tmp_path_factory) -> Settings:
     make_trial(made, trial_study(2, id="told", reveal=True, questions=("overall", "motion")))
     make_trial(made, trial_study(1, id="hostile", prompts=(HOSTILE,), title=HOSTILE, instructions=HOSTILE))
     make_trial(made, trial_study(3, id="gone"))
+    make_trial(made, trial_study(1, id="reader"))
     return made
 
 
@@ -225,6 +227,25 @@ def test_hostile_text_is_text_and_a_phone_shows_it_all(browser, url):
     assert sum(box["width"] for box in boxes) > 0.95 * 390  # the clips fill the phone
     assert page.locator(".vote-answer").last.bounding_box()["y"] < 844  # and all answers are on the first screen
     assert page.locator(".vote-answer").count() == 4
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_can_vote_from_the_name_to_the_thanks(browser, url, scheme):
+    options = {"color_scheme": scheme, "viewport": {"width": 390, "height": 844}}
+    page = browser.new_page(**options)
+    page.goto(f"{url}/vote?study=reader")
+    page.wait_for_selector("#name")
+    assert faults(page) == []
+    page.close()
+    page = enter(browser, url, "reader", f"Reader {scheme}", **options)
+    page.wait_for_selector("[data-state=ready]")
+    assert faults(page) == []
+    wait_unlocked(page)
+    assert faults(page) == []
+    page.keyboard.press("1")
+    page.wait_for_selector(".vote-done")
+    assert faults(page) == []
     page.close()
 
 
