@@ -1,8 +1,8 @@
 """The most memory that is taken at once: by tensors, counted as calls make them, and by this process; both of one
 chunk of a Wan network of full size, beside the planner's word.
 
-Tensors are counted on a CPU, or on the meta device, where a network of full size takes no memory and no time. It is
-what `torch.cuda.max_memory_allocated` counts on a card, but for what its libraries take for themselves.
+The count of tensors is what `torch.cuda.max_memory_allocated` counts on a card, but for what its libraries take for
+themselves.
 """
 
 import resource
@@ -17,8 +17,6 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKLWan
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -63,28 +61,6 @@ class PeakMemory(TorchDispatchMode):
 
     def _freed(self, key: int) -> None:
         self.now -= self._seen.pop(key)
-
-
-class FusedAttention(TorchFunctionMode):
-    """Inside, attention on the meta device takes what a fused kernel takes, its output; torch's own stand-in there
-    writes the table of all weights out, which no card does."""
-
-    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        given = kwargs or {}
-        if func is F.scaled_dot_product_attention:
-            query = args[0] if args else given["query"]
-            if query.is_meta:  # the kernels write (B, tokens, heads, head_dim) and return it turned
-                return torch.empty_like(query.transpose(1, 2).contiguous()).transpose(1, 2)
-        return func(*args, **given)
-
-
-def peak_gigabytes(run: Callable[[], Any], *held: nn.Module) -> float:
-    """10^9 bytes that `run` takes at the most, with the weights of `held`."""
-    with FusedAttention(), PeakMemory() as memory:
-        for module in held:
-            memory.count([*module.parameters(), *module.buffers()])
-        run()
-    return memory.peak / 1e9
 
 
 class Resident:

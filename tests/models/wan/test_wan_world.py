@@ -26,10 +26,10 @@ from models.wan.places import file_digest, find
 from models.wan.rows import UMT5, VAE
 from models.wan.shapes import SHAPE_14B, Shape
 from models.wan.text import clean
+from tests.helpers.peak_tensors import peak_gigabytes
 from tests.helpers.wan_data import write_small_world
 from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
-from workbench.lab.peak_memory import peak_gigabytes
 from workbench.requests.catalogue import model_rows
 
 RELEASED = [spec for spec in list_models() if spec.checkpoint]
