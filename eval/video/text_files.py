@@ -36,7 +36,7 @@ def parse_json(text: str) -> Any:
     """The value of JSON text, checked as `read_json` does."""
     most = limits().levels
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_table)
     except RecursionError as error:
         raise ValueError(over("levels", _brackets(text), most)) from error
     except json.JSONDecodeError as error:
@@ -47,17 +47,43 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Any, yaml.Node | None]:
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON. Raises ValueError for a key that is given twice: one of its values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} is given twice in one table")
+    return found
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML that tells a key that is given twice."""
+
+    def construct_mapping(self, node, deep=False):
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} of line {seen[key.value]} is given again", key.start_mark
+                )
+            seen[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> tuple[Any, yaml.Node | None]:
     """The value of a YAML file and its tree of nodes.
 
-    Raises yaml.YAMLError for other text, and ValueError above a limit, aliases that unfold without end among them.
+    Raises yaml.YAMLError for other text and for a key that is given twice, and ValueError above a limit, aliases that
+    unfold without end among them.
     """
     text = read_text(path, "yaml_bytes")
     try:
-        node = yaml.compose(text, loader)
+        node = yaml.compose(text, _Strict)
         if node is not None:
             _check_tree(node)
-        return yaml.load(text, loader), node
+        return yaml.load(text, _Strict), node
     except RecursionError as error:
         raise ValueError(over("levels", _brackets(text), limits().levels)) from error
     except TypeError as error:

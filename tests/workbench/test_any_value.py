@@ -111,10 +111,13 @@ def test_any_value_in_files(tmp_path, monkeypatch):
     from tests.workbench.clips.test_manifest import MANIFEST  # noqa: PLC0415
 
     made, path = json.loads(MANIFEST.to_json()), tmp_path / "m.json"
+    made |= {"switches": [{"chunk": 1, "prompt": "a cat", "cache": "keep"}], "step_plan": [4, 1]}
 
     def manifest(value: Any) -> None:
         path.write_text(json.dumps(value))
-        request_from_manifest(path)
+        _, request = request_from_manifest(path)
+        assert all(type(step) is int for step in request.step_plan)
+        assert all(type(switch.prompt) is str for switch in request.switches)
 
     for base, read in ((made, manifest), (SUITE, lambda value: suite(tmp_path, value))):
         for place in places(base):

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+import math
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 
@@ -106,9 +108,29 @@ class Manifest:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    if kind in (int, str, bool, float):
-        return type(value) is kind or (kind is float and type(value) is int)
-    return True
+    """Whether a value of JSON is of the type of a field: a list is a tuple, a table one of these dataclasses or a
+    dict."""
+    parts = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is NoneType:
+        return value is None
+    if is_dataclass(kind):
+        return isinstance(value, dict) and _fill(kind, value)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(each, parts[0]) for each in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_fits(each, parts[1]) for each in value.values())
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
+
+
+def _fill(kind: Any, values: dict[str, Any]) -> bool:
+    """Whether `values` are the fields of the dataclass `kind`; those with a default may be missing."""
+    known = {field.name: field for field in fields(kind)}
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    return needed <= set(values) <= set(known) and all(_fits(v, known[name].type) for name, v in values.items())
 
 
 def _revive(name: str, value: Any) -> Any:

@@ -80,8 +80,8 @@ class Footage:
     """A video file as it is meant to be seen, upright, with square pixels and evenly timed, one frame at a time.
 
     `shape` is (T, H, W, 3), `fps` the rate; iterating decodes (H, W, 3) uint8 RGB anew, in memory that does not grow
-    with the length, and may end early where frames are lost. Raises RequestError for what is not a video or changes
-    its size.
+    with the length, and may end early where frames are lost. `notices` tell what was assumed or lost, as far as it was
+    decoded. Raises RequestError for what is not a video or changes its size.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,11 +90,12 @@ class Footage:
             facts = video.facts
         rate, self._shown = evenly(facts.times) if facts.times else (facts.fps, range(facts.frames))
         self.shape, self.fps = (len(self._shown), facts.height, facts.width, 3), float(rate)
+        self.notices = dict.fromkeys(facts.notices)  # in order, each once
 
     def __iter__(self) -> Iterator[np.ndarray]:
         with self._open() as video:
             shown = Counter(self._shown)
-            for window in video.windows():
+            for window in video.windows(lambda text: self.notices.update({text: None})):
                 for place, frame in enumerate(window.frames, start=window.first):
                     yield from itertools.repeat(frame, shown[place])
             if len(video.sizes) > 1:

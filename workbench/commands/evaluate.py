@@ -3,7 +3,6 @@
 import argparse
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from eval.evaluator import ClipScores, DoneFile, Progress, Source, evaluate
+from eval.evaluator import ClipScores, Progress, Source, evaluate
 from eval.metric import Metric, Resources
 from eval.report import Summary, clip_table, drift_rows, frame_table, json_pieces, summary, write_csv, write_parquet
 from eval.vbench.long import LongMetric
@@ -25,10 +24,10 @@ from workbench.clips.manifest import image_path, is_manifest, manifest_path, rea
 from workbench.clips.media import read_image
 from workbench.clips.search import find_clips, shown_name
 from workbench.common.console import notice, one_line, say
-from workbench.common.line_files import cut_torn_line
 from workbench.common.words import counted
 from workbench.requests.arguments import device, number
-from workbench.requests.outputs import check_outputs, vbench_files
+from workbench.requests.outputs import check_outputs, check_place, vbench_files
+from workbench.scoring.journal import ScoreJournal
 
 FORMATS = (".json", ".csv", ".parquet")
 EXAMPLE = "python -m workbench evaluate clips/ --metrics temporal_flickering,sharpness --out scores.csv"
@@ -125,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
     with _journal(options) as journal:
         rows = list(_score(sources, metrics, journal))
         journal.finish()
-        _write(rows, journal, options)
+        _write([_without_curves(scores) for scores in journal], journal, options)
     # wrong input only when nothing at all came out: single clips that were skipped are results, and told
     return 0 if any(not row.skipped for row in rows) else 2
 
@@ -245,6 +244,10 @@ def _check_outputs(options: argparse.Namespace, paths: Sequence[Path]) -> None:
     outputs = [*_tables(options.out), *vbench_files(options)]
     beside = (make(path) for path in paths for make in (manifest_path, image_path, video_path))
     given = [path for path in (options.prompt_file, options.vbench_info) if path]
+    if options.out:
+        check_place(options.out, "--out", folder=False)
+    if options.vbench_out:
+        check_place(options.vbench_out, "--vbench-out", folder=True)
     flag = "--out" if options.out else "--vbench-out"
     check_outputs(outputs, [*paths, *beside, *given], flag, overwrite=options.overwrite or options.resume)
 
@@ -273,44 +276,12 @@ def _source(path: Path, prompts: dict[str, str], options: argparse.Namespace) ->
 
 
 @contextmanager
-def _journal(options: argparse.Namespace) -> Iterator["Journal"]:
+def _journal(options: argparse.Namespace) -> Iterator[ScoreJournal]:
     """It stays beside --out for --resume, and is nowhere without --out."""
     with tempfile.TemporaryDirectory() as folder:
         path = options.out.with_suffix(".jsonl") if options.out else Path(folder) / "scores.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield Journal(path, resume=options.resume)
-
-
-class Journal:
-    """One JSON line a clip, written as soon as it is scored; curves are read from here again, not held in memory."""
-
-    def __init__(self, path: Path, *, resume: bool) -> None:
-        self.path = path
-        if resume:
-            cut_torn_line(path)
-        self.done = DoneFile(path) if resume else {}
-        self.file = path.open("ab" if resume else "wb")
-        self.start = self.file.tell()
-
-    def add(self, scores: ClipScores) -> None:
-        self.file.write(scores.to_json().encode() + b"\n")
-        self.file.flush()
-
-    def __iter__(self) -> Iterator[ClipScores]:
-        """The clips of this run."""
-        with self.path.open("rb") as file:
-            file.seek(self.start)
-            for line in file:
-                yield ClipScores.from_json(line.decode())
-
-    def finish(self) -> None:
-        """Drop what earlier runs wrote: this one holds all of it that was asked for."""
-        self.file.close()
-        if self.start:
-            with replacing(self.path) as whole, self.path.open("rb") as old, whole.open("wb") as new:
-                old.seek(self.start)
-                shutil.copyfileobj(old, new)
-            self.start = 0
+        yield ScoreJournal(path, resume=options.resume)
 
 
 def at_once(metrics: Sequence[Metric]) -> int:
@@ -319,8 +290,13 @@ def at_once(metrics: Sequence[Metric]) -> int:
     return min(4, os.cpu_count() or 1) if light else 1
 
 
-def _score(sources: "Sources", metrics: Sequence[Metric], journal: Journal) -> Iterator[ClipScores]:
-    """Scores without curves, which the journal keeps."""
+def _without_curves(scores: ClipScores) -> ClipScores:
+    """What tables of clips need; the journal keeps the curves."""
+    return replace(scores, results={name: replace(r, per_frame=()) for name, r in scores.results.items()})
+
+
+def _score(sources: "Sources", metrics: Sequence[Metric], journal: ScoreJournal) -> Iterator[ClipScores]:
+    """Scores without curves, each written to the journal."""
     with tqdm(total=len(sources), unit="clip", disable=len(sources) == 1) as bar:
 
         def show(progress: Progress) -> None:
@@ -333,10 +309,10 @@ def _score(sources: "Sources", metrics: Sequence[Metric], journal: Journal) -> I
             for text in scores.notices:
                 notice(f"{scores.id}: {text}")
             bar.update()
-            yield replace(scores, results={name: replace(r, per_frame=()) for name, r in scores.results.items()})
+            yield _without_curves(scores)
 
 
-def _write(rows: Sequence[ClipScores], journal: Journal, options: argparse.Namespace) -> None:
+def _write(rows: Sequence[ClipScores], journal: ScoreJournal, options: argparse.Namespace) -> None:
     table = summary(rows)
     command = f"python -m workbench {shown_name(shlex.join(sys.argv[1:]))}"
     if options.out:
@@ -350,13 +326,13 @@ def _write(rows: Sequence[ClipScores], journal: Journal, options: argparse.Names
         say(_table(table, rows))
 
 
-def _write_json(out: Path, rows: Sequence[ClipScores], journal: Journal, command: str) -> None:
+def _write_json(out: Path, rows: Sequence[ClipScores], journal: ScoreJournal, command: str) -> None:
     with replacing(out) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(json_pieces(journal, summary(rows), command))
 
 
 def _write_tables(write: Callable) -> Callable:
-    def write_tables(out: Path, rows: Sequence[ClipScores], journal: Journal, command: str) -> None:
+    def write_tables(out: Path, rows: Sequence[ClipScores], journal: ScoreJournal, command: str) -> None:
         frames = out.with_suffix(f".frames{out.suffix}")
         drift = out.with_suffix(f".drift{out.suffix}")
         drifts = pd.DataFrame([row for each in journal for row in drift_rows(each)])
@@ -370,7 +346,7 @@ def _write_tables(write: Callable) -> Callable:
 WRITERS = {".json": _write_json, ".csv": _write_tables(write_csv), ".parquet": _write_tables(write_parquet)}
 
 
-def _write_vbench(folder: Path, name: str, journal: Journal, command: str) -> None:
+def _write_vbench(folder: Path, name: str, journal: ScoreJournal, command: str) -> None:
     """VBench's two files for its own dimensions; what only carries a similar name is left out."""
     from eval.metrics import create_metric
     from eval.vbench.constants import DIMENSIONS

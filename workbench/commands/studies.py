@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.default_world import DEFAULT
 from models.types import RequestError
-from workbench.common.console import say, say_json
+from workbench.common.console import notice, say, say_json
 from workbench.requests.arguments import check_data_dir, device
 from workbench.settings import Settings
 from workbench.store import Store, open_store
@@ -64,7 +64,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.action == "add":  # before the store is opened: a bad file makes no database
         options.asked = default_study() if str(options.file) == DEFAULT_STUDY else read_study(options.file)
-        check_ready_clips(options.asked)
+        for text in check_ready_clips(options.asked):
+            notice(text)
     else:
         check_data_dir(options)
     settings = Settings(data_dir=options.data_dir, database_url=options.database_url)

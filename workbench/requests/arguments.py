@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models.prompt_text import character_fault
 from models.types import COMPILE, RequestError
+from workbench.requests.numbers import DIGITS, LARGEST_SEED
 from workbench.requests.outputs import check_outputs, check_place
 
 LARGEST = 10_000_000  # of counts that have no limit of their own
@@ -22,8 +23,8 @@ def whole(least: int = 0, most: int = LARGEST) -> Callable[[str], int]:
 
     def read(word: str) -> int:
         try:
-            value = int(word)
-        except ValueError:  # words, fractions, NaN, and more digits than Python reads
+            value = int(word) if DIGITS.fullmatch(word) else None
+        except ValueError:  # more digits than Python reads
             value = None
         if value is None or not least <= value <= most:
             raise ArgumentTypeError(f"{_shown(word)} is not a whole number from {least} to {most}")
@@ -78,7 +79,7 @@ def device(word: str) -> str:
     return word
 
 
-SEED = whole(0, 2**63 - 1)
+SEED = whole(0, LARGEST_SEED)
 PROCESSES = whole(1, 1024)
 COUNT = whole(1)
 READERS = {int: whole(), float: number(), None: text, Path: path}

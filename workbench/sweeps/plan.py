@@ -291,21 +291,6 @@ def check_metrics(plan: Plan, weights: Path | None = None, device: str = "cpu") 
 # files
 
 
-class _Strict(yaml.SafeLoader):
-    """YAML that tells a key that is given twice."""
-
-    def construct_mapping(self, node, deep=False):
-        seen: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} of line {seen[key.value]} is given again", key.start_mark
-                )
-            seen[key.value] = line
-        return super().construct_mapping(node, deep)
-
-
 @dataclass(frozen=True)
 class PlanFile:
     """The values of a YAML file and the lines they stand on."""
@@ -323,7 +308,7 @@ def read_plan_file(path: Path) -> PlanFile:
     """Raises RequestError for a file that cannot be read or is not a YAML table; a prompt file's name counts from
     the folder of the plan."""
     try:
-        values, node = read_yaml(path, _Strict)
+        values, node = read_yaml(path)
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a YAML file") from error
     except (yaml.YAMLError, ValueError) as error:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_table
 from eval.report import harmless
-from eval.video.text_files import parse_json
+from eval.video.text_files import read_json
 from models.types import RequestError
 from models.whole_files import write_bytes
 
@@ -98,7 +98,7 @@ def read_votes(path: Path) -> VoteTables:
 
 
 def _from_json(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    content = parse_json(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT!r}")
     if content.get("version") != VERSION:

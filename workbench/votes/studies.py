@@ -168,7 +168,9 @@ def study_from(values: Any) -> Study:
     if unknown is not None:
         raise RequestError(f"{str(unknown)[:40]!r} is not a setting of a study; choose from {', '.join(known)}")
     for name in ("id", "title"):
-        if not isinstance(values.get(name), str) or not values[name].strip():
+        if values.get(name) is not None and not isinstance(values[name], str):
+            raise StudyFault(name, f"{name} is {str(values[name])[:40]}, which is no text; write it in quotes")
+        if not (values.get(name) or "").strip():
             raise StudyFault(name, f"the study has no {name}; give it one")
     typed = {}
     for name in (name for name in known if name in values):
@@ -345,6 +347,11 @@ def _check_numbers(study: Study) -> None:
 def _check_seeds(study: Study) -> None:
     if not study.seeds or len(study.items()) * len(study.labels()) > MOST_CLIPS:
         raise RequestError(f"the study has no seeds, or more than {MOST_CLIPS:,} clips; give fewer prompts or seeds")
+    for name in ("seeds", "prompts"):
+        values = getattr(study, name)
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise StudyFault(name, f"{name} has {str(twice)[:60]!r} twice; give each once")
 
 
 def _check_weights(study: Study) -> None:

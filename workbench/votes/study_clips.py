@@ -268,8 +268,10 @@ def leaks_of_copies(data_dir: Path, pairs: Sequence[tuple[Clip, Clip]]) -> list[
     return check_headers(headers) + [guess.finding for guess in guesses(sent)]
 
 
-def check_ready_clips(study: Study) -> None:
-    """Raises RequestError for the first clip of a study that could not be shown, before anything of it is kept."""
+def check_ready_clips(study: Study) -> list[str]:
+    """What was assumed or lost in reading the clips of a study, in sentences. Raises RequestError for the first clip
+    that could not be shown, before anything of it is kept."""
+    told = []
     for path in dict.fromkeys(row.path for row in study.clips):
         footage = Footage(Path(path))
         _, height, width, _ = footage.shape
@@ -277,6 +279,8 @@ def check_ready_clips(study: Study) -> None:
             raise RequestError(f"{path!r} is {width}x{height} pixels; a study shows clips from 2x2")
         for _ in footage:  # what changes its size within the file raises
             pass
+        told += [f"{path!r}: {text}" for text in footage.notices]
+    return told
 
 
 def _model(label: str) -> str:

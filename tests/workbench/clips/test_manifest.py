@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +90,14 @@ def changed(**values):
         (changed(seed="7", ffe=1), "with a wrong type in seed, ffe"),
         (changed(steps=True), "with a wrong type in steps"),
         (changed(threads=0), "with a wrong value in threads"),
+        (changed(step_plan=5), "with a wrong type in step_plan"),
+        (changed(step_plan=[1, "2"]), "with a wrong type in step_plan"),
+        (changed(switches=[{"chunk": 1, "prompt": 5}]), "with a wrong type in switches"),
+        (changed(switches=[{"chunk": 1}]), "with a wrong type in switches"),
+        (changed(libraries={"torch": 2}), "with a wrong type in libraries"),
+        (changed(notices=[1]), "with a wrong type in notices"),
+        (changed(seconds=math.nan), "with a wrong type in seconds"),
+        (MANIFEST.to_json().replace('"seed"', '"seed": 1, "seed"'), "'seed' is given twice"),
         (changed(sigmas=7), "is not a manifest"),
         (changed(image={"file": "x"}), "is not a manifest"),
     ],

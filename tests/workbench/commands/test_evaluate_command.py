@@ -146,6 +146,39 @@ def test_an_interrupted_run_goes_on(capsys, folder, tmp_path):
     assert "from_before" not in out.read_text()
 
 
+def test_going_on_adds_clips_and_metrics_and_takes_none_away(capsys, folder, tmp_path):
+    first, second = sorted(folder.glob("*.mp4"))[:2]
+    out = tmp_path / "scores.csv"
+    assert run(capsys, first, "--metrics", "sharpness", "--out", out)[0] == 0
+    before = pd.read_csv(out)["sharpness"][0]
+    assert run(capsys, second, "--metrics", "sharpness", "--out", out, "--resume")[0] == 0
+    assert run(capsys, second, "--metrics", "contrast", "--out", out, "--resume")[0] == 0
+    table = pd.read_csv(out).set_index("clip")
+    assert list(table.index) == [str(first), str(second)] and table["sharpness"][str(first)] == before
+    assert table.loc[str(second), ["sharpness", "contrast"]].notna().all()
+    assert set(pd.read_csv(out.with_suffix(".frames.csv"))["clip"]) == {str(first), str(second)}
+    # another clip by the same name: what was said of the old one does not hold
+    encode_mp4(np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), np.uint8), 8, second)
+    assert run(capsys, second, "--metrics", "contrast", "--out", out, "--resume")[0] == 0
+    table = pd.read_csv(out).set_index("clip")
+    assert table["sharpness"][str(first)] == before and pd.isna(table["sharpness"][str(second)])
+
+
+@pytest.mark.parametrize("content", ['{"prompt": "mine"}\n{"prompt": "second"}\n', "notes, no line end", "[]\n"])
+def test_going_on_with_a_file_of_another_kind_leaves_it_alone(capsys, folder, tmp_path, content):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(content)
+    code, _, err = run(capsys, folder, "--metrics", "sharpness", "--out", tmp_path / "mine.json", "--resume")
+    assert code == 2 and "no journal of evaluate (line 1" in err and mine.read_text() == content
+
+
+@pytest.mark.parametrize("flag", ["--out", "--vbench-out"])
+@pytest.mark.parametrize("below", ["a cat-0.mp4", "/proc"])
+def test_places_that_cannot_be_written_are_told_before_any_clip_is_scored(capsys, folder, flag, below):
+    code, said, err = run(capsys, folder, "--metrics", "sharpness", flag, folder / below / "x.csv")
+    assert (code, said) == (2, "") and f"error: {flag} " in err and "cannot be written" in err
+
+
 def test_a_manifest_names_its_clip_and_prompt(capsys, tmp_path, service):
     saved = service.generate(
         "tiny-random", GenerationRequest(prompt=PROMPT, steps=1, frames=9), out=tmp_path / "c.mp4"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.types import RequestError
 from workbench.__main__ import main
 from workbench.commands.experiments.insight import _prompts as insight_prompts
 from workbench.requests.prompt_files import read_prompts
@@ -124,3 +125,28 @@ def test_no_command_keeps_the_mark_at_the_start_of_a_file(capsys, folder):
     Path("p.json").write_text('\ufeff{"top.mp4": "a cat"}', encoding="utf-8")
     _, said, _ = evaluate(capsys, "clips/top.mp4", "--prompt-file", "p.json", "--json")
     assert json.loads(said)["clips"][0]["prompt"] == "a cat"
+
+
+def test_a_prompt_for_a_clip_is_given_once(capsys, folder):
+    Path("p.json").write_text('{"top.mp4": "a cat", "top.mp4": "a dog"}')
+    code, _, err = evaluate(capsys, "clips/top.mp4", "--prompt-file", "p.json")
+    assert code == 2 and "the key 'top.mp4' is given twice" in err
+
+
+@pytest.mark.parametrize("name, content", [("p.csv", "prompt,seed\na cat,1\n"), ("p.txt", '{"prompt": "a cat"}\n')])
+def test_a_table_is_no_list_of_prompts(folder, name, content):
+    Path(name).write_text(content)
+    with pytest.raises(RequestError, match="looks like a table or JSON; give a text file with one prompt a line"):
+        read_prompts(Path(name))
+
+
+def test_a_study_of_cut_clips_says_so(capsys, folder):
+    whole = (CASES / "base.mp4").read_bytes()
+    Path("cut.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    Path("s.yaml").write_text(
+        "id: cut\ntitle: Which?\nclips:\n"
+        "- {system: a, prompt: p, path: cut.mp4}\n- {system: b, prompt: p, path: clips/top.mp4}\n"
+    )
+    code = main(["studies", "add", "s.yaml", "--data-dir", "data"])
+    err = capsys.readouterr().err
+    assert "notice: 'cut.mp4'" in err if code == 0 else "'cut.mp4'" in err

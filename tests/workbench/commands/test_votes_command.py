@@ -34,6 +34,13 @@ def test_files_come_back_as_they_went(tables, ending, tmp_path):
     assert all(path.exists() for path in written)
 
 
+def test_a_mark_at_the_start_of_a_file_is_no_part_of_it(tables, tmp_path):
+    for ending in (".json", ".csv"):
+        (path, *_) = write_votes(tmp_path / f"votes{ending}", tables)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        pd.testing.assert_frame_equal(read_votes(path).votes, tables.votes)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_empty_study_is_a_file_too(ending, tmp_path):
     write_votes(tmp_path / f"votes{ending}", VoteTables(empty_table(COLUMNS), empty_table(FLAG_COLUMNS)))

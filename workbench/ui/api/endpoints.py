@@ -22,7 +22,7 @@ from workbench.requests.catalogue import model_rows
 from workbench.requests.comparison import LETTERS, sides_from_json
 from workbench.requests.frame_size import chosen_size
 from workbench.requests.input_video import read_video
-from workbench.requests.numbers import MAX_SEED, frames_of, seed_of, whole
+from workbench.requests.numbers import LARGEST_SEED, frames_of, seed_of, whole
 from workbench.ui.api.described import Parameter, described
 from workbench.ui.api.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.api.leaderboard_endpoint import leaderboard_endpoint
@@ -31,7 +31,7 @@ from workbench.ui.context import MODEL_QUEUE, Context
 from workbench.ui.pages.compare.view import Plan, check_sides
 
 PROMPT = Parameter("prompt", "What the video shows, in plain English.", "text", "1 to 1000 characters for most models")
-SEED = Parameter("seed", "Seed of the noise.", "whole number", f"0 to {MAX_SEED}", 0)
+SEED = Parameter("seed", "Seed of the noise.", "whole number", f"0 to {LARGEST_SEED}", 0)
 FRAMES = Parameter("frames", "Length of the clip.", "whole number", "1 to 4000", 49, "frames, at the model's rate")
 SIZE = Parameter(
     "size",
