@@ -85,7 +85,7 @@ _TABLETOP_STUDENT: dict[str, Any] = {
     "score_frames": 5,
     "lr": 4e-5,
     "critic_lr": 1e-4,
-    "guidance_scale": 3.0,
+    "guidance_scale": 2.0,
     "warmup": 20,
     "ema": 0.99,
 }
