@@ -317,6 +317,23 @@ def test_tokens_by_the_command_line(app, settings, capsys):
     assert client.get("/config").status_code == 401
 
 
+def test_nobody_acts_by_a_cookie_behind_a_token_of_another(app):
+    """Neither in the one's name nor in the other's, at the routes that ask who acts and at those that look."""
+    made = visitor(app, "rita").post("/api/v1/tokens", json={}).json()
+    before = {name: visitor(app, name).get("/api/v1/tokens").json() for name in ("rita", "ada")}
+    for name in PEOPLE:
+        client = visitor(app, name)
+        client.headers["Authorization"] = f"Bearer {made['token']}"
+        for path in ("next-pair", "votes", "consent", "tokens", "tokens/revoke", "sessions/end", "session", "logout"):
+            answer = client.post(f"/api/v1/{path}", json={"id": made["id"], "name": name})
+            assert answer.status_code == 400 and "more than one credential" in answer.json()["error"], path
+        for path in ("/api/v1/tokens", "/api/v1/voting", "/config"):
+            assert client.get(path).status_code == 400, path
+        del client.headers["Authorization"]
+        assert client.get("/api/v1/voting").json()["name"] == name
+    assert before == {name: visitor(app, name).get("/api/v1/tokens").json() for name in ("rita", "ada")}
+
+
 @pytest.mark.parametrize(
     "words, said",
     [

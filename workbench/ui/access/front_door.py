@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -15,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench.requests.links.people import login_link
 from workbench.store import StoreUnavailable
+from workbench.ui.access.credentials import credential_of
 from workbench.ui.access.doors import ADMIN, ANNOTATOR, GRADIO, LOOKING, MAKERS, NOBODY, is_call, may_pass
 from workbench.ui.access.uploads import BadCall, Uploads
-from workbench.ui.api.voting_api import COOKIE
 from workbench.votes.bodies import Refused
 from workbench.votes.voting import VotingService
 
@@ -45,7 +44,7 @@ HEADERS = {
 
 class FrontDoor:
     """ASGI middleware that asks, in this order: is the host one of ours, does the request come from our own pages,
-    who sends it, is this door open to them, and does it name only files that they have uploaded.
+    who, with one credential, sends it, is this door open to them, and does it name only files that they have uploaded.
 
     `voting` is None where there are no accounts; everybody may do everything then. `handler` gives a page's handler,
     as LOOKING names it, by its number or its name. `framed_by` are sites that may show the pages inside their own,
@@ -75,7 +74,7 @@ class FrontDoor:
         request = Request(scope, receive)
         path = _path(scope)
         send = self._with_headers(path, send)
-        refusal = self._check_origin(request) or _check_address(scope)
+        refusal = self._check_origin(request) or _check_address(scope) or _check_credentials(scope)
         if refusal:
             return await refusal(scope, receive, send)
         try:
@@ -126,11 +125,12 @@ class FrontDoor:
         """The role of whoever sends this now, and a name for what they upload."""
         if self.voting is None:
             return ADMIN, ""
-        given = _token(request)
-        secret, by_token = (given, True) if given else (_secret(request), False)
+        given = credential_of(request.scope)
+        if given is None:
+            return NOBODY, ""
         try:
-            known = self.voting.sessions.remembered(secret, by_token)
-            known = known or await run_in_threadpool(self.voting.sessions.person, secret, by_token)
+            known = self.voting.sessions.remembered(given.secret, given.by_token)
+            known = known or await run_in_threadpool(self.voting.sessions.person, given.secret, given.by_token)
         except Refused:
             return NOBODY, ""
         return known.role, known.id
@@ -172,6 +172,15 @@ def _check_address(scope: Scope) -> Response | None:
     return None
 
 
+def _check_credentials(scope: Scope) -> Response | None:
+    """Whom this door lets in is who acts behind it: a request has one credential, or none."""
+    try:
+        credential_of(scope)
+    except Refused as refused:
+        return _told(refused.status, refused.sentence)
+    return None
+
+
 def _path(scope: Scope) -> str:
     """The path as routes see it: decoded, and without a prefix that a proxy leaves."""
     root = scope.get("root_path", "")
@@ -199,20 +208,6 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
 
 def _without_port(host: str) -> str:
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-
-
-def _token(request: Request) -> str | None:
-    """An access token, which a program sends where a browser sends its cookie."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None
-
-
-def _secret(request: Request) -> str | None:
-    try:
-        morsel = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel else None
 
 
 async def _body(receive: Receive) -> bytes:
