@@ -19,6 +19,7 @@ from workbench.sweeps.first_run import FirstRun
 from workbench.ui.access.doors import handler_name
 from workbench.ui.access.front_door import FrontDoor
 from workbench.ui.access.mcp_clients import CallersClients
+from workbench.ui.access.proxies import Proxies
 from workbench.ui.api.dashboard_api import dashboard_router
 from workbench.ui.api.endpoints import build_endpoints
 from workbench.ui.api.export_api import export_router
@@ -93,9 +94,10 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         framed_by=settings.framed_by,
         prefix=settings.root_path,
     )
-    # outermost: only it sees what every route answers
+    # outside all that answers: only it sees what every route answers
     listed = [*((page.title, page.path) for page in PAGES), VOTE[1:]]
     app.add_middleware(Addresses, pages=listed, prefix=settings.root_path)
+    app.add_middleware(Proxies, trusted=settings.behind_proxy)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
         mounted = gr.mount_gradio_app(
