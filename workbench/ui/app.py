@@ -19,6 +19,7 @@ from workbench.sweeps.first_run import FirstRun
 from workbench.ui.access.doors import handler_name
 from workbench.ui.access.front_door import FrontDoor
 from workbench.ui.access.mcp_clients import CallersClients
+from workbench.ui.access.mcp_files import told_schema, with_files
 from workbench.ui.access.proxies import Proxies
 from workbench.ui.api.dashboard_api import dashboard_router
 from workbench.ui.api.endpoints import build_endpoints
@@ -31,7 +32,13 @@ from workbench.ui.api.tokens_api import tokens_router
 from workbench.ui.api.voting_api import voting_router
 from workbench.ui.context import EXAMPLE_PROMPTS, Context
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
-from workbench.ui.gradio_patches import count_as_launched, forget_calls, give_tools_clients, no_servers
+from workbench.ui.gradio_patches import (
+    count_as_launched,
+    forget_calls,
+    give_tools_clients,
+    give_tools_files,
+    no_servers,
+)
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
@@ -117,6 +124,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     count_as_launched(blocks)
     forget_calls(blocks)
     give_tools_clients(blocks, CallersClients)
+    give_tools_files(blocks, told_schema, with_files)
     return mounted
 
 

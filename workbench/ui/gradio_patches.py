@@ -75,6 +75,12 @@ def give_tools_clients(blocks: gr.Blocks, client: Any) -> None:
     blocks.mcp_server_obj._get_or_create_client = client(blocks.mcp_server_obj).client
 
 
+def give_tools_files(blocks: gr.Blocks, schema: Any, convert: Any) -> None:
+    """`schema` says how tools take files, and `convert` takes them. Gradio's own cannot take lists of them."""
+    server = blocks.mcp_server_obj
+    server.simplify_filedata_schema, server.convert_strings_to_filedata = schema, convert
+
+
 def forget_calls(blocks: gr.Blocks) -> None:
     """The state of a call that names no session ends with the call.
 
