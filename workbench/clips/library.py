@@ -88,11 +88,15 @@ class Library:
         return clip
 
     def uploaded(self, path: Path) -> ClipFile:
-        """Keep an uploaded file, so that its results can be looked at again later; the same file is kept once."""
+        """Keep an uploaded file, so that its results can be looked at again later; the same file is kept once. Raises
+        RequestError for one that was cleared away meanwhile."""
         digest, ending = hashlib.sha256(), path.suffix.lower()
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
+        try:
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        except FileNotFoundError as error:
+            raise RequestError(f"upload {path.name[:80]!r} is no longer on this server; upload it again") from error
         kept = self.uploads / f"{digest.hexdigest()[:32]}{ending if ENDING.fullmatch(ending) else '.bin'}"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)

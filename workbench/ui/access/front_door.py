@@ -9,13 +9,14 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench.requests.links.people import login_link
 from workbench.store import StoreUnavailable
 from workbench.ui.access.credentials import credential_of
 from workbench.ui.access.doors import ADMIN, ANNOTATOR, GRADIO, LOOKING, MAKERS, NOBODY, is_call, may_pass
+from workbench.ui.access.refusals import told
 from workbench.ui.access.uploads import BadCall, Uploads
 from workbench.votes.bodies import Refused
 from workbench.votes.voting import VotingService
@@ -80,7 +81,7 @@ class FrontDoor:
         try:
             role, owner = await self._who(request)
         except StoreUnavailable:
-            return await _told(503, "the database does not answer; try again in a moment")(scope, receive, send)
+            return await told(503, "the database does not answer; try again in a moment")(scope, receive, send)
         if not may_pass(role, scope["method"], path):
             return await _closed(request, role, self.prefix)(scope, receive, send)
         with suppress(ClientDisconnect):  # who left in the middle of a request waits for no answer
@@ -98,7 +99,7 @@ class FrontDoor:
                 raise BadCall("reviewers look at results and make nothing; ask a researcher")
         except BadCall as refused:
             logging.getLogger(__name__).warning("refused %s %s: %s", scope["method"], path, refused)
-            return await _told(403, str(refused))(scope, receive, send)
+            return await told(403, str(refused))(scope, receive, send)
         await self.app(_of_length(scope, len(body)), _replay(body, receive), send)
 
     def _looks(self, path: str, call: object) -> bool:
@@ -113,12 +114,12 @@ class FrontDoor:
         host = request.headers.get("host", "").lower()
         if _without_port(host) not in self.hosts:
             shown = _without_port(host)[:80]
-            return _told(421, f"{shown!r} is not a name of this server; start it with --allowed-host {shown}")
+            return told(421, f"{shown!r} is not a name of this server; start it with --allowed-host {shown}")
         if request.method in SAFE:
             return None
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
         if (origin and urlsplit(origin).netloc.lower() != host) or site not in ("same-origin", "none"):
-            return _told(403, "this request comes from another site; use the pages of this server")
+            return told(403, "this request comes from another site; use the pages of this server")
         return None
 
     async def _who(self, request: Request) -> tuple[str, str]:
@@ -168,7 +169,7 @@ class FrontDoor:
 def _check_address(scope: Scope) -> Response | None:
     """No database and no file knows a name with a null character; neither is asked."""
     if "\0" in scope["path"] or "\0" in unquote_to_bytes(scope["query_string"]).decode(errors="replace"):
-        return _told(404, "this address holds a null character (%00), and nothing is there; take it out")
+        return told(404, "this address holds a null character (%00), and nothing is there; take it out")
     return None
 
 
@@ -177,7 +178,7 @@ def _check_credentials(scope: Scope) -> Response | None:
     try:
         credential_of(scope)
     except Refused as refused:
-        return _told(refused.status, refused.sentence)
+        return told(refused.status, refused.sentence)
     return None
 
 
@@ -187,10 +188,6 @@ def _path(scope: Scope) -> str:
     return scope["path"].removeprefix(root) if root else scope["path"]
 
 
-def _told(status: int, sentence: str) -> Response:
-    return JSONResponse({"error": sentence, "detail": sentence}, status)
-
-
 def _closed(request: Request, role: str, prefix: str) -> Response:
     """People who look for a page are led to one that is open to them."""
     looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
@@ -198,12 +195,12 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
         if looks:
             wanted = prefix + _path(request.scope) + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(prefix + login_link(wanted), 303)
-        return _told(401, "you are not signed in; open /login in a browser")
+        return told(401, "you are not signed in; open /login in a browser")
     if role == ANNOTATOR:
-        return RedirectResponse(f"{prefix}/vote", 303) if looks else _told(403, "annotators reach the Vote page only")
+        return RedirectResponse(f"{prefix}/vote", 303) if looks else told(403, "annotators reach the Vote page only")
     if role == ADMIN and request.method in SAFE:
-        return _told(404, "there is nothing at this address")
-    return _told(403, f"this is not open to a {role}; ask whoever runs this server")
+        return told(404, "there is nothing at this address")
+    return told(403, f"this is not open to a {role}; ask whoever runs this server")
 
 
 def _without_port(host: str) -> str:
