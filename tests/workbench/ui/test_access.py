@@ -291,6 +291,7 @@ def test_short_passwords_and_odd_names_are_refused(tmp_path):
         ("ann", "annotator", "short", "at least 8"),
         ("a:b", "annotator", PASSWORD, "colon"),
         ("ann", "king", PASSWORD, "choose"),
+        ("a" * 81, "annotator", PASSWORD, "1 to 80 letters"),
     ):
         with pytest.raises(RequestError, match=word):
             add_account(tmp_path / "people", name, role, password)
@@ -347,6 +348,33 @@ def test_tokens_that_cannot_be_are_refused(settings, capsys, words, said):
     words = [str(settings.auth) if word == "AUTH" else word for word in words]
     assert main(["accounts", *words, "--data-dir", str(settings.data_dir)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["zoe", "--study", "nope"], "there is no study 'nope' here; `studies list` shows which there are"),
+        (["z" * 200], "use 1 to 80 letters"),
+        ([" "], "use 1 to 80 letters"),
+        (["z\u202ey"], "use 1 to 80 letters"),
+        *(
+            (["zoe", "--url", url], "is no address of an app; give one as https://lab.example")
+            for url in ("javascript:alert(1)", "lab.example", "https://", "https://a.example?x=", "https://a@b", "//x")
+        ),
+    ],
+)
+def test_an_invitation_that_leads_nowhere_is_not_made(settings, capsys, words, said):
+    assert main(["accounts", "invite", *words, "--data-dir", str(settings.data_dir)]) == 2
+    told = capsys.readouterr()
+    assert said in told.err and not told.out
+
+
+@pytest.mark.parametrize("url", ["https://lab.example/wb/", "http://[::1]:7860", "http://127.0.0.1:7860"])
+def test_an_invitation_is_made_for_a_study_that_is_there(settings, capsys, url):
+    assert (
+        main(["accounts", "invite", "Zoe", "--study", TRIAL, "--url", url, "--data-dir", str(settings.data_dir)]) == 0
+    )
+    assert capsys.readouterr().out.startswith(f"{url.rstrip('/')}/vote?invite=")
 
 
 @pytest.fixture(scope="module")
