@@ -227,6 +227,27 @@ def test_what_one_person_uploaded_no_other_can_name(app):
     assert visitor(app, "rita").post("/gradio_api/call/evaluate", json=body).status_code == 200
 
 
+def test_what_one_person_uploaded_no_other_can_fetch(app):
+    """By no way of writing its path; who has uploaded the same file has it as well."""
+    rita, ada = visitor(app, "rita"), visitor(app, "ada")
+    given = {"files": ("mine.mp4", b"mine alone")}
+    path = rita.post("/gradio_api/upload", files=given).json()[0]
+    folder, _, name = path.rpartition("/")
+    ways = [
+        path,
+        f"/{path}",
+        f"{folder}/./{name}",
+        f"{folder}/../{Path(folder).name}/{name}",
+        path.replace("m", "%6d"),
+    ]
+    for way in ways:
+        answer = ada.get(f"/gradio_api/file={way}")
+        assert answer.status_code in (403, 404) and b"mine" not in answer.content, way
+    assert rita.get(f"/gradio_api/file={path}").content == b"mine alone"
+    assert ada.post("/gradio_api/upload", files=given).json() == [path]
+    assert ada.get(f"/gradio_api/file={path}").content == b"mine alone"
+
+
 def test_guessing_passwords_is_slowed(tmp_path):
     for name in ("ann", *(f"ann {k}" for k in range(5))):
         add_account(tmp_path / "people", name, "annotator", PASSWORD, cost=10)

@@ -23,6 +23,7 @@ from workbench.votes.voting import VotingService
 
 OWN_API = "/api/v1/"  # routes of ours read their bodies themselves; all others that take a body are Gradio's
 UPLOAD = "/gradio_api/upload"
+FILE = f"{GRADIO}file="
 LARGEST_CALL = 8 * 2**20
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -84,6 +85,8 @@ class FrontDoor:
             return await told(503, "the database does not answer; try again in a moment")(scope, receive, send)
         if not may_pass(role, scope["method"], path):
             return await _closed(request, role, self.prefix)(scope, receive, send)
+        if path.startswith(FILE) and self.uploads.is_of_others(owner, path.removeprefix(FILE)):
+            return await told(403, "another person has uploaded this file; upload it yourself")(scope, receive, send)
         with suppress(ClientDisconnect):  # who left in the middle of a request waits for no answer
             await self._pass(scope, receive, send, role, owner)
 
@@ -138,7 +141,7 @@ class FrontDoor:
 
     def _with_headers(self, path: str, send: Send) -> Send:
         """Adds to every answer what tells browsers to be careful; a page's own rules stay."""
-        policy = FILE_POLICY if path.startswith((f"{GRADIO}file=", "/media/", "/api/v1/media/")) else self.policy
+        policy = FILE_POLICY if path.startswith((FILE, "/media/", "/api/v1/media/")) else self.policy
 
         async def careful(message: Message) -> None:
             if message["type"] == "http.response.start":
