@@ -27,7 +27,7 @@ FILE = {
 KEPT = ("title", "description", "default")
 
 
-def told_schema(schema: dict[str, Any]) -> tuple[dict[str, Any], list[list[str | int]]]:
+def told_schema(schema: dict[str, Any]) -> tuple[dict[str, Any], list[list[str]]]:
     """A tool's arguments with every file as a text, and the places of files: [name], or [name, "items"] for a list."""
     properties, places = {}, []
     for name, taken in schema["properties"].items():
@@ -40,7 +40,7 @@ def told_schema(schema: dict[str, Any]) -> tuple[dict[str, Any], list[list[str |
     return {**schema, "properties": properties}, places
 
 
-def with_files(arguments: Any, places: Sequence[Sequence[str | int]]) -> Any:
+def with_files(arguments: Any, places: Sequence[Sequence[str]]) -> Any:
     """A tool's arguments with files in place of data: URLs. Raises RequestError for a path, an address and what is
     none."""
     given = dict(arguments)
