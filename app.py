@@ -11,4 +11,7 @@ if __name__ == "__main__":
     if "SPACE_ID" in os.environ:
         place = ["--host", "0.0.0.0", "--framed-by", "https://huggingface.co"]
         place += ["--allowed-host", os.environ.get("SPACE_HOST", "localhost")]
+        # nothing but its proxy reaches a Space, from an address of a private network
+        for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"):
+            place += ["--behind-proxy", network]
     sys.exit(main(["app", *place, *sys.argv[1:]]))

@@ -15,7 +15,8 @@ class Settings:
     `compile` is how layers are compiled: off, layers, or graphs (CUDA graphs).
     Folders of clips on this machine may be evaluated at and below those of `clips`, and no others.
     The server answers to the names of this machine for itself, to `host`, and to those of `allowed_host`. Sites of
-    `framed_by` may show its pages inside their own.
+    `framed_by` may show its pages inside their own. Who asks, and by which scheme, is taken from proxies at the
+    addresses or networks of `behind_proxy`; from all others it is what the connection itself says.
     """
 
     data_dir: Path = Path("data")
@@ -28,6 +29,7 @@ class Settings:
     clips: tuple[Path, ...] = ()
     allowed_host: tuple[str, ...] = ()
     framed_by: tuple[str, ...] = ()
+    behind_proxy: tuple[str, ...] = ()
     min_watch: float = 0.8
     first_run: bool = False
     root_path: str = ""

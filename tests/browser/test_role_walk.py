@@ -217,6 +217,23 @@ def test_the_tools_of_programs_are_for_those_who_make(door, cookies):
             assert answers == closed | {"researcher": PASSED, "admin": PASSED}, (method, path)
 
 
+def test_no_route_opens_to_two_credentials(app, door, cookies):
+    """Whose request it is would depend on who reads it: the front door one of them, the route behind it the other."""
+    voting = app.state.voting
+    account = voting.sessions.accounts.find("researcher")
+    token = voting.sessions.open(voting.store.people.of_account("researcher"), "token", account)
+    bearer = f"Bearer {token}"
+    assert ask(door, "GET", "/config", "", authorization=bearer) == PASSED
+    for route in sorted(all_routes(app)):
+        method, path = route.split(" ")[0], concrete(route.split(" ")[1])
+        answers = {role: ask(door, method, path, cookies[role], authorization=bearer) for role in ALL_ROLES}
+        assert answers == dict.fromkeys(ALL_ROLES, 400), route
+        for role in ALL_ROLES[1:]:
+            for both in (f"{cookies[role]}; {cookies['nobody']}", f"{cookies['nobody']};a[b]=c ;{cookies[role]}"):
+                assert ask(door, method, path, both) == 400, (route, both)
+    assert ask(door, "GET", "/config", f"{cookies['reviewer']}; {cookies['reviewer']}") == PASSED  # one, said twice
+
+
 def test_the_auth_file_is_read_again(app):
     assert isinstance(app.state.voting.sessions.accounts, Accounts)
     assert {app.state.voting.sessions.accounts.find(role).role for role in ALL_ROLES[1:]} == set(ALL_ROLES[1:])

@@ -85,6 +85,18 @@ def test_every_export_opens_without_edits(client, route, file):
         assert not any(str(name).startswith("Unnamed") for name in table.columns)  # an index that nobody asked for
 
 
+@pytest.mark.parametrize("file", ["pairs.csv", "pairs.tex", "pairs.json", "report.json"])
+def test_what_was_never_asked_has_no_table(client, file):
+    for query, told in (
+        ({"question": "nope"}, "study 's' asks no question 'nope'; choose one of overall"),
+        ({"version": 7}, "study 's' has no version 7; choose one of 1, or leave it out"),
+        ({"version": 10**30}, "has no version 1000"),
+    ):
+        answer = client.get(f"/api/v1/results/s/{file}", params=query)
+        assert answer.status_code == 404 and told in answer.json()["detail"], answer.text
+    assert client.get(f"/api/v1/results/s/{file}", params={"question": "overall", "version": 1}).status_code == 200
+
+
 @pytest.mark.parametrize("route, file", [each for each in EVERY if each[1].endswith(".parquet")], ids=str)
 def test_the_csv_holds_the_numbers_of_the_parquet_file_as_numbers(client, route, file):
     table = pd.read_parquet(io.BytesIO(content(client, route, file)))

@@ -6,22 +6,31 @@ Both are made from saved clips, so that an address that names clips gives the sa
 import base64
 import html
 import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from eval.video.reader import BESIDE_OTHERS
 from models.types import RequestError
 from workbench.charts import frame_curves, plotly_folder
 from workbench.clips.library import StoredClip
-from workbench.clips.media import decode_mp4, encode_mp4, png_bytes
+from workbench.clips.media import MAX_SIDE, Footage, decode_mp4, encode_stream, png_bytes
+from workbench.common.words import counted
 
-LABEL = 16  # pixels of a label's line at a scale of 1
+LABEL, LINES = 16, 4  # pixels of a label's line, and lines above a tile
+BAR = LABEL * LINES
 SMALLEST = 192  # pixels a tile is wide at least: text on smaller ones cannot be read
 MOST_CLIPS = 64
+MOST_SHEET_PIXELS = 3840 * 2160  # of one frame: an encoder holds fifty of them
+MOST_PIXELS = 2_000_000_000  # of a sheet over all its frames: two minutes of a core
+MOST_PAGE_PIXELS = 400_000_000  # that a page holds, as pictures
 # in the order in which they use each other
 PLAYER = ("keyboard", "frames", "clock", "flip", "stage", "controls", "player")
 SCRIPTS = ("dom", "link", *(f"player/{name}" for name in PLAYER), "charts/chart")
@@ -30,32 +39,29 @@ EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
 def contact_sheet(clips: Sequence[StoredClip], columns: int, path: Path) -> None:
-    """Write the clips side by side, `columns` in a row, each below its label, as one H.264 mp4 at `path`.
+    """Write the clips side by side, `columns` in a row, each below its label, as one H.264 mp4 at `path`, frame by
+    frame: memory does not grow with the length.
 
     Small clips are enlarged by whole factors with hard pixels; a shorter one holds its last frame. Raises
-    RequestError for no clips, too many, clips of several sizes or rates, or fewer than one column.
+    RequestError for no clips, too many, clips of several sizes or rates, a sheet too large, or fewer than one column.
     """
     check_clips(clips)
     if columns < 1:
         raise RequestError(f"columns is {columns}; give 1 or more")
-    read = [decode_mp4(clip.path) for clip in clips]
-    sizes, rates = {frames.shape[1:3] for frames, _ in read}, {float(fps) for _, fps in read}
+    footages = [Footage(clip.path, BESIDE_OTHERS) for clip in clips]
+    sizes, rates = {footage.shape[1:3] for footage in footages}, {footage.fps for footage in footages}
     if len(sizes) > 1 or len(rates) > 1:
         raise RequestError(
             f"these clips have {len(sizes)} sizes and {len(rates)} rates; a contact sheet needs one of each"
         )
-    scale = max(1, -(-SMALLEST // read[0][0].shape[2]))
-    length = max(len(frames) for frames, _ in read)
-    tiles = [
-        _tile(frames, scale, length, f"{clip.label} | {clip.manifest.prompt}")
-        for (frames, _), clip in zip(read, clips, strict=True)
-    ]
-    blank = np.zeros_like(tiles[0])
-    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
-    rows[-1] += [blank] * (min(columns, len(tiles)) - len(rows[-1]))
-    sheet = np.concatenate([np.concatenate(row, 2) for row in rows], 1)
-    pad = [(0, 0), (0, sheet.shape[1] % 2), (0, sheet.shape[2] % 2), (0, 0)]
-    encode_mp4(np.pad(sheet, pad), rates.pop(), path)
+    tiles = _Tiles(*footages[0].shape[1:3], min(columns, len(clips)), len(clips))
+    tiles.check(max(footage.shape[0] for footage in footages))
+    for place, clip in enumerate(clips):
+        tiles.name(place, f"{clip.label} | {clip.manifest.prompt}")
+    height, width = tiles.sheet.shape[:2]
+    with ExitStack() as opened:
+        frames = [opened.enter_context(closing(iter(footage))) for footage in footages]
+        encode_stream(tiles.filled(frames), width, height, rates.pop(), path)
 
 
 def check_clips(clips: Sequence[StoredClip]) -> None:
@@ -64,17 +70,55 @@ def check_clips(clips: Sequence[StoredClip]) -> None:
         raise RequestError(f"{len(clips)} clips are asked for; an export holds 1 to {MOST_CLIPS}")
 
 
-def _tile(frames: np.ndarray, scale: int, length: int, label: str) -> np.ndarray:
-    """(length, H', W', 3): enlarged frames under lines of text."""
-    large = frames.repeat(scale, 1).repeat(scale, 2)
-    large = np.concatenate([large, large[-1:].repeat(length - len(large), 0)])
-    width = large.shape[2]
-    parts = [part for piece in label.split(" | ") for part in _wrapped(piece, width // 7)]
-    bar = np.full((LABEL * 4, width, 3), 24, np.uint8)
-    for i, part in enumerate(parts[:4]):
-        place = (4, LABEL * (i + 1) - 4)
-        cv2.putText(bar, part, place, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (235, 235, 235), 1, cv2.LINE_AA)
-    return np.concatenate([np.broadcast_to(bar, (length, *bar.shape)), large], 1)
+class _Tiles:
+    """One picture of a contact sheet, which every frame fills anew: `count` tiles of enlarged frames under lines of
+    text, `columns` in a row; its sides are even."""
+
+    def __init__(self, height: int, width: int, columns: int, count: int) -> None:
+        self.scale = max(1, -(-SMALLEST // width))
+        self.height, self.width, self.columns = height * self.scale + BAR, width * self.scale, columns
+        rows = -(-count // columns)
+        self.shape = (rows * self.height + rows * self.height % 2, columns * self.width + columns * self.width % 2, 3)
+
+    def check(self, frames: int) -> None:
+        """Raises RequestError for a sheet that takes too much memory or time; before it, none of either is taken."""
+        height, width, _ = self.shape
+        if height * width > MOST_SHEET_PIXELS or max(height, width) > MAX_SIDE:
+            rule = f"a contact sheet has at most {MOST_SHEET_PIXELS:,} pixels a frame and {MAX_SIDE:,} a side"
+            raise RequestError(f"this one would be {width:,} x {height:,} pixels, and {rule}; give fewer clips")
+        if height * width * frames > MOST_PIXELS:
+            told = f"this contact sheet would have {height * width * frames:,} pixels in {counted(frames, 'frame')}"
+            raise RequestError(f"{told}, and at most {MOST_PIXELS:,} are written; give fewer or shorter clips")
+
+    @cached_property
+    def sheet(self) -> np.ndarray:
+        return np.zeros(self.shape, np.uint8)
+
+    def name(self, place: int, label: str) -> None:
+        """Write a label above a tile."""
+        bar = self._tile(place)[:BAR]
+        bar[:] = 24
+        parts = [part for piece in label.split(" | ") for part in _wrapped(piece, self.width // 7)]
+        for i, part in enumerate(parts[:LINES]):
+            corner = (4, LABEL * (i + 1) - 4)
+            text = np.ascontiguousarray(bar)
+            bar[:] = cv2.putText(text, part, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (235, 235, 235), 1, cv2.LINE_AA)
+
+    def filled(self, clips: Sequence[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+        """The sheet with every clip's next frame, until the longest is over."""
+        while True:
+            frames = [next(clip, None) for clip in clips]
+            if all(frame is None for frame in frames):
+                return
+            for place, frame in enumerate(frames):
+                if frame is not None:
+                    self._tile(place)[BAR:] = frame.repeat(self.scale, 0).repeat(self.scale, 1)
+            yield self.sheet
+
+    def _tile(self, place: int) -> np.ndarray:
+        row, column = divmod(place, self.columns)
+        top, left = row * self.height, column * self.width
+        return self.sheet[top : top + self.height, left : left + self.width]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -91,9 +135,13 @@ def _wrapped(text: str, width: int) -> list[str]:
 def standalone_page(clips: Sequence[StoredClip], title: str = "") -> str:
     """One HTML file with the clips (lossless as stored), the player of the app, curves, and the manifests.
 
-    It opens from disk without a network. Raises RequestError for no clips or too many.
+    It opens from disk without a network. Raises RequestError for no clips, too many or too large ones.
     """
     check_clips(clips)
+    held = sum(math.prod(Footage(clip.path).shape[:3]) for clip in clips)
+    if held > MOST_PAGE_PIXELS:
+        told = f"these clips have {held:,} pixels in all their frames, and one file holds {MOST_PAGE_PIXELS:,}"
+        raise RequestError(f"{told}; give fewer or shorter clips")
     read = [decode_mp4(clip.path) for clip in clips]
     labels = [f"{i + 1} · {clip.label}" for i, clip in enumerate(clips)]
     player = {

@@ -22,6 +22,7 @@ from workbench.common.words import counted
 from workbench.requests.systems import System
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,120}")
+LINK = "link out"
 ENDING = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -88,11 +89,15 @@ class Library:
         return clip
 
     def uploaded(self, path: Path) -> ClipFile:
-        """Keep an uploaded file, so that its results can be looked at again later; the same file is kept once."""
+        """Keep an uploaded file, so that its results can be looked at again later; the same file is kept once. Raises
+        RequestError for one that was cleared away meanwhile."""
         digest, ending = hashlib.sha256(), path.suffix.lower()
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
+        try:
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        except FileNotFoundError as error:
+            raise RequestError(f"upload {path.name[:80]!r} is no longer on this server; upload it again") from error
         kept = self.uploads / f"{digest.hexdigest()[:32]}{ending if ENDING.fullmatch(ending) else '.bin'}"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +106,8 @@ class Library:
         return ClipFile(kept, path.name)
 
     def folder(self, text: str) -> tuple[list[ClipFile], Counter[str]]:
-        """The clips in a folder and below it, by name, and how many other files with which endings lie there.
+        """The clips in a folder and below it, by name, and how many other files with which endings lie there, and how
+        many files, and folders of frames, behind a link that leads out, under LINK.
 
         Clips are videos, with the prompts of the manifests beside them, and folders whose pictures are the numbered
         frames of one clip. Raises RequestError for a folder outside `roots`, missing or without clips.
@@ -112,6 +118,8 @@ class Library:
         for place, name in files_below(folder):
             path = Path(place, name or "")
             if not all(_inside(root, file) for file in ([path] if name else frame_files(path))):
+                if not is_beside(path.name):
+                    passed[LINK] += 1
                 continue
             if name is None or is_video(name):
                 clips.append(path)
@@ -119,7 +127,8 @@ class Library:
                 passed[ending(name)] += 1
         if not clips:
             endings = ", ".join(SUFFIXES[:7])
-            holds = f"{shown} holds no videos and no numbered PNG frames"
+            links = f"; {counted(passed[LINK], LINK)} of it" if passed[LINK] else ""
+            holds = f"{shown} holds no videos and no numbered PNG frames{links}"
             raise RequestError(f"{holds}; choose one with files ending in {endings} or similar")
         named = ((clip, clip.relative_to(folder).as_posix() if clip != folder else folder.name) for clip in clips)
         return [_with_manifest(clip, name) for clip, name in sorted(named)], passed
@@ -135,12 +144,13 @@ class Library:
         root = self.roots[name]
         try:
             folder = (root / inside.lstrip("/")).resolve()
-            if not folder.is_relative_to(root):
-                raise RequestError(f"{shown} is outside the folders of this server; begin with one of {offered}")
-            if not folder.is_dir():
-                raise RequestError(f"{shown} does not exist; give a folder below one of {offered}")
+            there = folder.is_dir()
         except (OSError, ValueError) as error:  # a name too long for the file system, or with a null character
             raise RequestError(f"{shown} cannot be opened; give a folder below one of {offered}") from error
+        if not folder.is_relative_to(root):
+            raise RequestError(f"{shown} is outside the folders of this server; begin with one of {offered}")
+        if not there:
+            raise RequestError(f"{shown} does not exist; give a folder below one of {offered}")
         return root, folder
 
     def _stored(self) -> Iterable[StoredClip]:

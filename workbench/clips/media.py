@@ -17,7 +17,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from eval.video.frame_times import evenly
-from eval.video.reader import Unreadable, Video, open_video
+from eval.video.reader import ALONE, Reading, Unreadable, Video, open_video
 from models.types import RequestError
 from models.whole_files import replacing
 
@@ -81,11 +81,12 @@ class Footage:
 
     `shape` is (T, H, W, 3), `fps` the rate; iterating decodes (H, W, 3) uint8 RGB anew, in memory that does not grow
     with the length, and may end early where frames are lost. `notices` tell what was assumed or lost, as far as it was
-    decoded. Raises RequestError for what is not a video or changes its size.
+    decoded. With a `reading` that is not ahead little memory is taken where many are iterated at once. Raises
+    RequestError for what is not a video or changes its size.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, reading: Reading = ALONE) -> None:
+        self.path, self.reading = path, reading
         with self._open() as video:
             facts = video.facts
         rate, self._shown = evenly(facts.times) if facts.times else (facts.fps, range(facts.frames))
@@ -105,7 +106,7 @@ class Footage:
     @contextmanager
     def _open(self) -> Iterator[Video]:
         try:
-            with open_video(self.path, square=True) as video:
+            with open_video(self.path, self.reading, square=True) as video:
                 yield video
         except Unreadable as error:
             raise RequestError(str(error)) from error

@@ -2,19 +2,22 @@
 
 import argparse
 import getpass
+import re
 import sys
 from pathlib import Path
 
 from models.types import RequestError
 from workbench.common.console import say, say_json
-from workbench.people.accounts import ROLES, add_account, read_accounts, remove_account
+from workbench.people.accounts import NAME_LENGTH, ROLES, add_account, is_name, read_accounts, remove_account
 from workbench.requests.arguments import check_data_dir
 from workbench.requests.links.people import invitation_link
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.people import INVITATION_DAYS, SESSION_DAYS
 from workbench.store.records import Session
+from workbench.votes.studies import DEFAULT_STUDY
 
+URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 TOKEN_ROLES = ("researcher", "admin")
 
 
@@ -131,8 +134,15 @@ def _list(options: argparse.Namespace) -> None:
 def _invite(options: argparse.Namespace) -> None:
     if options.days < 1:
         raise RequestError(f"--days {options.days} is over already; give 1 or more")
+    if not is_name(options.name):
+        raise RequestError(f"name {options.name[:40]!r} cannot be a name here; use 1 to {NAME_LENGTH} letters")
+    if not URL.fullmatch(options.url):
+        raise RequestError(f"--url {options.url[:80]!r} is no address of an app; give one as https://lab.example")
     store = open_store(Settings(data_dir=options.data_dir, database_url=options.database_url))
-    secret = store.people.invite(options.name, options.study, options.days)
+    if options.study not in (None, DEFAULT_STUDY) and store.studies.get(options.study) is None:
+        store.close()
+        raise RequestError(f"there is no study {options.study[:80]!r} here; `studies list` shows which there are")
+    secret = store.people.invite(" ".join(options.name.split()), options.study, options.days)
     say(invitation_link(secret, options.url.rstrip("/")))
     store.close()
 

@@ -4,6 +4,7 @@ import argparse
 import re
 import socket
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="site that may show the pages inside its own, as https://huggingface.co (default: none)",
     )
     parser.add_argument(
+        "--behind-proxy",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="proxy, or network of them, whose X-Forwarded-For and -Proto are believed, as 127.0.0.1; give it again "
+        "for more (default: none)",
+    )
+    parser.add_argument(
         "--min-watch",
         type=float,
         default=Settings.min_watch,
@@ -113,6 +122,8 @@ def _check(settings: Settings) -> None:
     for site in settings.framed_by:
         if not SITE.fullmatch(site):
             raise RequestError(f"--framed-by {site[:80]!r} is not a site; give one as https://lab.example")
+    for proxy in settings.behind_proxy:
+        _check_network(proxy)
     for folder in settings.clips:
         if not folder.is_dir():
             raise RequestError(f"--clips {str(folder)!r} is not a folder; give one that exists")
@@ -122,6 +133,14 @@ def _check(settings: Settings) -> None:
         where = f"--data-dir {str(settings.data_dir)!r}"
         raise RequestError(f"{where} cannot be made ({error.strerror}); choose another") from error
     open_store(settings).close()  # a database that cannot be reached is told before anything slow
+
+
+def _check_network(proxy: str) -> None:
+    try:
+        ip_network(proxy)
+    except ValueError as error:
+        shown = f"--behind-proxy {proxy[:80]!r} is not an address or a network"
+        raise RequestError(f"{shown}; give one as 127.0.0.1 or 10.0.0.0/8") from error
 
 
 def _frozen(value: Any) -> Any:

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
+from uvicorn import Server
 
 from workbench import __version__
 from workbench.settings import Settings
 from workbench.store import open_store
+from workbench.ui.access.proxies import server_config
 from workbench.ui.api.media import MediaTokens, media_router
 from workbench.ui.api.voting_api import voting_router
 from workbench.votes.study_clips import StudyClips
@@ -42,7 +43,7 @@ def build_voting_app(settings: Settings) -> FastAPI:
 
 
 def serve_voting(settings: Settings, listener: socket.socket) -> None:
-    uvicorn.Server(uvicorn.Config(build_voting_app(settings), log_level="error")).run(sockets=[listener])
+    Server(server_config(build_voting_app(settings), log_level="error")).run(sockets=[listener])
 
 
 def keep_serving(serve: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ from models.whole_files import write_bytes
 # scrypt as RFC 7914 has it, with costs that OWASP recommends (2^15, 8, 3: 32 MiB, a third of a second)
 COST, BLOCK, PARALLEL, LENGTH = 15, 8, 3, 32
 MEMORY = 2**28
-SHORTEST = 8
+SHORTEST, NAME_LENGTH = 8, 80
 ROLES = ("admin", "researcher", "reviewer", "annotator")
 TRIES, PAUSE_SECONDS = (10, 30, 100), 60.0  # for a name from an address, an address, a name
 MOST_WAITING, MOST_REMEMBERED = 8, 10_000
@@ -136,10 +136,17 @@ def read_accounts(path: Path) -> list[Account]:
     return [_account(path, i, line) for i, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
 
 
+def is_name(name: str) -> bool:
+    """Whether somebody can go by this name, with an account, an invitation or neither."""
+    return bool(name.strip()) and len(name) <= NAME_LENGTH and name.isprintable()
+
+
 def add_account(path: Path, name: str, role: str, password: str, cost: int = COST) -> None:
     """Write a person into the file, in place of one of the same name. Raises RequestError."""
-    if not name.strip() or ":" in name or not name.isprintable() or name.startswith("#"):
-        raise RequestError(f"name {name[:40]!r} cannot be a name here; use letters, without a colon")
+    if not is_name(name) or ":" in name or name.startswith("#"):
+        raise RequestError(
+            f"name {name[:40]!r} cannot be a name here; use 1 to {NAME_LENGTH} letters, without a colon"
+        )
     if role not in ROLES:
         raise RequestError(f"role {role[:40]!r} is none; choose {', '.join(ROLES)}")
     if len(password) < SHORTEST:

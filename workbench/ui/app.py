@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 
@@ -19,6 +20,9 @@ from workbench.sweeps.first_run import FirstRun
 from workbench.ui.access.doors import handler_name
 from workbench.ui.access.front_door import FrontDoor
 from workbench.ui.access.mcp_clients import CallersClients
+from workbench.ui.access.mcp_files import told_schema, with_files
+from workbench.ui.access.proxies import Proxies
+from workbench.ui.access.refusals import Refusals, tell_unreadable
 from workbench.ui.api.dashboard_api import dashboard_router
 from workbench.ui.api.endpoints import build_endpoints
 from workbench.ui.api.export_api import export_router
@@ -30,7 +34,14 @@ from workbench.ui.api.tokens_api import tokens_router
 from workbench.ui.api.voting_api import voting_router
 from workbench.ui.context import EXAMPLE_PROMPTS, Context
 from workbench.ui.frame import PRODUCT, Addresses, page_frame
-from workbench.ui.gradio_patches import count_as_launched, forget_calls, give_tools_clients, no_servers
+from workbench.ui.gradio_patches import (
+    count_as_launched,
+    forget_calls,
+    give_tools_clients,
+    give_tools_files,
+    no_servers,
+    tell_unreadable_inputs,
+)
 from workbench.ui.pages import PAGES
 from workbench.ui.pages.login import login_router
 from workbench.ui.pages.vote import PATH, vote_page_router
@@ -85,6 +96,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     blocks = build_blocks(context)
     if accounts:
         app.include_router(login_router())
+    app.add_exception_handler(RequestValidationError, tell_unreadable)
+    app.add_middleware(Refusals)
     app.add_middleware(
         FrontDoor,
         hosts=[settings.host, *settings.allowed_host],
@@ -93,9 +106,10 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         framed_by=settings.framed_by,
         prefix=settings.root_path,
     )
-    # outermost: only it sees what every route answers
+    # outside all that answers: only it sees what every route answers
     listed = [*((page.title, page.path) for page in PAGES), VOTE[1:]]
     app.add_middleware(Addresses, pages=listed, prefix=settings.root_path)
+    app.add_middleware(Proxies, trusted=settings.behind_proxy)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "SSR mode is not supported")  # said even though it is off
         mounted = gr.mount_gradio_app(
@@ -112,9 +126,13 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
             root_path=settings.root_path or None,
             mcp_server=True,  # the named endpoints as tools, at /gradio_api/mcp
         )
+    pages = next(route.app for route in mounted.routes if hasattr(getattr(route, "app", None), "get_blocks"))
+    pages.add_exception_handler(RequestValidationError, tell_unreadable)
     count_as_launched(blocks)
     forget_calls(blocks)
+    tell_unreadable_inputs(blocks)
     give_tools_clients(blocks, CallersClients)
+    give_tools_files(blocks, told_schema, with_files)
     return mounted
 
 

@@ -4,11 +4,15 @@ Imported before gradio itself, and importing it imports gradio patched.
 """
 
 import inspect
-from collections.abc import Iterator
+import json
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from jinja2 import FunctionLoader
+
+from workbench.ui.access.refusals import shown
 
 
 @contextmanager
@@ -73,6 +77,48 @@ def count_as_launched(blocks: gr.Blocks) -> None:
 def give_tools_clients(blocks: gr.Blocks, client: Any) -> None:
     """`client` makes what tools call the app by. Gradio's own are nobody's, so that roles would not hold for them."""
     blocks.mcp_server_obj._get_or_create_client = client(blocks.mcp_server_obj).client
+
+
+def give_tools_files(blocks: gr.Blocks, schema: Any, convert: Any) -> None:
+    """`schema` says how tools take files, and `convert` takes them. Gradio's own cannot take lists of them."""
+    server = blocks.mcp_server_obj
+    server.simplify_filedata_schema, server.convert_strings_to_filedata = schema, convert
+
+
+def tell_unreadable_inputs(blocks: gr.Blocks) -> None:
+    """What a call gives for a field, and the field cannot take, is told in a sentence that names both. Gradio tells a
+    program the checks of its own code, with a traceback in the log, and a page nothing."""
+    read = blocks.preprocess_data
+
+    async def read_or_tell(block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await read(block_fn, inputs, *args, **kwargs)
+        except gr.Error as refused:  # a choice that is none; Gradio has a sentence for it
+            refused.print_exception = False
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).info("inputs of %s: %s", block_fn.api_name, error)
+            raise gr.Error(_misfit(block_fn.inputs, inputs), print_exception=False) from error
+
+    vars(blocks)["preprocess_data"] = read_or_tell
+
+
+def _misfit(fields: Sequence[Any], values: Sequence[Any]) -> str:
+    """Which value does not fit its field, and what would."""
+    for field, value in zip(fields, values, strict=False):
+        model, name = getattr(field, "data_model", None), getattr(field, "label", None) or "a field"
+        try:
+            if model is not None and value is not None:
+                model.model_validate(value, context={"validate_meta": True})
+            elif model is None:
+                field.preprocess(value)
+        except Exception:
+            files = model is not None and "gradio.FileData" in json.dumps(model.model_json_schema())
+            way = "upload the file, and send what the upload answers" if files else "the API page says what is taken"
+            return f"{name} is {shown(value)}, which it cannot be; {way}"
+    if len(values) != len(fields):
+        return f"the call has {len(values)} values for {len(fields)} fields; the API page says what is taken"
+    return "the call cannot be read; the API page says what is taken"
 
 
 def forget_calls(blocks: gr.Blocks) -> None:

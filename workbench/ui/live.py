@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from workbench.clips.generation import GenerationService
 from workbench.settings import Settings
+from workbench.ui.access.proxies import server_config
 from workbench.ui.app import build_app
 
 PATIENCE = 60.0
@@ -27,7 +28,7 @@ def live_app(service: GenerationService, settings: Settings) -> Iterator[str]:
 def listening(app: ASGIApp) -> Iterator[str]:
     """Yield the address at which `app` answers until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(server_config(app, log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

@@ -13,6 +13,7 @@ from workbench.clips.generation import GenerationService
 from workbench.common.console import notice
 from workbench.common.priority import answer_soon
 from workbench.settings import Settings
+from workbench.ui.access.proxies import server_config
 from workbench.ui.app import build_app
 
 KEEP_ALIVE_SECONDS = 75  # longer than browsers and proxies reuse a connection, lest a vote goes into one that closes
@@ -43,7 +44,7 @@ def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], N
     answer_soon()
     service = GenerationService(settings.data_dir, settings.device, say=notice, compile=settings.compile)
     app = build_app(service, settings)
-    config = uvicorn.Config(
+    config = server_config(
         app, log_level="warning", timeout_graceful_shutdown=3, timeout_keep_alive=KEEP_ALIVE_SECONDS
     )
 

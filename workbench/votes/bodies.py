@@ -8,12 +8,13 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.common.field_notes import noted
+from workbench.people.accounts import NAME_LENGTH
 from workbench.store.people import SESSION_DAYS
 from workbench.store.records import Flag
 from workbench.votes.questions import ANSWERS, FLAG_KINDS
 from workbench.votes.studies import Study
 
-NAME_LENGTH, KEY_LENGTH = 80, 100
+KEY_LENGTH = 100
 COMMENT_LENGTH, MOST_FLAGS = 500, 50
 LONGEST = 1e6  # seconds
 MOST_DAYS = 365

@@ -4,10 +4,10 @@ import time
 from collections import OrderedDict
 from dataclasses import replace
 
-from workbench.people.accounts import Account, Accounts
+from workbench.people.accounts import Account, Accounts, is_name
 from workbench.store import Store
 from workbench.store.records import Person, Session
-from workbench.votes.bodies import NAME_LENGTH, NO_NAME, Refused
+from workbench.votes.bodies import NO_NAME, Refused
 
 SESSION_FRESH_SECONDS = 5.0  # how long a session ended by another process may live on
 MOST_KNOWN = 10_000  # sessions remembered
@@ -23,7 +23,7 @@ class Sessions:
 
     def named(self, name: str) -> Person:
         """The person who goes by this name. Raises Refused for what is not a name."""
-        if not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
+        if not is_name(name):
             raise NO_NAME.of("name", name, "")
         return self.people.named(" ".join(name.split()))
 

@@ -1,19 +1,25 @@
 """Grids of clips and their exports: places and values as asked, files that stand alone."""
 
+import asyncio
 import json
 import re
+import time
+import tracemalloc
 
+import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from models.types import GenerationRequest, RequestError
+from workbench.clips import exports
 from workbench.clips.exports import contact_sheet, standalone_page
 from workbench.clips.library import Library
-from workbench.clips.media import decode_mp4
+from workbench.clips.media import Footage, decode_mp4, encode_mp4
 from workbench.requests.grid import Cell, read_grid
 from workbench.requests.links.grid import grid_query, read_grid_link
+from workbench.ui.api import export_api
 from workbench.ui.api.export_api import export_router
 
 PROMPT = "a red circle moving right on a black background"
@@ -122,3 +128,68 @@ def test_exports_are_served_and_refusals_are_sentences(stored):
         answer = client.get("/api/v1/export/sheet.mp4", params=query)
         assert answer.status_code == 400 and told in answer.json()["detail"]
     assert client.get("/api/v1/export/page.html", params={"clips": ids[0]}).text.startswith("<!doctype html>")
+    one = client.get("/api/v1/export/sheet.mp4", params={"clips": ids[0]})
+    often = client.get("/api/v1/export/sheet.mp4", params={"clips": ",".join(ids[:1] * 64)})
+    assert often.content == one.content  # a clip counts once
+
+
+def test_exports_are_bounded_before_anything_is_decoded(stored, tmp_path, monkeypatch):
+    """In one frame, in a side, and in all frames; each refusal says the number, the rule and the way out."""
+    library, ids = stored
+    clips = [library.record(i) for i in ids]
+    path = tmp_path / "sheet.mp4"
+    monkeypatch.setattr(Footage, "__iter__", lambda self: pytest.fail("a frame was decoded"))
+    for name, most, many, told in (
+        ("MOST_SHEET_PIXELS", 90_000, 2, "384 x 256 pixels, and a contact sheet has at most 90,000 pixels a frame"),
+        ("MAX_SIDE", 380, 2, "and 380 a side; give fewer clips"),
+        ("MOST_PIXELS", 600_000, 1, "pixels in 13 frames, and at most 600,000 are written; give fewer or shorter"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(exports, name, most)
+            with pytest.raises(RequestError, match=re.escape(told)):
+                contact_sheet(clips[:many], 2, path)
+    monkeypatch.setattr(exports, "MOST_PAGE_PIXELS", 60_000)
+    with pytest.raises(RequestError, match="77,824 pixels in all their frames, and one file holds 60,000; give fewer"):
+        standalone_page(clips)
+    assert not path.exists()
+
+
+def test_a_contact_sheet_of_many_long_clips_takes_the_memory_of_a_few_frames(tmp_path, service):
+    """Sixteen times as long takes as much."""
+    library, most = Library(tmp_path / "data"), []
+    made = service.generate("tiny-random", GenerationRequest(PROMPT, steps=1, frames=2, seed=3))
+    clip = library.record(made.path.stem)
+    for frames in (4, 64):
+        encode_mp4(np.full((frames, 64, 64, 3), 100, np.uint8), 16.0, clip.path)
+        tracemalloc.start()
+        contact_sheet([clip] * 9, 3, tmp_path / f"{frames}.mp4")
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    whole_sheet = 64 * 9 * 192 * 256 * 3
+    assert most[1] < 1.5 * most[0] < whole_sheet / 4
+
+
+def test_one_export_is_written_at_a_time(stored, monkeypatch):
+    """Others wait without a thread, for a while."""
+    library, ids = stored
+    running, seen = [], []
+
+    def slow(clips, title):
+        running.append(title)
+        seen.append(len(running))
+        time.sleep(0.3)
+        running.remove(title)
+        return "<!doctype html>"
+
+    monkeypatch.setattr(export_api, "standalone_page", slow)
+    app = FastAPI()
+    app.include_router(export_router(library))
+
+    async def ask() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", timeout=60) as client:
+            asked = [client.get("/api/v1/export/page.html", params={"clips": ids[0], "title": k}) for k in range(4)]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(ask()) == [200] * 4 and seen == [1] * 4
+    monkeypatch.setattr(export_api, "PATIENCE_SECONDS", 0.2)
+    assert sorted(asyncio.run(ask())) == [200, 503, 503, 503]

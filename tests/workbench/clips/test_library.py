@@ -8,8 +8,9 @@ from eval.video.reader import inspect_video
 from models.types import GenerationRequest, RequestError
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
-from workbench.clips.library import ClipFile, Library, give_prompts
+from workbench.clips.library import LINK, ClipFile, Library, give_prompts
 from workbench.clips.media import encode_mp4, write_png
+from workbench.ui.pages.evaluate.page import left_out
 from workbench.ui.selftest import coded_clip
 
 PROMPT = "a red circle moving right on a black background"
@@ -73,6 +74,7 @@ def test_a_folder_gives_its_videos_and_counts_the_rest(data):
 def test_folders_outside_the_allowed_one_are_refused_in_one_sentence(data, folder):
     with pytest.raises(RequestError) as error:
         Library(data, roots(data)).folder(folder)
+    assert ("cannot be opened" in str(error.value)) is (len(folder) > 5000 or folder == "others/\0")  # else its own
     assert "\n" not in str(error.value) and str(data) not in str(error.value)
 
 
@@ -87,7 +89,7 @@ def test_links_out_of_the_allowed_folder_are_not_followed(data, tmp_path):
     (tmp_path / "root").mkdir()
     encode_mp4(coded_clip(3), 12, tmp_path / "secret.mp4")
     (tmp_path / "root" / "link.mp4").symlink_to(tmp_path / "secret.mp4")
-    with pytest.raises(RequestError, match="no videos"):
+    with pytest.raises(RequestError, match="no videos and no numbered PNG frames; 1 link out of it; choose"):
         Library(data, [tmp_path / "root"]).folder("root")
 
 
@@ -107,7 +109,12 @@ def test_a_folder_of_numbered_pictures_is_a_clip_and_what_is_left_out_is_told(tm
     assert frames.name == "a"
     (root / "a" / "frame_003.png").unlink()
     (root / "a" / "frame_003.png").symlink_to(write_outside(tmp_path))
-    assert [clip.name for clip in library.folder("rendered")[0]] == ["b.mp4"]  # one frame leads out of the root
+    (root / "c.mp4").symlink_to(tmp_path / "secret.png")
+    clips, passed = library.folder("rendered")
+    assert [clip.name for clip in clips] == ["b.mp4"]  # one frame leads out of the root
+    assert passed == {".txt": 1, LINK: 2}
+    told = "1 other file in the folder is no video and was left out: 1 .txt. "
+    assert left_out(passed) == told + "2 links in the folder lead out of it and were not followed."
 
 
 def write_outside(folder: Path) -> Path:

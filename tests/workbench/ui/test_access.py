@@ -227,6 +227,27 @@ def test_what_one_person_uploaded_no_other_can_name(app):
     assert visitor(app, "rita").post("/gradio_api/call/evaluate", json=body).status_code == 200
 
 
+def test_what_one_person_uploaded_no_other_can_fetch(app):
+    """By no way of writing its path; who has uploaded the same file has it as well."""
+    rita, ada = visitor(app, "rita"), visitor(app, "ada")
+    given = {"files": ("mine.mp4", b"mine alone")}
+    path = rita.post("/gradio_api/upload", files=given).json()[0]
+    folder, _, name = path.rpartition("/")
+    ways = [
+        path,
+        f"/{path}",
+        f"{folder}/./{name}",
+        f"{folder}/../{Path(folder).name}/{name}",
+        path.replace("m", "%6d"),
+    ]
+    for way in ways:
+        answer = ada.get(f"/gradio_api/file={way}")
+        assert answer.status_code in (403, 404) and b"mine" not in answer.content, way
+    assert rita.get(f"/gradio_api/file={path}").content == b"mine alone"
+    assert ada.post("/gradio_api/upload", files=given).json() == [path]
+    assert ada.get(f"/gradio_api/file={path}").content == b"mine alone"
+
+
 def test_guessing_passwords_is_slowed(tmp_path):
     for name in ("ann", *(f"ann {k}" for k in range(5))):
         add_account(tmp_path / "people", name, "annotator", PASSWORD, cost=10)
@@ -291,6 +312,7 @@ def test_short_passwords_and_odd_names_are_refused(tmp_path):
         ("ann", "annotator", "short", "at least 8"),
         ("a:b", "annotator", PASSWORD, "colon"),
         ("ann", "king", PASSWORD, "choose"),
+        ("a" * 81, "annotator", PASSWORD, "1 to 80 letters"),
     ):
         with pytest.raises(RequestError, match=word):
             add_account(tmp_path / "people", name, role, password)
@@ -317,6 +339,23 @@ def test_tokens_by_the_command_line(app, settings, capsys):
     assert client.get("/config").status_code == 401
 
 
+def test_nobody_acts_by_a_cookie_behind_a_token_of_another(app):
+    """Neither in the one's name nor in the other's, at the routes that ask who acts and at those that look."""
+    made = visitor(app, "rita").post("/api/v1/tokens", json={}).json()
+    before = {name: visitor(app, name).get("/api/v1/tokens").json() for name in ("rita", "ada")}
+    for name in PEOPLE:
+        client = visitor(app, name)
+        client.headers["Authorization"] = f"Bearer {made['token']}"
+        for path in ("next-pair", "votes", "consent", "tokens", "tokens/revoke", "sessions/end", "session", "logout"):
+            answer = client.post(f"/api/v1/{path}", json={"id": made["id"], "name": name})
+            assert answer.status_code == 400 and "more than one credential" in answer.json()["error"], path
+        for path in ("/api/v1/tokens", "/api/v1/voting", "/config"):
+            assert client.get(path).status_code == 400, path
+        del client.headers["Authorization"]
+        assert client.get("/api/v1/voting").json()["name"] == name
+    assert before == {name: visitor(app, name).get("/api/v1/tokens").json() for name in ("rita", "ada")}
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
@@ -330,6 +369,33 @@ def test_tokens_that_cannot_be_are_refused(settings, capsys, words, said):
     words = [str(settings.auth) if word == "AUTH" else word for word in words]
     assert main(["accounts", *words, "--data-dir", str(settings.data_dir)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["zoe", "--study", "nope"], "there is no study 'nope' here; `studies list` shows which there are"),
+        (["z" * 200], "use 1 to 80 letters"),
+        ([" "], "use 1 to 80 letters"),
+        (["z\u202ey"], "use 1 to 80 letters"),
+        *(
+            (["zoe", "--url", url], "is no address of an app; give one as https://lab.example")
+            for url in ("javascript:alert(1)", "lab.example", "https://", "https://a.example?x=", "https://a@b", "//x")
+        ),
+    ],
+)
+def test_an_invitation_that_leads_nowhere_is_not_made(settings, capsys, words, said):
+    assert main(["accounts", "invite", *words, "--data-dir", str(settings.data_dir)]) == 2
+    told = capsys.readouterr()
+    assert said in told.err and not told.out
+
+
+@pytest.mark.parametrize("url", ["https://lab.example/wb/", "http://[::1]:7860", "http://127.0.0.1:7860"])
+def test_an_invitation_is_made_for_a_study_that_is_there(settings, capsys, url):
+    assert (
+        main(["accounts", "invite", "Zoe", "--study", TRIAL, "--url", url, "--data-dir", str(settings.data_dir)]) == 0
+    )
+    assert capsys.readouterr().out.startswith(f"{url.rstrip('/')}/vote?invite=")
 
 
 @pytest.fixture(scope="module")

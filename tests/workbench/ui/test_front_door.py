@@ -133,6 +133,74 @@ def test_the_oldest_uploads_are_forgotten():
     assert [uploads.holds("ann", each) for each in "123"] == [False, True, True]
 
 
+# what cannot be read
+
+EVALUATE = [None, None, ["sharpness"], None]
+
+
+def sentence_of(answer) -> str:
+    assert 400 <= answer.status_code < 500, answer.text
+    told = answer.json()["error"]
+    assert isinstance(told, str) and "\n" not in told and "pydantic" not in told and "/tmp" not in told, told
+    return told
+
+
+@pytest.mark.parametrize(
+    "clips",
+    ["clip.mp4", ["clip.mp4"], [1], 1, {"url": "http://127.0.0.1/x"}, [{"url": "file:///x", "meta": {}}], [None]],
+)
+@pytest.mark.parametrize("way", ["run/evaluate", "api/evaluate"])
+def test_what_is_no_upload_is_told_in_a_sentence(client, caplog, capsys, clips, way):
+    answer = client.post(f"/gradio_api/{way}", json={"data": [clips, *EVALUATE[1:]]})
+    told = sentence_of(answer)
+    assert told.startswith("clips is ") and "upload the file" in told
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("body", [{"data": 5}, {"data": [], "fn_index": "x"}, {"data": None}])
+def test_a_call_of_another_shape_is_told_in_a_sentence(client, body):
+    assert "and it should be a valid" in sentence_of(client.post("/gradio_api/run/generate", json=body))
+
+
+def test_an_upload_that_was_cleared_away_is_told(client):
+    path = upload(client)
+    Path(path).unlink()
+    answer = client.post("/gradio_api/run/evaluate", json={"data": [[file_object(path)], *EVALUATE[1:]]})
+    assert "upload it again" in sentence_of(answer)
+
+
+@pytest.mark.parametrize("given", [-1000, 10**9, "x", [0], 1.5, {}])
+def test_every_handler_refuses_what_its_fields_cannot_take(client, gradio, capsys, given):
+    """A sentence, or an answer: in no field of any page does a value of another kind end in a fault."""
+    seen = 0
+    for index, function in gradio.get_blocks().fns.items():
+        if any(type(block).__name__ in ("File", "Image", "Dataset", "UploadButton") for block in function.inputs):
+            body = {"fn_index": index, "data": [given] * len(function.inputs), "session_hash": "x"}
+            answer = client.post("/gradio_api/run/predict", json=body)
+            assert answer.status_code == 200 or sentence_of(answer), function.api_name
+            seen += 1
+    assert seen > 4 and "Traceback" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "path, told",
+    [
+        ("/api/v1/clips?offset=1e3", 'offset is "1e3", and it should be a valid integer'),
+        ("/api/v1/results/s/report.json?least_checks=nan", "least_checks is "),
+        ("/api/v1/results/s/report.json?version=0", "and it should be greater than or equal to 1"),
+        ("/api/v1/export/sheet.mp4", "clips is missing; the API page says what is taken"),
+        ("/api/v1/export/sheet.mp4?clips=x&columns=x", 'columns is "x"'),
+        ("/gradio_api/queue/data", "session_hash is missing"),
+        ("/gradio_api/queue/data?session_hash=x", "no call with answers to come"),
+        ("/gradio_api/call/models/x", "no call with answers to come"),
+    ],
+)
+def test_parameters_that_cannot_be_read_are_told_in_a_sentence(client, caplog, path, told):
+    answer = client.get(path)
+    assert told in sentence_of(answer)
+    assert answer.json()["detail"] == answer.json()["error"] and "Traceback" not in caplog.text
+
+
 # hosts and origins
 
 

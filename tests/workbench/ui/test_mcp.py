@@ -1,8 +1,11 @@
 """The tools of the app over the Model Context Protocol, by the protocol's own client."""
 
+import ast
 import asyncio
+import base64
 import json
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -96,15 +99,55 @@ def test_a_tool_refuses_in_words(url):
     assert wrong.isError and "not in the registry" in wrong.content[0].text
 
 
-@pytest.mark.parametrize("file", ["/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x.mp4"])
+CLIP = Path(__file__).parents[2] / "cases" / "base.mp4"
+NO_ADDRESS = "never a path or an address"
+WRONG_FILES = {
+    "/etc/passwd": NO_ADDRESS,
+    "file:///etc/passwd": NO_ADDRESS,
+    "http://127.0.0.1:1/x.mp4": NO_ADDRESS,
+    "": NO_ADDRESS,
+    "data:text/plain,x": NO_ADDRESS,
+    "data:video/mp4;base64,@@@": "not base64",
+    "data:;base64,": "nothing follows",
+}
+
+
+def data_url(content: bytes, kind: str = "video/mp4") -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+@pytest.mark.parametrize("file", WRONG_FILES)
 def test_no_tool_takes_a_path_or_an_address_for_a_file(url, file):
-    """A tool's call comes back through the front door, where only uploads are files."""
-    for name, arguments in (
-        ("evaluate", {"clips": [file], "metrics": ["sharpness"]}),
-        ("generate", {"model": "shapes-asd", "prompt": PROMPT, "image": file}),
+    """In one sentence that says what is taken, and before anything is asked for or opened."""
+    for name, place, arguments in (
+        ("evaluate", "clips[1]", {"clips": [data_url(CLIP.read_bytes()), file], "metrics": ["sharpness"]}),
+        ("generate", "image", {"model": "shapes-asd", "prompt": PROMPT, "image": file}),
+        ("generate", "video", {"model": "shapes-asd", "prompt": PROMPT, "video": file}),
     ):
         answer = asked(url, name, arguments)
-        assert answer.isError, name
+        told = answer.content[0].text
+        assert answer.isError and told.startswith(f"{place} is {json.dumps(file)}"[:60]), told
+        assert WRONG_FILES[file] in told and "\n" not in told, told
+
+
+def test_tools_take_files_as_data(url):
+    """Several in a list, and one by itself; a file that is no video is told in the result."""
+    clips = [data_url(CLIP.read_bytes()), data_url(b"no video")]
+    answer = asked(url, "evaluate", {"clips": clips, "metrics": ["sharpness"]})
+    assert not answer.isError, answer.content
+    first, second = ast.literal_eval(answer.content[0].text)["clips"]
+    assert first["values"]["sharpness"] > 0 and second["skipped"]
+    made = {"model": "shapes-asd", "prompt": PROMPT, "steps": 1, "frames": 13, "video": clips[0]}
+    answer = asked(url, "generate", made)
+    assert not answer.isError and PROMPT in str(answer.content), answer.content
+
+
+def test_the_types_of_all_arguments_can_be_looked_up(url):
+    """A client that checks arguments by their schema finds all that the schema names."""
+    for tool in asked(url).tools:
+        assert "$ref" not in json.dumps(tool.inputSchema), tool.name
+    files = {tool.name: tool.inputSchema["properties"] for tool in asked(url).tools}
+    assert files["evaluate"]["clips"]["items"]["type"] == files["generate"]["video"]["type"] == "string"
 
 
 # with accounts

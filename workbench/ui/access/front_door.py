@@ -4,25 +4,26 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench.requests.links.people import login_link
 from workbench.store import StoreUnavailable
+from workbench.ui.access.credentials import credential_of
 from workbench.ui.access.doors import ADMIN, ANNOTATOR, GRADIO, LOOKING, MAKERS, NOBODY, is_call, may_pass
+from workbench.ui.access.refusals import told
 from workbench.ui.access.uploads import BadCall, Uploads
-from workbench.ui.api.voting_api import COOKIE
 from workbench.votes.bodies import Refused
 from workbench.votes.voting import VotingService
 
 OWN_API = "/api/v1/"  # routes of ours read their bodies themselves; all others that take a body are Gradio's
 UPLOAD = "/gradio_api/upload"
+FILE = f"{GRADIO}file="
 LARGEST_CALL = 8 * 2**20
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -45,7 +46,7 @@ HEADERS = {
 
 class FrontDoor:
     """ASGI middleware that asks, in this order: is the host one of ours, does the request come from our own pages,
-    who sends it, is this door open to them, and does it name only files that they have uploaded.
+    who, with one credential, sends it, is this door open to them, and does it name only files that they have uploaded.
 
     `voting` is None where there are no accounts; everybody may do everything then. `handler` gives a page's handler,
     as LOOKING names it, by its number or its name. `framed_by` are sites that may show the pages inside their own,
@@ -75,15 +76,17 @@ class FrontDoor:
         request = Request(scope, receive)
         path = _path(scope)
         send = self._with_headers(path, send)
-        refusal = self._check_origin(request) or _check_address(scope)
+        refusal = self._check_origin(request) or _check_address(scope) or _check_credentials(scope)
         if refusal:
             return await refusal(scope, receive, send)
         try:
             role, owner = await self._who(request)
         except StoreUnavailable:
-            return await _told(503, "the database does not answer; try again in a moment")(scope, receive, send)
+            return await told(503, "the database does not answer; try again in a moment")(scope, receive, send)
         if not may_pass(role, scope["method"], path):
             return await _closed(request, role, self.prefix)(scope, receive, send)
+        if path.startswith(FILE) and self.uploads.is_of_others(owner, path.removeprefix(FILE)):
+            return await told(403, "another person has uploaded this file; upload it yourself")(scope, receive, send)
         with suppress(ClientDisconnect):  # who left in the middle of a request waits for no answer
             await self._pass(scope, receive, send, role, owner)
 
@@ -99,7 +102,7 @@ class FrontDoor:
                 raise BadCall("reviewers look at results and make nothing; ask a researcher")
         except BadCall as refused:
             logging.getLogger(__name__).warning("refused %s %s: %s", scope["method"], path, refused)
-            return await _told(403, str(refused))(scope, receive, send)
+            return await told(403, str(refused))(scope, receive, send)
         await self.app(_of_length(scope, len(body)), _replay(body, receive), send)
 
     def _looks(self, path: str, call: object) -> bool:
@@ -114,30 +117,31 @@ class FrontDoor:
         host = request.headers.get("host", "").lower()
         if _without_port(host) not in self.hosts:
             shown = _without_port(host)[:80]
-            return _told(421, f"{shown!r} is not a name of this server; start it with --allowed-host {shown}")
+            return told(421, f"{shown!r} is not a name of this server; start it with --allowed-host {shown}")
         if request.method in SAFE:
             return None
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
         if (origin and urlsplit(origin).netloc.lower() != host) or site not in ("same-origin", "none"):
-            return _told(403, "this request comes from another site; use the pages of this server")
+            return told(403, "this request comes from another site; use the pages of this server")
         return None
 
     async def _who(self, request: Request) -> tuple[str, str]:
         """The role of whoever sends this now, and a name for what they upload."""
         if self.voting is None:
             return ADMIN, ""
-        given = _token(request)
-        secret, by_token = (given, True) if given else (_secret(request), False)
+        given = credential_of(request.scope)
+        if given is None:
+            return NOBODY, ""
         try:
-            known = self.voting.sessions.remembered(secret, by_token)
-            known = known or await run_in_threadpool(self.voting.sessions.person, secret, by_token)
+            known = self.voting.sessions.remembered(given.secret, given.by_token)
+            known = known or await run_in_threadpool(self.voting.sessions.person, given.secret, given.by_token)
         except Refused:
             return NOBODY, ""
         return known.role, known.id
 
     def _with_headers(self, path: str, send: Send) -> Send:
         """Adds to every answer what tells browsers to be careful; a page's own rules stay."""
-        policy = FILE_POLICY if path.startswith((f"{GRADIO}file=", "/media/", "/api/v1/media/")) else self.policy
+        policy = FILE_POLICY if path.startswith((FILE, "/media/", "/api/v1/media/")) else self.policy
 
         async def careful(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -168,7 +172,16 @@ class FrontDoor:
 def _check_address(scope: Scope) -> Response | None:
     """No database and no file knows a name with a null character; neither is asked."""
     if "\0" in scope["path"] or "\0" in unquote_to_bytes(scope["query_string"]).decode(errors="replace"):
-        return _told(404, "this address holds a null character (%00), and nothing is there; take it out")
+        return told(404, "this address holds a null character (%00), and nothing is there; take it out")
+    return None
+
+
+def _check_credentials(scope: Scope) -> Response | None:
+    """Whom this door lets in is who acts behind it: a request has one credential, or none."""
+    try:
+        credential_of(scope)
+    except Refused as refused:
+        return told(refused.status, refused.sentence)
     return None
 
 
@@ -178,10 +191,6 @@ def _path(scope: Scope) -> str:
     return scope["path"].removeprefix(root) if root else scope["path"]
 
 
-def _told(status: int, sentence: str) -> Response:
-    return JSONResponse({"error": sentence, "detail": sentence}, status)
-
-
 def _closed(request: Request, role: str, prefix: str) -> Response:
     """People who look for a page are led to one that is open to them."""
     looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
@@ -189,30 +198,16 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
         if looks:
             wanted = prefix + _path(request.scope) + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(prefix + login_link(wanted), 303)
-        return _told(401, "you are not signed in; open /login in a browser")
+        return told(401, "you are not signed in; open /login in a browser")
     if role == ANNOTATOR:
-        return RedirectResponse(f"{prefix}/vote", 303) if looks else _told(403, "annotators reach the Vote page only")
+        return RedirectResponse(f"{prefix}/vote", 303) if looks else told(403, "annotators reach the Vote page only")
     if role == ADMIN and request.method in SAFE:
-        return _told(404, "there is nothing at this address")
-    return _told(403, f"this is not open to a {role}; ask whoever runs this server")
+        return told(404, "there is nothing at this address")
+    return told(403, f"this is not open to a {role}; ask whoever runs this server")
 
 
 def _without_port(host: str) -> str:
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-
-
-def _token(request: Request) -> str | None:
-    """An access token, which a program sends where a browser sends its cookie."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None
-
-
-def _secret(request: Request) -> str | None:
-    try:
-        morsel = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel else None
 
 
 async def _body(receive: Receive) -> bytes:

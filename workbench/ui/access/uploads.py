@@ -1,6 +1,7 @@
 """Files that visitors have uploaded: the only files of this machine that a call may name."""
 
 import json
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -35,6 +36,17 @@ class Uploads:
     def holds(self, owner: str, path: str) -> bool:
         with self._lock:
             return (owner, path) in self._owned
+
+    def is_of_others(self, owner: str, path: str) -> bool:
+        """Whether a file, by whatever way its path leads there, was uploaded by others and not by `owner`."""
+        wanted = os.path.realpath(path)
+        with self._lock:
+            owners = {
+                each
+                for each, known in self._owned
+                if os.path.basename(known) == os.path.basename(wanted) and os.path.realpath(known) == wanted
+            }
+        return bool(owners) and owner not in owners
 
     def add_answer(self, owner: str, answer: bytes) -> None:
         """Remember what Gradio answered to an upload: a JSON list of paths."""

@@ -14,6 +14,7 @@ from workbench.ui.pages.results.view import FILES
 from workbench.votes.files import VoteTables, dictionary, file_bytes
 from workbench.votes.pair_files import pair_latex, pair_table
 from workbench.votes.preferences import Filters, Report, study_report
+from workbench.votes.studies import study_from_json
 from workbench.votes.voting import describe_system
 
 KINDS = {
@@ -52,6 +53,7 @@ def results_router(store: Store) -> APIRouter:
             raise HTTPException(404, f"there is no study {study[:40]!r}")
         what, _, ending = file.partition(".")
         if what in ("report", "pairs"):
+            _check_protocol(store, tables, study, question, version)
             filters = Filters(question, version, least_checks, prompt)
             report = study_report(tables.votes, tables.flags, filters)
             content = _json(report.to_json()) if what == "report" else _pairs(report, ending, study)
@@ -63,6 +65,20 @@ def results_router(store: Store) -> APIRouter:
         return Response(content, media_type=KINDS[f".{ending}"], headers=headers)
 
     return router
+
+
+def _check_protocol(store: Store, tables: VoteTables, study: str, question: str, version: int | None) -> None:
+    """A question that nobody was asked, and a version that never was, have no results; an empty table is no answer."""
+    newest = store.studies.get(study)
+    asked = {each.id for each in study_from_json(newest.definition).asked()} if newest else set()
+    asked |= set(tables.votes["question"])
+    if question not in asked:
+        choices = ", ".join(sorted(asked))
+        raise HTTPException(404, f"study {study[:40]!r} asks no question {question[:40]!r}; choose one of {choices}")
+    versions = {*map(int, tables.votes["study_version"]), *range(1, newest.version + 1 if newest else 1)}
+    if version is not None and version not in versions:
+        told = f"study {study[:40]!r} has no version {str(version)[:40]}"
+        raise HTTPException(404, f"{told}; choose one of {', '.join(map(str, sorted(versions)))}, or leave it out")
 
 
 def _pairs(report: Report, ending: str, study: str) -> bytes:

@@ -10,7 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from workbench.store.people import digest, token_name
 from workbench.store.records import Person
-from workbench.ui.api.voting_api import COOKIE, ERRORS, described, guarded
+from workbench.ui.access.credentials import session_secret
+from workbench.ui.api.voting_api import ERRORS, described, guarded
 from workbench.votes.bodies import NO_TOKEN, Body, Refused, RevokeBody, TokenBody
 from workbench.votes.voting import VotingService
 
@@ -40,7 +41,7 @@ def tokens_router(voting: VotingService) -> APIRouter:
 
     def answering(run: Callable) -> Callable:
         async def answer(request: Request, body: Body, person: Person | None) -> Response:
-            return JSONResponse(await run_in_threadpool(run, request.cookies.get(COOKIE), body))
+            return JSONResponse(await run_in_threadpool(run, session_secret(request), body))
 
         answer.__name__, answer.__doc__ = run.__name__, run.__doc__
         return answer
@@ -60,7 +61,7 @@ def tokens_router(voting: VotingService) -> APIRouter:
     def list_tokens(request: Request) -> Response:
         """The access tokens of the account that is signed in, without their secrets."""
         try:
-            account = voting.sessions.account_of(request.cookies.get(COOKIE))
+            account = voting.sessions.account_of(session_secret(request))
         except Refused as refused:
             return JSONResponse({"error": refused.sentence}, refused.status)
         rows = [vars(token) for token in voting.store.people.tokens(account.name)]

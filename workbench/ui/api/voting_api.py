@@ -20,6 +20,7 @@ from workbench.people.accounts import Account, Accounts, TooManyTries
 from workbench.store import StoreUnavailable
 from workbench.store.people import SESSION_DAYS
 from workbench.store.records import Person
+from workbench.ui.access.credentials import COOKIE, session_secret
 from workbench.votes.bodies import (
     NO_INVITATION,
     NO_LOGIN,
@@ -35,7 +36,6 @@ from workbench.votes.bodies import (
 from workbench.votes.questions import ANSWERS, FLAG_KINDS
 from workbench.votes.voting import NextPair, VotingService
 
-COOKIE = "annotator"
 LARGEST_BODY = 2 * 2**20
 PATIENCE_SECONDS = 25.0  # that a first pair is waited for while clips are being made
 STUDY = Query(**noted("id of a study; the default one when left out", "up to 80 characters"))
@@ -170,7 +170,7 @@ class _Routes:
 
     async def logout(self, request: Request, body: LogoutBody, person: Person | None) -> Response:
         """End this session; its cookie opens nothing from now on."""
-        secret = request.cookies.get(COOKIE)
+        secret = session_secret(request)
         if secret:
             await run_in_threadpool(self.voting.sessions.end, secret)
         answer = JSONResponse({"ended": secret is not None})
@@ -265,8 +265,9 @@ class _Routes:
 
 
 def _person(voting: VotingService, request: Request) -> Person | None:
+    secret = session_secret(request)
     try:
-        return voting.sessions.person(request.cookies.get(COOKIE))
+        return voting.sessions.person(secret)
     except Refused:
         return None
 
@@ -283,7 +284,7 @@ def guarded(
             _check_origin(request)
             text = await _read(request)
             body = _object(text)
-            person = voting.sessions.remembered(request.cookies.get(COOKIE))  # no thread where none is needed
+            person = voting.sessions.remembered(session_secret(request))  # no thread where none is needed
             person = person or await run_in_threadpool(_person, voting, request)
             if known and person is None:
                 sentence = "you have no session here; give your name on the Vote page first"

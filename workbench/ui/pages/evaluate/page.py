@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from models.types import RequestError
-from workbench.clips.library import give_prompts
+from workbench.clips.library import LINK, give_prompts
 from workbench.clips.search import told_endings
 from workbench.common.words import counted
 from workbench.requests.links.evaluate import read_evaluate
@@ -245,6 +246,19 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     axis.input(show_chart, [current, shown, axis], chart, **parallel)
 
 
+def left_out(passed: Counter[str]) -> str:
+    """What of a folder is not measured, and why."""
+    links, others = passed[LINK], Counter({ending: count for ending, count in passed.items() if ending != LINK})
+    told = []
+    if others:
+        verb = "is no video and was" if others.total() == 1 else "are no videos and were"
+        told.append(f"{counted(others.total(), 'other file')} in the folder {verb} left out: {told_endings(others)}.")
+    if links:
+        verb = "leads out of it and was" if links == 1 else "lead out of it and were"
+        told.append(f"{counted(links, 'link')} in the folder {verb} not followed.")
+    return " ".join(told)
+
+
 def make_plan(
     context: Context, ids: Sequence[str], files: Sequence[str], folder: str, prompts: str, metrics: Sequence[str]
 ) -> tuple[Plan, str]:
@@ -256,8 +270,6 @@ def make_plan(
         found, passed = library.folder(folder)
         clips += found
         if passed:
-            verb = "is no video and was" if passed.total() == 1 else "are no videos and were"
-            files = counted(passed.total(), "other file")
-            notice = f"{files} in the folder {verb} left out: {told_endings(passed)}."
+            notice = left_out(passed)
     texts = [line.strip() for line in prompts.splitlines() if line.strip()]
     return Plan(tuple(give_prompts(clips, texts)), tuple(metrics)), notice
