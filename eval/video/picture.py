@@ -5,6 +5,7 @@ Pixels are those of OpenCV's `VideoCapture`, which VBench reads with. The matrix
 """
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
+from PIL import Image, ImageOps
 
 MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 UNKNOWN = (0, 2, 3)  # reserved, or said to be unspecified
@@ -19,6 +21,7 @@ WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 TILT = 2.0  # degrees from a quarter turn that are a writer's rounding
 LONGEST_PIXEL = 16
+ORIENTATION = 0x112  # EXIF
 
 
 class Picture:
@@ -111,3 +114,27 @@ class Picture:
 def stretched(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
     """The size of a picture once its pixels are square: the longer side of a pixel is kept."""
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def upright_rgb(image: Image.Image, notify: Callable[[str], None] = lambda text: None) -> np.ndarray:
+    """A picture of Pillow as (H, W, 3) uint8 RGB, upright by its EXIF tag, transparency on white.
+
+    `notify` is told what was done to its pixels.
+    """
+    if image.getexif().get(ORIENTATION, 1) in range(2, 9):
+        notify("pictures are turned as their EXIF tags ask")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255 rather than scale it
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257 + 0.5).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            notify("transparent parts of pictures are shown on white")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) of what `upright_rgb` makes of a picture."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION, 1) in range(5, 9) else (width, height)

@@ -103,7 +103,8 @@ class FrameFolder:
         self.sizes = {(self.reader.width, self.reader.height)}
         told = f"{NO_RATE}; {USUAL_FPS:g} frames a second are taken"
         width, height, count = self.reader.width, self.reader.height, len(self.reader.files)
-        self.facts = VideoFacts(width, height, USUAL_FPS, count, (told,), color="sRGB, as the pictures have it")
+        notices = told, *self.reader.notices
+        self.facts = VideoFacts(width, height, USUAL_FPS, count, notices, color="sRGB, as the pictures have it")
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -116,6 +117,8 @@ class FrameFolder:
         made: Any = self.reader.windows(frames or self.reading.frames, Window)
         with closing(made_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
             yield from windows
+        for text in self.reader.told:
+            notify(text)
 
     def close(self) -> None:
         """Nothing stays open between two pictures."""
