@@ -36,6 +36,9 @@ class Picture:
         self.transposed, self.mirrored, self.upside_down = self._orientation(first)
         width, height = first.width, first.height
         self.aspect = aspect if aspect and 1 / LONGEST_PIXEL <= aspect <= LONGEST_PIXEL else Fraction(1)
+        if aspect and aspect > 0 and self.aspect != aspect:
+            told = f"{aspect.numerator}:{aspect.denominator}"
+            self.notices.append(f"pixels of {told}, as the file tells, are not believed; they are taken as square")
         if self.aspect != 1:
             shown = "shown stretched" if square else "metrics see them as stored, as VBench does; players stretch them"
             self.notices.append(f"pixels are {self.aspect.numerator}:{self.aspect.denominator}, not square; {shown}")
