@@ -1,7 +1,8 @@
 """A decoded frame as it is meant to be seen: 8-bit RGB, upright, by the colours that its file tells.
 
 Pixels are those of OpenCV's `VideoCapture`, which VBench reads with. The matrix and the range are the file's own
-(BT.601 and limited where it tells none). Wide primaries, PQ and HLG become BT.709, which SDR screens show.
+(BT.601 and limited where it tells none). Wide primaries, PQ and HLG become BT.709, which SDR screens show; other
+transfers stay, and one that is not known is taken for BT.709's.
 """
 
 import math
@@ -17,8 +18,11 @@ from PIL import Image, ImageOps
 
 MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 UNKNOWN = (0, 2, 3)  # reserved, or said to be unspecified
-WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+WIDE_PRIMARIES = {8: "generic film", 9: "BT.2020", 10: "SMPTE 428", 11: "DCI-P3", 12: "Display P3"}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+# curves for SDR screens that are not BT.709's stay as they are when primaries are converted: OpenCV does the same
+KEPT_TRANSFERS = {4: "gamma 2.2", 5: "gamma 2.8", 8: "linear light", 13: "sRGB", 17: "SMPTE 428"}
+LIKE_BT709 = (1, 2, 6, 7, 11, 12, 14, 15)
 TILT = 2.0  # degrees from a quarter turn that are a writer's rounding
 LONGEST_PIXEL = 16
 ORIENTATION = 0x112  # EXIF
@@ -68,6 +72,8 @@ class Picture:
         cv2.cvtColor(np.ascontiguousarray(pixels) if turned else pixels, cv2.COLOR_BGR2RGB, dst=out)
 
     def _converted(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        if self.transfer_unknown:
+            frame.color_trc = ColorTrc.BT709
         more: dict[str, Any] = {"format": "bgr24", "interpolation": Interpolation.BICUBIC, "threads": 1}
         return self.reformatter.reformat(frame, width, height, **more, **self.options)
 
@@ -90,8 +96,11 @@ class Picture:
 
     def _color(self, frame: av.VideoFrame) -> str:
         kind = frame.format.name
-        if not kind.startswith(("yuv", "nv", "p0", "p2", "p4", "gray")):
-            return "RGB"
+        told = self._matrix(frame) if kind.startswith(("yuv", "nv", "p0", "p2", "p4", "gray")) else "RGB"
+        made = self._conversion(int(frame.color_primaries), int(frame.color_trc))
+        return f"{told}, {made} to BT.709" if made else told
+
+    def _matrix(self, frame: av.VideoFrame) -> str:
         matrix = MATRICES.get(frame.colorspace)
         if matrix is None:
             told = "" if frame.colorspace in UNKNOWN else f" in place of number {int(frame.colorspace)}"
@@ -99,19 +108,25 @@ class Picture:
             if told:
                 self.notices.append(f"the colour matrix is not one that is known; BT.601 is assumed{told}")
                 self.options |= {"src_colorspace": 5}
-        full = int(frame.color_range) == 2 or kind.startswith("yuvj")
+        full = int(frame.color_range) == 2 or frame.format.name.startswith("yuvj")
         span = "full range" if full else "limited range" + " (assumed)" * (int(frame.color_range) != 1)
-        made = [names[tag] for names, tag in self._tags(frame) if tag in names]
-        if made:
-            self.options |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
-            self.notices.append(
-                f"colours are {' with '.join(dict.fromkeys(made))}; converted to BT.709 for SDR screens"
-            )
-        return f"{matrix}, {span}" + f", {' with '.join(made)} to BT.709" * bool(made)
+        return f"{matrix}, {span}"
 
-    @staticmethod
-    def _tags(frame: av.VideoFrame) -> tuple[tuple[dict[int, str], int], ...]:
-        return (WIDE_PRIMARIES, int(frame.color_primaries)), (HDR_TRANSFERS, int(frame.color_trc))
+    def _conversion(self, primaries: int, transfer: int) -> str:
+        """What becomes BT.709, "" for nothing; sets `options`."""
+        self.transfer_unknown = transfer not in (*LIKE_BT709, *HDR_TRANSFERS, *KEPT_TRANSFERS)
+        if self.transfer_unknown:
+            number = f"number {transfer}" + " (logarithmic)" * (transfer in (9, 10))
+            self.notices.append(f"the transfer of colours, {number}, is not converted here; it is taken for BT.709's")
+        made = [names[tag] for names, tag in ((WIDE_PRIMARIES, primaries), (HDR_TRANSFERS, transfer)) if tag in names]
+        if not made:
+            return ""
+        kept = KEPT_TRANSFERS.get(transfer, "")
+        to = ColorTrc(transfer) if kept else ColorTrc.BT709
+        self.options |= {"dst_color_trc": to, "dst_color_primaries": ColorPrimaries.BT709}
+        stays = f"; the transfer, {kept}, stays, as VBench reads it" if kept else ""
+        self.notices.append(f"colours are {' with '.join(made)}; converted to BT.709 for SDR screens{stays}")
+        return " with ".join(made)
 
 
 def stretched(width: int, height: int, aspect: Fraction) -> tuple[int, int]:

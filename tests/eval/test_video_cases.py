@@ -310,6 +310,20 @@ def test_wide_and_bright_colours_are_those_of_opencv_and_grey_stays_grey(tmp_pat
     assert any(f"colours are {said}; converted to BT.709" in text for text in inspect_video(path).notices)
 
 
+@pytest.mark.parametrize("tags", [(12, 13), (9, 8)], ids=["sRGB", "linear"])
+def test_other_transfers_stay_as_opencv_leaves_them(tmp_path, tags):
+    ramp(tmp_path / "ramp.mp4", "yuv420p", *tags)
+    assert np.array_equal(decoded(tmp_path / "ramp.mp4"), opencv(tmp_path / "ramp.mp4"))
+    assert any("stays, as VBench reads it" in text for text in inspect_video(tmp_path / "ramp.mp4").notices)
+
+
+def test_an_unknown_transfer_is_taken_for_bt709_and_told(tmp_path):
+    for name, transfer in (("log", 9), ("usual", 1)):
+        ramp(tmp_path / f"{name}.mp4", "yuv420p", 9, transfer)
+    assert np.array_equal(decoded(tmp_path / "log.mp4"), decoded(tmp_path / "usual.mp4"))
+    assert any("number 9 (logarithmic)" in text for text in inspect_video(tmp_path / "log.mp4").notices)
+
+
 # --- what is opened
 
 
