@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 UNKNOWN = (0, 2, 3)  # reserved, or said to be unspecified
-WIDE_PRIMARIES = {8: "generic film", 9: "BT.2020", 10: "SMPTE 428", 11: "DCI-P3", 12: "Display P3"}
+OTHER_PRIMARIES = {8: "generic film", 9: "BT.2020", 10: "SMPTE 428", 11: "DCI-P3", 12: "Display P3", 22: "EBU 3213"}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 # curves for SDR screens that are not BT.709's stay as they are when primaries are converted: OpenCV does the same
 KEPT_TRANSFERS = {4: "gamma 2.2", 5: "gamma 2.8", 8: "linear light", 13: "sRGB", 17: "SMPTE 428"}
@@ -118,7 +118,7 @@ class Picture:
         if self.transfer_unknown:
             number = f"number {transfer}" + " (logarithmic)" * (transfer in (9, 10))
             self.notices.append(f"the transfer of colours, {number}, is not converted here; it is taken for BT.709's")
-        made = [names[tag] for names, tag in ((WIDE_PRIMARIES, primaries), (HDR_TRANSFERS, transfer)) if tag in names]
+        made = [names[tag] for names, tag in ((OTHER_PRIMARIES, primaries), (HDR_TRANSFERS, transfer)) if tag in names]
         if not made:
             return ""
         kept = KEPT_TRANSFERS.get(transfer, "")

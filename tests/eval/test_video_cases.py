@@ -267,9 +267,10 @@ def test_a_change_of_size_is_told_and_refused_for_showing():
         decode_mp4(CASES / "sizechange.ts")
 
 
-def test_wide_colours_are_converted_in_one_way_and_told():
-    found = scores(CASES / "bt2020_pq.mp4")
-    assert np.array_equal(decoded(CASES / "bt2020_pq.mp4"), opencv(CASES / "bt2020_pq.mp4"))
+@pytest.mark.parametrize("name", ["bt2020_pq.mp4", "rgb_pq.mp4"])
+def test_wide_colours_are_converted_in_one_way_and_told(name):
+    found = scores(CASES / name)
+    assert np.array_equal(decoded(CASES / name), opencv(CASES / name))
     assert any("BT.2020 with PQ" in text for text in found.notices) and "BT.2020" in found.color
     assert "BT.601 (assumed)" in scores(CASES / "base.mp4").color
 
