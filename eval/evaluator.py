@@ -17,6 +17,7 @@ import numpy as np
 from eval.metric import ClipFacts, Metric, MetricResult, Scorer, elsewhere, unscored
 from eval.video.clip import check_frames
 from eval.video.frame_folder import NO_RATE
+from eval.video.frame_times import APART, told_gaps
 from eval.video.reader import ALONE, BESIDE_OTHERS, Reading, Unreadable, Video, VideoFacts, file_digest, open_video
 from eval.video.windows import Window, windows
 
@@ -253,8 +254,10 @@ def _score_open(
     frames, notices, times, computed = facts.frames, facts.notices, facts.times, {}
     if run:
         frames, told, computed = _stream(video, [_Guarded(metric, clip) for metric in run], step)
-        notices += told
         times = video.times
+        # the gaps between the frames that could be decoded, which are fewer where the file is damaged
+        kept = [text for text in facts.notices if APART not in text]
+        notices = (*kept, *filter(None, [told_gaps(times, facts.fps)]), *told)
     elif earlier:
         frames, notices, times = earlier.frames, earlier.notices, earlier.times
     found = reused | absent | computed

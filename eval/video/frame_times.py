@@ -1,40 +1,56 @@
-"""When the frames of a video are shown: evenly or not, and whether they end before the file says."""
+"""When the frames of a video are shown: evenly or not."""
 
 from collections.abc import Sequence
 
-import av
 import numpy as np
 
 MOST_RATE = 60  # frames a second; what is unevenly timed is shown at an even rate up to it
+APART = "ms apart"
 UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
 
 
-def told_early_end(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int | None]) -> str:
-    """What to tell of a file without sound whose frames end well before the time that its header tells."""
-    if "matroska" not in container.format.name or len(container.streams) > 1 or not container.duration:
-        return ""
-    if len(stamps) < 3 or None in stamps:
-        return ""
-    ticks = np.sort(np.array(stamps))
-    ends = float(ticks[-1] + np.median(np.diff(ticks))) * float(stream.time_base or 0)
-    says = container.duration / av.time_base
-    late = says - ends > 0.5 + 0.02 * says
-    return f"the file is cut short: it says {says:.2f} seconds and its frames end after {ends:.2f}" if late else ""
+def uneven_times(stamps: Sequence[int | None], base: float) -> tuple[float, ...]:
+    """Seconds of each frame from the first, or () when they are evenly spaced or not known.
 
-
-def uneven_times(stamps: list[int | None], base: float) -> tuple[float, ...]:
-    """Seconds of each frame from the first, or () when they are evenly spaced or not known."""
-    if len(stamps) < 3 or None in stamps or not base:
+    Frames of one time stamp are spread evenly up to the next one, or over all of it where that leaves no gap.
+    """
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(stamps) < 3 or len(known) < len(stamps) or not base:
         return ()
-    ticks = np.sort(np.array(stamps))
+    own, counts = np.unique(known, return_counts=True)
+    if len(own) < 2:
+        return ()
+    usual = np.median(np.diff(own))
+    if counts.max() > 1 and abs((own[-1] - own[0]) - usual * (len(known) - 1)) <= max(UNEVEN * usual, 1):
+        return ()  # a stamp went to the frame before: MPEG's parser does that where a packet holds two frames
+    room = np.append(np.diff(own), usual)
+    ticks = np.concatenate([t + gap * np.arange(n) / n for t, gap, n in zip(own, room, counts, strict=True)])
     gaps = np.diff(ticks)
     usual = np.median(gaps)
-    if not gaps.all():
-        return ()
     # a tick more or less is rounding: WebM counts milliseconds
     if np.abs(gaps - usual).max() <= max(UNEVEN * usual, 1):
         return ()
     return tuple(float(t) for t in (ticks - ticks[0]) * base)
+
+
+def told_repeats(stamps: Sequence[int | None]) -> str:
+    """What to tell of frames that have the time stamp of another one; empty for none."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    repeated = len(known) - len(set(known))
+    if not repeated:
+        return ""
+    if len(set(known)) == 1:
+        return f"all {len(known)} frames have one time stamp; frames are taken to be evenly spaced"
+    have = "frame has" if repeated == 1 else "frames have"
+    return f"{repeated} {have} the time stamp of another; those are spread evenly up to the next time stamp"
+
+
+def told_gaps(times: Sequence[float], fps: float) -> str:
+    """What to tell of frames at uneven `times`; empty for none."""
+    if not times:
+        return ""
+    gaps = np.diff(times) * 1000
+    return f"frames are {gaps.min():.0f} to {gaps.max():.0f} {APART}; rates use {fps:.4g} a second"
 
 
 def evenly(times: Sequence[float]) -> tuple[float, list[int]]:

@@ -1,10 +1,12 @@
 """A decoded frame as it is meant to be seen: 8-bit RGB, upright, by the colours that its file tells.
 
 Pixels are those of OpenCV's `VideoCapture`, which VBench reads with. The matrix and the range are the file's own
-(BT.601 and limited where it tells none). Wide primaries, PQ and HLG become BT.709, which SDR screens show.
+(BT.601 and limited where it tells none). Wide primaries, PQ and HLG become BT.709, which SDR screens show; other
+transfers stay, and one that is not known is taken for BT.709's.
 """
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -12,13 +14,18 @@ import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
+from PIL import Image, ImageOps
 
 MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 UNKNOWN = (0, 2, 3)  # reserved, or said to be unspecified
-WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+OTHER_PRIMARIES = {8: "generic film", 9: "BT.2020", 10: "SMPTE 428", 11: "DCI-P3", 12: "Display P3", 22: "EBU 3213"}
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+# curves for SDR screens that are not BT.709's stay as they are when primaries are converted: OpenCV does the same
+KEPT_TRANSFERS = {4: "gamma 2.2", 5: "gamma 2.8", 8: "linear light", 13: "sRGB", 17: "SMPTE 428"}
+LIKE_BT709 = (1, 2, 6, 7, 11, 12, 14, 15)
 TILT = 2.0  # degrees from a quarter turn that are a writer's rounding
 LONGEST_PIXEL = 16
+ORIENTATION = 0x112  # EXIF
 
 
 class Picture:
@@ -33,6 +40,9 @@ class Picture:
         self.transposed, self.mirrored, self.upside_down = self._orientation(first)
         width, height = first.width, first.height
         self.aspect = aspect if aspect and 1 / LONGEST_PIXEL <= aspect <= LONGEST_PIXEL else Fraction(1)
+        if aspect and aspect > 0 and self.aspect != aspect:
+            told = f"{aspect.numerator}:{aspect.denominator}"
+            self.notices.append(f"pixels of {told}, as the file tells, are not believed; they are taken as square")
         if self.aspect != 1:
             shown = "shown stretched" if square else "metrics see them as stored, as VBench does; players stretch them"
             self.notices.append(f"pixels are {self.aspect.numerator}:{self.aspect.denominator}, not square; {shown}")
@@ -62,6 +72,8 @@ class Picture:
         cv2.cvtColor(np.ascontiguousarray(pixels) if turned else pixels, cv2.COLOR_BGR2RGB, dst=out)
 
     def _converted(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        if self.transfer_unknown:
+            frame.color_trc = ColorTrc.BT709
         more: dict[str, Any] = {"format": "bgr24", "interpolation": Interpolation.BICUBIC, "threads": 1}
         return self.reformatter.reformat(frame, width, height, **more, **self.options)
 
@@ -84,8 +96,11 @@ class Picture:
 
     def _color(self, frame: av.VideoFrame) -> str:
         kind = frame.format.name
-        if not kind.startswith(("yuv", "nv", "p0", "p2", "p4", "gray")):
-            return "RGB"
+        told = self._matrix(frame) if kind.startswith(("yuv", "nv", "p0", "p2", "p4", "gray")) else "RGB"
+        made = self._conversion(int(frame.color_primaries), int(frame.color_trc))
+        return f"{told}, {made} to BT.709" if made else told
+
+    def _matrix(self, frame: av.VideoFrame) -> str:
         matrix = MATRICES.get(frame.colorspace)
         if matrix is None:
             told = "" if frame.colorspace in UNKNOWN else f" in place of number {int(frame.colorspace)}"
@@ -93,21 +108,51 @@ class Picture:
             if told:
                 self.notices.append(f"the colour matrix is not one that is known; BT.601 is assumed{told}")
                 self.options |= {"src_colorspace": 5}
-        full = int(frame.color_range) == 2 or kind.startswith("yuvj")
+        full = int(frame.color_range) == 2 or frame.format.name.startswith("yuvj")
         span = "full range" if full else "limited range" + " (assumed)" * (int(frame.color_range) != 1)
-        made = [names[tag] for names, tag in self._tags(frame) if tag in names]
-        if made:
-            self.options |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
-            self.notices.append(
-                f"colours are {' with '.join(dict.fromkeys(made))}; converted to BT.709 for SDR screens"
-            )
-        return f"{matrix}, {span}" + f", {' with '.join(made)} to BT.709" * bool(made)
+        return f"{matrix}, {span}"
 
-    @staticmethod
-    def _tags(frame: av.VideoFrame) -> tuple[tuple[dict[int, str], int], ...]:
-        return (WIDE_PRIMARIES, int(frame.color_primaries)), (HDR_TRANSFERS, int(frame.color_trc))
+    def _conversion(self, primaries: int, transfer: int) -> str:
+        """What becomes BT.709, "" for nothing; sets `options`."""
+        self.transfer_unknown = transfer not in (*LIKE_BT709, *HDR_TRANSFERS, *KEPT_TRANSFERS)
+        if self.transfer_unknown:
+            number = f"number {transfer}" + " (logarithmic)" * (transfer in (9, 10))
+            self.notices.append(f"the transfer of colours, {number}, is not converted here; it is taken for BT.709's")
+        made = [names[tag] for names, tag in ((OTHER_PRIMARIES, primaries), (HDR_TRANSFERS, transfer)) if tag in names]
+        if not made:
+            return ""
+        kept = KEPT_TRANSFERS.get(transfer, "")
+        to = ColorTrc(transfer) if kept else ColorTrc.BT709
+        self.options |= {"dst_color_trc": to, "dst_color_primaries": ColorPrimaries.BT709}
+        stays = f"; the transfer, {kept}, stays, as VBench reads it" if kept else ""
+        self.notices.append(f"colours are {' with '.join(made)}; converted to BT.709 for SDR screens{stays}")
+        return " with ".join(made)
 
 
 def stretched(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
     """The size of a picture once its pixels are square: the longer side of a pixel is kept."""
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def upright_rgb(image: Image.Image, notify: Callable[[str], None] = lambda text: None) -> np.ndarray:
+    """A picture of Pillow as (H, W, 3) uint8 RGB, upright by its EXIF tag, transparency on white.
+
+    `notify` is told what was done to its pixels.
+    """
+    if image.getexif().get(ORIENTATION, 1) in range(2, 9):
+        notify("pictures are turned as their EXIF tags ask")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255 rather than scale it
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257 + 0.5).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            notify("transparent parts of pictures are shown on white")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) of what `upright_rgb` makes of a picture."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION, 1) in range(5, 9) else (width, height)

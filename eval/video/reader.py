@@ -15,9 +15,12 @@ from typing import Any
 
 import av
 import numpy as np
+from av.container.streams import StreamContainer
+from av.stream import Disposition
 
+from eval.video.early_ends import told_early_end
 from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
-from eval.video.frame_times import told_early_end, uneven_times
+from eval.video.frame_times import told_gaps, told_repeats, uneven_times
 from eval.video.limits import VARIABLE, Limits, limits, over
 from eval.video.picture import Picture
 from eval.video.read_ahead import made_ahead
@@ -26,6 +29,7 @@ from eval.video.windows import Window
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
 # no playlists, no lists of other files, no devices; nothing in a file is opened by name
 CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
+UNTIMED = ("h264", "hevc", "mpegvideo", "m4v")  # pictures one after the other, without times
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
 PACKETS_BYTES = 64_000_000
 
@@ -103,7 +107,8 @@ class FrameFolder:
         self.sizes = {(self.reader.width, self.reader.height)}
         told = f"{NO_RATE}; {USUAL_FPS:g} frames a second are taken"
         width, height, count = self.reader.width, self.reader.height, len(self.reader.files)
-        self.facts = VideoFacts(width, height, USUAL_FPS, count, (told,), color="sRGB, as the pictures have it")
+        notices = told, *self.reader.notices
+        self.facts = VideoFacts(width, height, USUAL_FPS, count, notices, color="sRGB, as the pictures have it")
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -116,6 +121,8 @@ class FrameFolder:
         made: Any = self.reader.windows(frames or self.reading.frames, Window)
         with closing(made_ahead(made, f"decode {self.path.name}") if self.reading.ahead else made) as windows:
             yield from windows
+        for text in self.reader.told:
+            notify(text)
 
     def close(self) -> None:
         """Nothing stays open between two pictures."""
@@ -129,6 +136,8 @@ class Video:
         self.joined = False  # files were put together, and times begin anew in the middle
         self.sizes: set[tuple[int, int]] = set()
         self.stamps: list[int | None] = []
+        self.whole: int | None = None  # frames before the first damage, where it is known
+        self.ends = 0.0  # seconds; the end of the last packet of any stream
         with _open(path, 1, self.limits) as (container, stream):
             self._packets, listed, self._damaged = self._list(container, stream)
             self.base, self.aspect = float(stream.time_base or 0), stream.sample_aspect_ratio
@@ -142,12 +151,13 @@ class Video:
             self._first = first
             self.picture = Picture(first, self.aspect, square=square)
             shown = [stamp for stamp, hidden in listed if not hidden]
-            missing = told_early_end(container, stream, shown)
-            self.facts = _facts(stream, shown, self.total, missing, self.picture, len(shown) < len(listed))
-            if self.joined:
-                told = "time stamps go back within the file; frames are taken to be evenly spaced"
-                notices = *[text for text in self.facts.notices if "ms apart" not in text], told
-                self.facts = replace(self.facts, times=(), notices=notices)
+            told = [_told_streams(container, stream), *self.picture.notices]
+            if self.total > len(shown):
+                told.append(f"the file is cut short: {len(shown)} of {self.total} frames are there")
+            else:
+                told.append(told_early_end(path, container, stream, shown, self.ends))
+            facts = _facts(container, stream, shown, self.picture, len(shown) < len(listed), self.joined)
+            self.facts = replace(facts, notices=(*filter(None, told), *facts.notices))
 
     def _list(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -158,11 +168,16 @@ class Video:
         """
         keep = self.path.stat().st_size <= PACKETS_BYTES
         packets, listed, damaged, last = [], [], False, None
-        for packet in container.demux(stream):
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base:
+                self.ends = max(self.ends, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index != stream.index:
+                continue
             packets += [packet] * keep
             if packet.size:
-                listed.append((packet.pts, packet.is_discard))
-                damaged |= packet.is_corrupt
+                listed.append((packet.pts, packet.is_discard or _shows_nothing(packet, stream.codec_context.name)))
+                if packet.is_corrupt and not damaged:
+                    damaged, self.whole = True, len(listed) - 1
                 self.joined |= None not in (last, packet.dts) and packet.dts < last
                 last = packet.dts
             if len(listed) > self.limits.frames:
@@ -191,18 +206,27 @@ class Video:
         with _open(self.path, threads, self.limits) as (container, stream):
             if strict:
                 stream.codec_context.options = stream.codec_context.options | {"err_detect": "explode"}
+            given = 0
             for packet in container.demux(stream) if self._packets is None else self._packets:
                 try:
                     frames = stream.codec_context.decode(packet if packet.size else None)
                 except (av.FFmpegError, EOFError):
-                    self._damaged, frames = True, []
+                    self._find_damage(given, strict)
+                    frames = []
                 for frame in frames:
-                    self._damaged |= frame.is_corrupt
+                    if frame.is_corrupt:
+                        self._find_damage(given, strict)
                     if strict and self._damaged:
                         return
                     yield frame
+                    given += 1
                 if strict and self._damaged:
                     return
+
+    def _find_damage(self, given: int, strict: bool) -> None:
+        self._damaged = True
+        if not strict:  # by one thread, so that threads do not change what is told
+            self.whole = given if self.whole is None else min(self.whole, given)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         frame = self._first
@@ -235,9 +259,15 @@ class Video:
             for window in windows:
                 count = window.first + len(window.frames)
                 yield window
-        if self._damaged:
-            lost = f"{count} of {self.total} frames could be decoded; {self.total - count} are lost"
-            notify(lost if count < self.total else "parts of the file are damaged; what is shown of them may be wrong")
+        lost = self.total - count
+        # without damage, half as many: the two fields of a frame are packets of their own
+        if lost > 0 and (self._damaged or count > lost):
+            notify(f"{count} of {self.total} frames could be decoded; {lost} {'is' if lost == 1 else 'are'} lost")
+        elif self._damaged:
+            since = (
+                f", from frame {self.whole + 1} of {count} on" if self.whole is not None and self.whole < count else ""
+            )
+            notify(f"parts of the file are damaged{since}; what is shown of them may be wrong")
         if len(self.sizes) > 1:
             notify("the picture size changes within the file; frames are scaled to the first size")
 
@@ -261,35 +291,62 @@ class Video:
 
 
 def _facts(
-    stream: av.VideoStream, stamps: list[int | None], total: int, early: str, picture: Picture, edited: bool
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    stamps: list[int | None],
+    picture: Picture,
+    edited: bool,
+    joined: bool,
 ) -> VideoFacts:
-    """`stamps` of the frames that are shown, of `total` there should be; `edited`: others are stored and hidden."""
+    """`stamps` of the frames that are shown; `edited`: others are stored and hidden; `joined`: they begin anew."""
     rate = stream.average_rate or stream.base_rate
-    fps = float(rate or 24)
-    notices = [*picture.notices]
-    if total > len(stamps):
-        notices.append(f"the file is cut short: {len(stamps)} of {total} frames are there")
-    elif early:
-        notices.append(early)
+    notices = []
+    if container.format.name in UNTIMED:  # FFmpeg takes 25 whatever the pictures tell
+        rate = stream.codec_context.framerate
     if not rate:
-        notices.append("the file tells no frame rate; 24 frames a second are assumed")
-    base = float(stream.time_base or 0)
-    if edited and len(stamps) > 1 and None not in stamps:
-        own = (len(stamps) - 1) / ((max(stamps) - min(stamps)) * base)
+        notices.append(f"the file tells no frame rate; {USUAL_FPS:g} frames a second are assumed")
+    fps, base = float(rate or USUAL_FPS), float(stream.time_base or 0)
+    known = [stamp for stamp in stamps if stamp is not None]
+    if edited and len(known) == len(stamps) and max(known) > min(known):
+        own = (len(known) - 1) / ((max(known) - min(known)) * base)
         fps = own if abs(own / fps - 1) > 0.01 else fps  # the rate of all that is stored is another
-    times = uneven_times(stamps, base)
-    if times:
-        gaps = np.diff(times) * 1000
-        notices.append(f"frames are {gaps.min():.0f} to {gaps.max():.0f} ms apart; rates use {fps:.4g} a second")
+    times = () if joined else uneven_times(stamps, base)
+    if joined:
+        notices.append("time stamps go back within the file; frames are taken to be evenly spaced")
+    else:
+        repeats = told_repeats(stamps) if times or container.format.name != "mpeg" else ""
+        notices += filter(None, [repeats, told_gaps(times, fps)])
     plain = (
         stream.codec_context.name == "h264"
         and picture.plain
-        and None not in stamps
-        and min(stamps) == 0
+        and len(known) == len(stamps)
+        and min(known) == 0
         and not edited
     )
     size = picture.width, picture.height
     return VideoFacts(*size, fps, len(stamps), tuple(notices), times, picture.color, plain)
+
+
+def _shows_nothing(packet: av.Packet, codec: str) -> bool:
+    """Whether a packet of VP8 only holds what later pictures are made from."""
+    return codec == "vp8" and not memoryview(packet)[0] & 0x10
+
+
+def _chosen(streams: StreamContainer) -> av.VideoStream | None:
+    """The video stream that players show: never the picture of a cover, and the file's own default before others."""
+    own = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
+    best = streams.best("video")
+    return next((stream for stream in own if stream is best), next(iter(own), None))
+
+
+def _told_streams(container: av.container.InputContainer, stream: av.VideoStream) -> str:
+    streams = container.streams.video
+    if len(streams) < 2:
+        return ""
+    place = streams.index(stream) + 1
+    first = ", and VBench reads number 1" if place > 1 else ""
+    size = f"{stream.codec_context.width}x{stream.codec_context.height}"
+    return f"the file has {len(streams)} video streams; number {place}, of {size}, is scored{first}"
 
 
 @contextmanager
@@ -304,9 +361,10 @@ def _open(path: Path, threads: int, most: Limits) -> Iterator[tuple[av.container
         raise Unreadable(f"{str(path)!r} is not a file; {_WAY_OUT}")
     # the bytes and not the name: a name could be an address, a list of files or a device to FFmpeg
     with path.open("rb") as file, av.open(file, options=options, buffer_size=2**18) as container:
-        stream = next(iter(container.streams.video), None)
+        stream = _chosen(container.streams)
         if stream is None:
-            raise Unreadable(f"{str(path)!r} has no video stream; {_WAY_OUT}")
+            cover = " beside the picture of its cover" if container.streams.video else ""
+            raise Unreadable(f"{str(path)!r} has no video stream{cover}; {_WAY_OUT}")
         if len(container.streams) > most.streams:
             raise Unreadable(f"{str(path)!r} is not read: {over('streams', len(container.streams), most.streams)}")
         codec = stream.codec_context

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eval.evaluator import Source, evaluate
 from eval.metrics import create_metric
 from eval.video.frame_folder import frame_files
 from eval.video.limits import VARIABLE
 from eval.video.reader import Unreadable, file_digest, open_video
+from models.types import RequestError
 from workbench.__main__ import main
-from workbench.clips.media import write_png
+from workbench.clips.media import read_image, write_png
+from workbench.clips.search import find_clips
 
 CASES = Path(__file__).parents[1] / "cases"
 METRICS = ("sharpness", "temporal_flickering", "luma_flicker")
@@ -82,6 +85,68 @@ def test_faults_of_pictures_are_told_in_one_sentence(tmp_path, monkeypatch, fram
     assert "frame_1.png is no PNG picture" in fault(folder)
     monkeypatch.setenv(VARIABLE, "frames=3")
     assert "4 frames, and at most 3" in fault(folder)
+
+
+def read(folder: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The frames, and what was told beside the rate."""
+    told: list[str] = []
+    with open_video(folder) as video:
+        got = np.concatenate([window.frames for window in video.windows(told.append)])
+    return got, (*video.facts.notices[1:], *told)
+
+
+def test_pictures_of_16_bits_are_those_of_8_bits(tmp_path, frames):
+    for place, kind in (("deep", np.uint16), ("usual", np.uint8)):
+        (tmp_path / place).mkdir()
+        for number, frame in enumerate(frames[:3, ..., 0]):
+            Image.fromarray(frame.astype(kind) * kind(257 if place == "deep" else 1)).save(
+                tmp_path / place / f"{number}.png"
+            )
+    (deep, told), (usual, _) = read(tmp_path / "deep"), read(tmp_path / "usual")
+    assert np.array_equal(deep, usual) and told == ()
+    assert np.array_equal(read_image(tmp_path / "deep/1.png"), usual[1])
+
+
+def test_turned_and_transparent_pictures_are_shown_as_everywhere_and_told(tmp_path, frames):
+    tag = Image.Exif()
+    tag[0x112] = 6
+    for number, frame in enumerate(frames[:3]):
+        (tmp_path / "turned").mkdir(exist_ok=True)
+        Image.fromarray(frame).save(tmp_path / f"turned/{number}.png", exif=tag)
+    got, told = read(tmp_path / "turned")
+    assert np.array_equal(got, np.rot90(frames[:3], -1, (1, 2))) and "EXIF" in told[0]
+    clear = np.concatenate([frames[:3], np.full((3, 16, 24, 1), 255, np.uint8)], 3)
+    clear[:, :4, :4, 3] = 0
+    (tmp_path / "clear").mkdir()
+    for number, frame in enumerate(clear):
+        Image.fromarray(frame).save(tmp_path / f"clear/{number}.png")
+    got, told = read(tmp_path / "clear")
+    assert (got[:, :4, :4] == 255).all() and np.array_equal(got[:, 4:], frames[:3, 4:]) and "on white" in told[0]
+
+
+def test_missing_numbers_are_told(tmp_path, frames):
+    folder = write(tmp_path / "clip", frames[:9], "{}0.png")
+    assert read(folder)[1] == ()  # every tenth one is there
+    for number in (20, 60, 70):
+        (folder / f"{number}.png").unlink()
+    (told,) = read(folder)[1]
+    assert "frames 20, 60 to 70 are missing" in told and "evenly spaced" in told
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a_0.png", "a_1.png", "b_0.png"], "'a_0.png' and 'b_0.png' have the same number"),
+        (["1.png"], "a single picture"),
+        (["1.png", "2.png", "thumb.png"], "'thumb.png' does not end in a number"),
+    ],
+)
+def test_why_pictures_are_no_clip_is_told(tmp_path, names, said):
+    for name in names:
+        write_png(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    assert said in fault(tmp_path)
+    with pytest.raises(RequestError, match=said):
+        find_clips([tmp_path])
 
 
 def fault(folder: Path) -> str:

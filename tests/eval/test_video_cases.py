@@ -2,12 +2,14 @@
 
 import os
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from eval.evaluator import Source, evaluate
 from eval.metrics import create_metrics
@@ -82,6 +84,110 @@ def test_frames_at_uneven_times_are_those_on_screen():
     assert [int(frame[0, 0, 0]) for frame in fitted] == [0] * 6 + [1] * 3 + [2] * 3 + [3] * 3
 
 
+def timed(path, stamps, **more):
+    """Grey frames at `stamps` (ms) in Matroska."""
+    with av.open(str(path), "w", **more) as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 32, 32, "yuv420p", Fraction(1, 1000)
+        for number, stamp in enumerate(stamps):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), number * 9, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 1000)
+            for packet in stream.encode(frame.reformat(format="yuv420p")):
+                packet.pts = packet.dts = stamp
+                packet.time_base = Fraction(1, 1000)
+                container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times", "said"),
+    [
+        ([0, 100, 200, 200, 900, 1000], [0, 0.1, 0.2, 0.55, 0.9, 1.0], "1 frame has the time stamp of another"),
+        ([0, 100, 200, 200, 400, 500], [], "1 frame has the time stamp of another"),
+        ([40, 40, 40, 40], [], "all 4 frames have one time stamp"),
+        ([0, 100, 900, 1000], [0, 0.1, 0.9, 1.0], "100 to 800 ms apart"),
+    ],
+)
+def test_frames_of_one_time_stamp_are_spread_and_told(tmp_path, stamps, times, said):
+    path = timed(tmp_path / "clip.mkv", stamps)
+    found = scores(path)
+    assert found.times == pytest.approx(times) and any(said in text for text in found.notices)
+    assert any("ms apart" in text for text in found.notices) == bool(times)
+    assert len(decode_mp4(path)[0]) >= len(set(stamps))
+
+
+def test_a_frame_that_is_lost_makes_no_uneven_times(tmp_path):
+    pieces = tmp_path / "pieces.mp4"
+    with av.open(str(CASES / "base.mp4")) as source:
+        options = {"movflags": "frag_keyframe+empty_moov"}
+        with av.open(str(pieces), "w", container_options=options) as container:
+            stream = container.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                packet.stream = stream
+                if packet.size:
+                    container.mux(packet)
+    content, seen = pieces.read_bytes(), set()
+    for size in range(len(content) // 2, len(content), 601):
+        pieces.write_bytes(content[:size])
+        found = scores(pieces)
+        assert any("ms apart" in text for text in found.notices) == bool(found.times)
+        seen.add(found.frames)
+    assert len(seen) > 3
+
+
+def test_the_rate_of_bare_pictures_is_their_own(tmp_path):
+    path = tmp_path / "bare.h264"
+    with av.open(str(path), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode())
+    assert inspect_video(path).fps == 12
+
+
+# --- streams
+
+
+def two_streams(path, marked):
+    """A stream of 2 frames of 32x32, then one of 9 frames of 64x48; `marked` as the file's default."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for place, (width, height) in enumerate(((32, 32), (64, 48))):
+            stream = container.add_stream("ffv1", rate=10)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.disposition = Disposition.default if place == marked else Disposition(0)
+            streams.append(stream)
+        for stream, count in zip(streams, (2, 9), strict=True):
+            for _ in range(count):
+                container.mux(stream.encode(av.VideoFrame(stream.width, stream.height, "yuv420p")))
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(("marked", "size"), [(0, (32, 32, 2)), (1, (64, 48, 9))])
+def test_the_stream_that_players_show_is_read_and_told(tmp_path, marked, size):
+    path = two_streams(tmp_path / "two.mkv", marked)
+    found = scores(path)
+    assert (found.width, found.height, found.frames) == size
+    (said,) = [text for text in found.notices if "video streams" in text]
+    assert f"2 video streams; number {marked + 1}" in said and ("VBench reads number 1" in said) == (marked == 1)
+
+
+def test_a_cover_is_no_video(tmp_path):
+    path = tmp_path / "cover.mp4"
+    with av.open(str(path), "w") as container:
+        cover, stream = container.add_stream("png", rate=12), container.add_stream("libx264", rate=12)
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = 64, 48, "rgb24", Disposition.attached_pic
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.mux(cover.encode(av.VideoFrame(64, 48, "rgb24")))
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode())
+    found = scores(path)
+    assert found.frames == 6 and any("2 video streams" in text for text in found.notices)
+
+
 # --- geometry
 
 
@@ -123,6 +229,14 @@ def test_wide_pixels_are_shown_wide_and_scored_as_vbench_reads_them(tmp_path):
     assert decode_mp4(path)[0].shape[1:3] == make_display(path, "d", tmp_path).frames.shape[1:3] == (64, 192)
 
 
+def test_a_shape_of_pixels_that_cannot_be_is_told(tmp_path):
+    path, content = tmp_path / "thin.mp4", (CASES / "sar2.mp4").read_bytes()
+    place = content.index(b"pasp") + 4
+    path.write_bytes(content[:place] + struct.pack(">2I", 100, 1) + content[place + 8 :])
+    found = inspect_video(path)
+    assert any("100:1" in text and "not believed" in text for text in found.notices)
+
+
 # --- damage, size, colour
 
 
@@ -153,9 +267,10 @@ def test_a_change_of_size_is_told_and_refused_for_showing():
         decode_mp4(CASES / "sizechange.ts")
 
 
-def test_wide_colours_are_converted_in_one_way_and_told():
-    found = scores(CASES / "bt2020_pq.mp4")
-    assert np.array_equal(decoded(CASES / "bt2020_pq.mp4"), opencv(CASES / "bt2020_pq.mp4"))
+@pytest.mark.parametrize("name", ["bt2020_pq.mp4", "rgb_pq.mp4"])
+def test_wide_colours_are_converted_in_one_way_and_told(name):
+    found = scores(CASES / name)
+    assert np.array_equal(decoded(CASES / name), opencv(CASES / name))
     assert any("BT.2020 with PQ" in text for text in found.notices) and "BT.2020" in found.color
     assert "BT.601 (assumed)" in scores(CASES / "base.mp4").color
 
@@ -194,6 +309,20 @@ def test_wide_and_bright_colours_are_those_of_opencv_and_grey_stays_grey(tmp_pat
     grey = frames[0, 8, 4::8].astype(int)
     assert np.ptp(grey, axis=1).max() <= 2 and (np.diff(grey[:, 1]) >= 0).all() and np.ptp(grey[:, 1]) > 100
     assert any(f"colours are {said}; converted to BT.709" in text for text in inspect_video(path).notices)
+
+
+@pytest.mark.parametrize("tags", [(12, 13), (9, 8)], ids=["sRGB", "linear"])
+def test_other_transfers_stay_as_opencv_leaves_them(tmp_path, tags):
+    ramp(tmp_path / "ramp.mp4", "yuv420p", *tags)
+    assert np.array_equal(decoded(tmp_path / "ramp.mp4"), opencv(tmp_path / "ramp.mp4"))
+    assert any("stays, as VBench reads it" in text for text in inspect_video(tmp_path / "ramp.mp4").notices)
+
+
+def test_an_unknown_transfer_is_taken_for_bt709_and_told(tmp_path):
+    for name, transfer in (("log", 9), ("usual", 1)):
+        ramp(tmp_path / f"{name}.mp4", "yuv420p", 9, transfer)
+    assert np.array_equal(decoded(tmp_path / "log.mp4"), decoded(tmp_path / "usual.mp4"))
+    assert any("number 9 (logarithmic)" in text for text in inspect_video(tmp_path / "log.mp4").notices)
 
 
 # --- what is opened

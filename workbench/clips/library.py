@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.video.frame_folder import frame_files
+from eval.video.frame_folder import frame_files, lacking_frames
 from eval.video.reader import SUFFIXES
 from models.prompt_text import check_prompt
 from models.types import RequestError
@@ -128,7 +128,7 @@ class Library:
         if not clips:
             endings = ", ".join(SUFFIXES[:7])
             links = f"; {counted(passed[LINK], LINK)} of it" if passed[LINK] else ""
-            holds = f"{shown} holds no videos and no numbered PNG frames{links}"
+            holds = f"{shown} holds no videos and {lacking_frames(folder)}{links}"
             raise RequestError(f"{holds}; choose one with files ending in {endings} or similar")
         named = ((clip, clip.relative_to(folder).as_posix() if clip != folder else folder.name) for clip in clips)
         return [_with_manifest(clip, name) for clip, name in sorted(named)], passed

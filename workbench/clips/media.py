@@ -14,9 +14,10 @@ import av
 import numpy as np
 from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from eval.video.frame_times import evenly
+from eval.video.picture import upright_rgb
 from eval.video.reader import ALONE, Reading, Unreadable, Video, open_video
 from models.types import RequestError
 from models.whole_files import replacing
@@ -167,7 +168,7 @@ def read_image(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower and refuses
             with Image.open(path, formats=IMAGE_FORMATS) as image:
                 _check_size(path, *image.size)
-                return _upright_rgb(image)
+                return upright_rgb(image)
     except RequestError:
         raise
     except Image.DecompressionBombError as error:
@@ -185,16 +186,6 @@ _SIZE_RULE = f"use at most {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE:,}
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise RequestError(f"image {str(path)!r} is {width}x{height} pixels; {_SIZE_RULE}")
-
-
-def _upright_rgb(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255 rather than scale it
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257 + 0.5).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

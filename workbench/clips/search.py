@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from eval.video.frame_folder import frame_files
+from eval.video.frame_folder import frame_files, lacking_frames
 from eval.video.reader import SUFFIXES
 from models.types import RequestError
 from workbench.clips.manifest import read_manifest
@@ -67,7 +67,7 @@ def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> l
     more = f"; {deeper} in its sub-folders can be scored with --recursive" if deeper else ""
     if not clips:
         kinds = ", ".join(SUFFIXES[:5])
-        lacks = f"{str(folder)!r} holds no videos ({kinds}, ...) and no numbered PNG frames"
+        lacks = f"{str(folder)!r} holds no videos ({kinds}, ...) and {lacking_frames(folder)}"
         raise RequestError(f"{lacks}{more or '; give another folder'}")
     if more:
         notify(f"{shown!r}: {counted(len(clips), 'video is', 'videos are')} scored{more}")
