@@ -8,13 +8,15 @@ VARIABLE = "WORKBENCH_LIMITS"
 
 @dataclass(frozen=True)
 class Limits:
-    """`pixels` of one picture, `frames` and `seconds` of a video, `streams` (sound and others, too) of a file.
+    """`pixels` of a frame, `picture_pixels` of a picture that a clip starts from, `frames` and `seconds` of a video,
+    `streams` (sound and others, too) of a file.
 
     `text_bytes` of a prompt list, manifest or other JSON file, `yaml_bytes` of a YAML file, `levels` of tables and
     lists inside each other, `yaml_values` after YAML's aliases are put in full.
     """
 
     pixels: int = 8192 * 4320
+    picture_pixels: int = 64_000_000
     frames: int = 200_000
     seconds: int = 4 * 3600
     streams: int = 64

@@ -17,12 +17,12 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image, UnidentifiedImageError
 
 from eval.video.frame_times import evenly
+from eval.video.limits import VARIABLE, limits
 from eval.video.picture import upright_rgb
 from eval.video.reader import ALONE, Reading, Unreadable, Video, open_video
 from models.types import RequestError
 from models.whole_files import replacing
 
-MAX_PIXELS = 64_000_000
 MAX_SIDE = 16_384
 MOST_BYTES = 1_500_000_000  # of a clip that is held as a whole
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # a short list: Pillow would hand EPS to Ghostscript
@@ -161,7 +161,8 @@ def read_lossless(path: Path) -> np.ndarray:
 def read_image(path: Path) -> np.ndarray:
     """Read a picture as (H, W, 3) uint8 RGB, upright by its EXIF tag, transparency on white.
 
-    Raises RequestError for a missing file, for what is not a picture, and above 64 megapixels or 16,384 a side.
+    Raises RequestError for a missing file, for what is not a picture, and above the limit `picture_pixels` or 16,384 a
+    side.
     """
     try:
         with warnings.catch_warnings():
@@ -172,7 +173,7 @@ def read_image(path: Path) -> np.ndarray:
     except RequestError:
         raise
     except Image.DecompressionBombError as error:
-        raise RequestError(f"image {str(path)!r} is too large ({_reason(error)}); {_SIZE_RULE}") from error
+        raise RequestError(f"image {str(path)!r} is too large ({_reason(error)}); {_size_rule()}") from error
     except UnidentifiedImageError as error:
         raise RequestError(f"image {str(path)!r} is not a picture; give a {_FORMATS} file") from error
     except (OSError, SyntaxError, ValueError) as error:
@@ -180,12 +181,16 @@ def read_image(path: Path) -> np.ndarray:
 
 
 _FORMATS = ", ".join(IMAGE_FORMATS[:-1]) + f" or {IMAGE_FORMATS[-1]}"
-_SIZE_RULE = f"use at most {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE:,} pixels a side"
+
+
+def _size_rule() -> str:
+    most = f"{limits().picture_pixels:,} pixels ({VARIABLE}=picture_pixels=N allows more)"
+    return f"use at most {most} and {MAX_SIDE:,} pixels a side"
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise RequestError(f"image {str(path)!r} is {width}x{height} pixels; {_SIZE_RULE}")
+    if width * height > limits().picture_pixels or max(width, height) > MAX_SIDE:
+        raise RequestError(f"image {str(path)!r} is {width}x{height} pixels; {_size_rule()}")
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

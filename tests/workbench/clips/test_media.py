@@ -135,8 +135,8 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
         (b"", "is not a picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "is not a picture"),
         (png_that_says(64, 64), "cannot be read"),
-        (png_that_says(20_000, 20_000), "use at most 64 megapixels"),
-        (png_that_says(10_000, 10_000), "is 10000x10000 pixels; use at most 64 megapixels"),
+        (png_that_says(20_000, 20_000), "use at most 64,000,000 pixels"),
+        (png_that_says(10_000, 10_000), "is 10000x10000 pixels; use at most 64,000,000 pixels"),
         (png_that_says(20_000, 64), "16,384 pixels a side"),
     ],
 )
@@ -147,6 +147,14 @@ def test_what_cannot_be_a_first_frame_is_refused_in_a_sentence(tmp_path, recwarn
     assert "x.png" in str(refusal.value) and "\n" not in str(refusal.value)
     # other tests' leftovers may be collected, and warned of, while this one runs
     assert not [warning for warning in recwarn if issubclass(warning.category, Image.DecompressionBombWarning)]
+
+
+def test_the_limit_of_a_picture_is_settable(tmp_path, monkeypatch):
+    Image.new("RGB", (40, 30)).save(tmp_path / "x.png")
+    assert read_image(tmp_path / "x.png").shape == (30, 40, 3)
+    monkeypatch.setenv("WORKBENCH_LIMITS", "picture_pixels=1000")
+    with pytest.raises(RequestError, match=r"40x30 pixels; use at most 1,000 pixels .*picture_pixels=N allows more"):
+        read_image(tmp_path / "x.png")
 
 
 def test_a_folder_and_a_missing_picture_are_refused_in_a_sentence(tmp_path):

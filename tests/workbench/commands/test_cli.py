@@ -357,7 +357,7 @@ def test_one_bad_prompt_in_a_list_is_found_before_the_first_clip(capsys, here):
     "content, words",
     [
         (b"I am text", ["'first.png'", "is not a picture", "give a PNG"]),
-        (png_that_says(20_000, 20_000), ["'first.png'", "64 megapixels"]),
+        (png_that_says(20_000, 20_000), ["'first.png'", "at most 64,000,000 pixels"]),
         (png_that_says(20_000, 2_000), ["is 20000x2000 pixels", "16,384"]),
         (png_that_says(64, 64), ["'first.png'", "cannot be read"]),
     ],
