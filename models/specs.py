@@ -1,6 +1,6 @@
 """The table of models. Adding one is adding a row (and, for a world that ships, its weights under `assets/`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.sampling.noise_levels import nearest_sigma, step_sigmas
@@ -107,6 +107,12 @@ def _student(name: str, title: str, paper: str, note: str, **values: Any) -> Mod
     """A causal few-step model of the shapes world; by default trained for four steps."""
     usual: dict[str, Any] = {"steps": (1, 2, 3, 4), "trained_steps": (4,), "default_steps": 4}
     return ModelSpec(name, title, "shapes", paper, name, note=note, **(usual | values))
+
+
+def _tabletop_student(name: str, title: str, paper: str, note: str) -> ModelSpec:
+    """A causal few-step model of the tabletop world, whose models are named by their role alone."""
+    model = _student(name, title, paper, note)
+    return replace(model, family="tabletop", weights=f"tabletop-{name}", size=(128, 128))
 
 
 ASD_PAPER = "Adversarial Self-Distillation (arXiv 2511.01419)"
@@ -234,6 +240,29 @@ MODELS: dict[str, ModelSpec] = {
             AAD1_PAPER,
             "AAD-1's ablation: its discriminator gives one score a frame",
             **FROM_PICTURE,
+        ),
+        ModelSpec(
+            name="teacher",
+            title="Bidirectional teacher",
+            family="tabletop",
+            paper="Wan 2.1 (arXiv 2503.20314)",
+            weights="tabletop-teacher",
+            steps=(8, 16, 24, 32, 48),
+            trained_steps=(),
+            default_steps=24,
+            note="flow matching, many Euler steps with guidance, the whole clip at once; it still takes cubes and "
+            "cylinders for each other",
+            causal=False,
+            tasks=("t2v",),
+            guidance_scale=2.0,
+            shift=8.0,
+            size=(128, 128),
+        ),
+        _tabletop_student(
+            "ode-init",
+            "ODE initialisation",
+            "Causal Forcing (arXiv 2602.02214)",
+            "where the baseline and ASD will start: regression on the teacher's sampling paths",
         ),
     )
 } | {row["name"]: ModelSpec(**row) for row in ROWS}

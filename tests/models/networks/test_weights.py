@@ -8,7 +8,7 @@ import torch
 from models.networks.transformer import CausalVideoTransformer
 from models.registry import create_pipeline
 from models.training.cards import publish
-from models.types import GenerationRequest
+from models.types import GenerationRequest, RequestError
 from models.weights import FILE, dequantize, load_model, quantize, save_int8
 
 
@@ -36,6 +36,30 @@ def test_both_kinds_of_folder_load(tmp_path, tiny):
     for name, tensor in model.state_dict().items():
         assert torch.equal(whole.state_dict()[name], tensor)
         assert torch.allclose(small.state_dict()[name], tensor, atol=float(tensor.abs().max()) / 200 + 1e-4), name
+
+
+@pytest.mark.parametrize("step, kept", [(0.2, False), (20.0, True)])
+def test_8_bits_are_refused_where_they_take_back_what_was_trained(tmp_path, tiny, step, kept):
+    """Weights that start on the steps of 8 bits and move by `step` of them."""
+    start, run = tmp_path / "start", tmp_path / "run"
+    save_int8(tiny.transformer, start)
+    model = load_model(CausalVideoTransformer, start)
+    noise = torch.Generator().manual_seed(0)
+    for tensor in model.state_dict().values():
+        if tensor.ndim > 1:
+            scale = tensor.flatten(1).abs().amax(1).view(-1, *[1] * (tensor.ndim - 1)) / 127
+            tensor += step * scale * torch.randn(tensor.shape, generator=noise)
+    model.save_pretrained(run / "export" / "generator")
+    settings = {"roles": {"generator": str(start)}}
+    (run / "run.json").write_text(json.dumps({"seed": 0, "recipe": "asd", "preset": "shapes", "config": settings}))
+    (run / "log.jsonl").write_text(json.dumps({"step": 1, "seconds": 1.0, "loss": 0.5}) + "\n")
+    if kept:
+        assert publish(run, "generator", tmp_path / "asset", bits=8)["steps"] == 1
+        return
+    with pytest.raises(RequestError, match=r"8 bits would round these weights by 1\d\d % of .*; publish .* --bits 16"):
+        publish(run, "generator", tmp_path / "asset", bits=8)
+    assert not (tmp_path / "asset").exists()
+    assert publish(run, "generator", tmp_path / "asset", bits=16)["steps"] == 1
 
 
 def test_a_model_published_in_8_bits_makes_nearly_the_same_clip(tmp_path, tiny):

@@ -2,13 +2,18 @@
 
 import math
 import shutil
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from eval.evaluator import Source, evaluate
+from eval.metrics import create_metrics
 from workbench.commands import COMMANDS
 from workbench.commands import words as words_of
 from workbench.commands.lab.bad_input_trials import NEEDED, WRONG, kind_of, needed, parsers
+from workbench.commands.lab.timing.bench_evaluate import FPS, FRAMES, _scene, weight_free
 from workbench.commands.line import build_parser, main
 from workbench.requests.arguments import READERS
 
@@ -142,6 +147,13 @@ def test_a_damaged_clip_of_a_bench_is_named(capsys, tmp_path):
         clip.write_bytes(content)
         said = refused(capsys, ["bench-evaluate", "--clips", "1", "--minutes", "0", "--folder", str(tmp_path)])
         assert repr(str(clip)) in said and words in said and "remove 000.mp4" in said
+
+
+def test_the_metrics_of_the_bench_score_its_clips():
+    """They have no prompt."""
+    frames = np.stack(list(islice(_scene(0, FRAMES), 12)))
+    (scores,) = evaluate([Source("clip", frames=frames, fps=FPS)], create_metrics(weight_free()))
+    assert len(scores.results) > 10 and not any(result.reason for result in scores.results.values())
 
 
 # --- words

@@ -174,9 +174,9 @@ def speed_table(clips: Sequence[Path]) -> list[str]:
 
 
 def weight_free() -> list[str]:
-    """Every metric that a degradation moves: those that need no network."""
+    """Every metric that a degradation moves, which are those that need no network, and that asks for no prompt."""
     facts = [metric.facts for metric in create_metrics(list_metrics())]
-    return [each.name for each in facts if each.moved_by]
+    return [each.name for each in facts if each.moved_by and not any("prompt" in need for need in each.needs)]
 
 
 def decode(clip: Path) -> int:
