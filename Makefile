@@ -2,8 +2,7 @@
 PYTHON ?= python3
 PORT ?= 7860
 ARGS ?=
-# one more than there are cores: two fifths of the tests' time is waiting
-WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+WORKERS ?= logical
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -16,10 +15,9 @@ help: ## list the targets
 app: $(VENV)/installed ## serve the app (PORT=7860, ARGS="--data-dir data")
 	$(RUN) -m workbench app --port $(PORT) $(ARGS)
 
-# in the order of the folders, so that the slow tests of pages come first and none of them is left over at the end;
 # exit code 5 says that a selection left no test to one of the two parts; a failure in either part fails the whole
 test: $(VENV)/installed ## run the tests (ARGS="-k media")
-	@$(RUN) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS); parallel=$$?; \
+	@$(RUN) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile -m "not alone" $(ARGS); parallel=$$?; \
 	$(RUN) -m pytest -m alone $(ARGS); alone=$$?; \
 	if [ $$parallel -eq 0 ] && [ $$alone -eq 5 ]; then exit 0; fi; \
 	if [ $$parallel -ne 0 ] && [ $$parallel -ne 5 ]; then exit $$parallel; fi; \
