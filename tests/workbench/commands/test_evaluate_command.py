@@ -17,6 +17,7 @@ from tests.helpers.vbench_weights import save, small_dino
 from workbench.__main__ import main
 from workbench.clips.media import encode_mp4
 from workbench.clips.search import find_clips
+from workbench.scoring.journal import ScoreJournal
 
 QUICK = "temporal_flickering,sharpness"
 
@@ -162,6 +163,16 @@ def test_going_on_adds_clips_and_metrics_and_takes_none_away(capsys, folder, tmp
     assert run(capsys, second, "--metrics", "contrast", "--out", out, "--resume")[0] == 0
     table = pd.read_csv(out).set_index("clip")
     assert table["sharpness"][str(first)] == before and pd.isna(table["sharpness"][str(second)])
+
+
+@pytest.mark.parametrize("torn", ["{", '{"id": "a cat', ""])
+def test_a_journal_may_end_anywhere_in_a_line(tmp_path, torn):
+    scores = ClipScores("a.mp4", "0" * 64, "", 1, 8.0, 2, 2, 0.0)
+    path = tmp_path / "scores.jsonl"
+    path.write_text(scores.to_json() + "\n" + torn)
+    journal = ScoreJournal(path, resume=True)
+    journal.finish()
+    assert list(journal) == [scores]
 
 
 @pytest.mark.parametrize("content", ['{"prompt": "mine"}\n{"prompt": "second"}\n', "notes, no line end", "[]\n"])
