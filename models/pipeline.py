@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.decoding import decode_beside, decode_in_turn
 from models.default_world import DEFAULT
 from models.latent_time import latent_frames, pixel_frames
 from models.networks.attention_masks import chunk_layout
@@ -31,7 +33,8 @@ MAX_STEPS = 100
 
 class VideoPipeline:
     """One model, its text encoder and its codec, and a tiny decoder for `drafts`, if there is one. `stream` and
-    `__call__` give the same frames, bit for bit."""
+    `__call__` give the same frames, bit for bit. With `decodes_beside` a chunk is decoded while the next is denoised,
+    where it would wait for its turn otherwise."""
 
     def __init__(
         self,
@@ -40,9 +43,11 @@ class VideoPipeline:
         text_encoder: TextEncoder,
         codec: Codec,
         drafts: TinyDecoder | None = None,
+        *,
+        decodes_beside: bool = False,
     ) -> None:
         self.spec, self.transformer, self.text_encoder, self.codec = spec, transformer, text_encoder, codec
-        self.drafts = drafts
+        self.drafts, self.decodes_beside = drafts, decodes_beside
 
     def compile(self, how: str, **options: Any) -> None:
         """Compile the layers when they are first run: "layers", or "graphs" to replay them as CUDA graphs, too.
@@ -78,25 +83,20 @@ class VideoPipeline:
         began = time.perf_counter()
         noise = ClipNoise(generator) if generator else ClipNoise.of_seed(request.seed)
         latents = self.latents(request, noise)
-        newest: ChunkLatents | None = None
         if drafts and self.drafts:
             finished: list[ChunkLatents] = []
             yield from self._drafts(request, latents, finished, began)
             latents = iter(finished)
 
-        def runs() -> Iterator[Tensor]:
-            nonlocal newest
-            for newest in latents:
-                yield newest.latents
-
+        decode = decode_beside if self.decodes_beside and self.spec.causal else decode_in_turn
         made, total = 0, len(chunk_layout_for(self.spec, request.frames, shown=True))
-        for index, frames in enumerate(self.codec.stream_decode(runs())):
-            kept = frames[: request.frames - made]
-            made += len(kept)
-            chunk = newest
-            yield Chunk(index, total, kept, chunk.sigmas, chunk.forwards, time.perf_counter() - began)
-            if made == request.frames:
-                return
+        with closing(decode(latents, self.codec)) as decoded:
+            for index, (chunk, frames) in enumerate(decoded):
+                kept = frames[: request.frames - made]
+                made += len(kept)
+                yield Chunk(index, total, kept, chunk.sigmas, chunk.forwards, time.perf_counter() - began)
+                if made == request.frames:
+                    return
 
     def _drafts(
         self, request: GenerationRequest, latents: Iterator[ChunkLatents], finished: list[ChunkLatents], began: float

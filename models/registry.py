@@ -155,7 +155,8 @@ def create_pipeline(
         for kind, folder in ((CausalVideoTransformer, network), (ShapesTextEncoder, text))
     )
     codec = Codec(load_codec(autoencoder).autoencoder.to(device))
-    return _compiled(VideoPipeline(spec, transformer, text_encoder, codec), compile, say)
+    pipeline = VideoPipeline(spec, transformer, text_encoder, codec, decodes_beside=device != "cpu")
+    return _compiled(pipeline, compile, say)
 
 
 def _compiled(pipeline: "VideoPipeline", how: str, say: Callable[[str], None]) -> "VideoPipeline":
@@ -166,5 +167,7 @@ def _compiled(pipeline: "VideoPipeline", how: str, say: Callable[[str], None]) -
     if any(hasattr(module, "_diffusers_hook") for module in pipeline.transformer.modules()):
         say(f"{pipeline.spec.name} is not compiled: its layers are cast or moved at every call to fit the memory")
         return pipeline
+    if how == "graphs":  # which are bound to the thread that recorded them
+        pipeline.decodes_beside = False
     pipeline.compile(how)
     return pipeline

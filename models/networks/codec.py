@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -72,22 +72,45 @@ class Codec:
     @torch.no_grad()
     def stream_decode(self, runs: Iterator[Tensor]) -> Iterator[np.ndarray]:
         """Decode runs of latents (1, t, C, h, w) that follow one another; the first run starts the clip."""
-        first, cache = True, None
+        decode = self.run_decoder()
         for latents in runs:
-            z = self.denormalize(latents).transpose(1, 2)
-            if isinstance(self.autoencoder, ShapesAutoencoder):
-                video = self.autoencoder.decode(z, first=first).sample
-            elif isinstance(self.autoencoder, VideoAutoencoder):
-                video, cache = self.autoencoder.decode(z, before=cache).sample, z[:, :, -1]
-            else:
-                video, cache = _wan_decode(self.autoencoder, z, cache)
-            first = False
-            yield to_pixels(video)
+            yield to_pixels(decode(latents))
+
+    def run_decoder(self) -> "RunDecoder":
+        """Decodes the runs of one clip."""
+        return RunDecoder(self)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.autoencoder.parameters()).device
 
     def _to_model(self, frames: np.ndarray) -> Tensor:
         parameter = next(self.autoencoder.parameters())
         video = torch.from_numpy(np.array(frames)).to(parameter.device).permute(3, 0, 1, 2)[None]
         return (video.float() / 127.5 - 1).to(parameter.dtype)
+
+
+class RunDecoder:
+    """Decodes the runs of one clip, called with one after the other, and keeps what the next one needs of the last."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        self.first = True
+        self.cache: Any = None
+
+    @torch.no_grad()
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Latents (1, t, C, h, w) to video (1, 3, T, 8h, 8w) in [-1, 1]."""
+        autoencoder = self.codec.autoencoder
+        z = self.codec.denormalize(latents).transpose(1, 2)
+        if isinstance(autoencoder, ShapesAutoencoder):
+            video = autoencoder.decode(z, first=self.first).sample
+        elif isinstance(autoencoder, VideoAutoencoder):
+            video, self.cache = autoencoder.decode(z, before=self.cache).sample, z[:, :, -1]
+        else:
+            video, self.cache = _wan_decode(autoencoder, z, self.cache)
+        self.first = False
+        return video
 
 
 def to_pixels(video: Tensor) -> np.ndarray:

@@ -184,7 +184,8 @@ def rollout(
 
     Chunks without noise levels are taken from `given` (B, t, C, H, W) in order. `source(start, length)` gives the
     latent frames (B, length, C, H, W) of a video that every chunk starts from: it is asked for when a chunk's turn
-    comes, so the video may still be arriving. The clean pass of the last chunk is left out: nothing follows it.
+    comes, so the video may still be arriving. A chunk is given before its clean pass, so that it can be shown at once;
+    the clean pass of the last chunk is left out: nothing follows it.
     `switches` change the prompt before the chunks they are filed under. `guidance` samples with many steps instead of
     few. `observe(chunk, step, x0)` sees the prediction of every step. `sigma_at` is as in `denoise_chunk`.
     """
@@ -210,12 +211,12 @@ def rollout(
             noise = partial(_of_chunk, draw, index, size)
             x0 = denoise_chunk(model, sigmas, text, cache, start, noise, gradient=gradient, sigma_at=sigma_at, **extra)
         last = index == len(plan.chunks) - 1
-        if not last:
-            for kept, words in pasts:
-                clean_pass(model, x0.detach(), words, kept, start)
         if switches:
             past.append((start, x0.detach()))
         yield ChunkLatents(index, x0, sigmas, (len(sigmas) + (not last)) * len(pasts))
+        if not last:
+            for kept, words in pasts:
+                clean_pass(model, x0.detach(), words, kept, start)
         start += length
 
 

@@ -60,7 +60,8 @@ def create_wan_pipeline(
         _place(network, plan.mode, device)
         spec = _within(spec, plan.mode)
     codec = Codec(load_vae(vae_weights, dtype).to(device))
-    return VideoPipeline(spec, network, encoder, codec, _tiny_decoder(_folder(source), device))
+    drafts = _tiny_decoder(_folder(source), device)
+    return VideoPipeline(spec, network, encoder, codec, drafts, decodes_beside=plan.decodes_beside)
 
 
 def _tiny_decoder(beside: Path, device: str) -> TinyDecoder | None:

@@ -52,6 +52,11 @@ class Parts:
         held = self.network + self.keys_values + self.kept + self.decoder
         return held + max(self.cast + self.working, self.decoding)
 
+    @property
+    def beside(self) -> float:
+        """What it takes more when both are at work at once."""
+        return min(self.cast + self.working, self.decoding)
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -163,6 +168,13 @@ class Plan:
         """The most comfortable way that fits; None when none does."""
         return choose_mode(self.offered, self.available)
 
+    @property
+    def decodes_beside(self) -> bool:
+        """Whether there is room on a card for decoding one chunk while the next is denoised."""
+        if self.device == "cpu" or self.mode is None:
+            return False
+        return self.mode.gigabytes + self.parts.beside <= SPARE * self.available
+
     def lines(self) -> list[str]:
         """What it costs and how it will run, in two sentences."""
         found, (height, width) = self.parts, self.size
@@ -175,6 +187,8 @@ class Plan:
         if self.mode is None:
             return [costs, self.refusal]
         way = f"{self.mode.name} ({self.mode.gigabytes:.1f} GB)" + (f": {self.mode.cost}" if self.mode.cost else "")
+        if self.decodes_beside:
+            way += "; a chunk is decoded while the next is denoised"
         return [costs, f"{self.available:.1f} GB of {_memory(self.device)} are free, so it runs with {way}"]
 
     @property

@@ -45,9 +45,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--decode",
         nargs="+",
-        choices=("full", "tiny", "none"),
+        choices=("full", "beside", "tiny", "none"),
         default=["full"],
-        help="time clips with the autoencoder, with the tiny decoder, and without (default full)",
+        help="time clips decoded by the autoencoder in turn with denoising (full) or beside it, by the tiny decoder, "
+        "and not at all (default full)",
     )
     add_compile(parser)
     parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default cpu)")

@@ -28,7 +28,8 @@ PROMPT = DEFAULT.prompt
 TENTH = 9
 """Index of the chunk that later ones are compared with: by then the window is full and the machine warm."""
 STRETCH = 10
-DECODES = ("full", "tiny", "none")  # by the autoencoder, by the tiny decoder, and latents alone
+# by the autoencoder in turn with denoising, by it beside denoising, by the tiny decoder, and latents alone
+DECODES = ("full", "beside", "tiny", "none")
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,12 @@ def bench_model(
 @torch.no_grad()
 def _timed(pipeline: VideoPipeline, request: GenerationRequest, decode: str) -> list[Chunk]:
     """The chunks of a clip with the seconds until each was there."""
-    if decode == "full":
-        return list(pipeline.stream(request))
+    if decode in ("full", "beside"):
+        before, pipeline.decodes_beside = pipeline.decodes_beside, decode == "beside"
+        try:
+            return list(pipeline.stream(request))
+        finally:
+            pipeline.decodes_beside = before
     if decode == "tiny":
         return list(takewhile(lambda chunk: chunk.draft, pipeline.stream(request, drafts=True)))
     began, chunks, device = time.perf_counter(), [], next(pipeline.transformer.parameters()).device
