@@ -14,7 +14,7 @@ from models.networks.transformer import CausalVideoTransformer
 from models.networks.video_autoencoder import VideoAutoencoder
 from models.networks.world_clip import WorldClip
 from models.types import RequestError
-from models.weights import CARD, DIGESTS, dequantize, digests, load_model, quantize, save_int8
+from models.weights import CARD, DIGESTS, START, dequantize, digests, load_model, quantize, save_int8
 
 CLASSES: dict[str, type[ModelMixin]] = {
     cls.__name__: cls
@@ -24,8 +24,11 @@ CURVE_POINTS = 80
 ROUNDING = 0.3
 
 
-def publish(run: Path, part: str, target: Path, remarks: str = "", *, bits: int = 16) -> dict[str, Any]:
-    """Write `run`'s exported `part` to `target` in 16 or 8 bits with `card.json`; returns the card.
+def publish(
+    run: Path, part: str, target: Path, remarks: str = "", *, bits: int = 16, onto: Path | None = None
+) -> dict[str, Any]:
+    """Write `run`'s exported `part` to `target` in 16 or 8 bits with `card.json`; returns the card. With `onto`, a
+    folder beside `target`, the 8 bits hold the difference from the weights there.
 
     Raises FileNotFoundError when the run has not exported that part, and RequestError where 8 bits would lose what
     the run has changed of the weights that it started from.
@@ -35,8 +38,11 @@ def publish(run: Path, part: str, target: Path, remarks: str = "", *, bits: int 
     model = CLASSES[config["_class_name"]].from_pretrained(source, torch_dtype=torch.float32, low_cpu_mem_usage=False)
     card = make_card(run, model, remarks)
     if bits == 8:
-        check_rounding(model, start_of(card["settings"], part))
-        save_int8(model, target)
+        if onto is None:
+            check_rounding(model, start_of(card["settings"], part))
+        else:
+            card[START] = onto.name
+        save_int8(model, target, onto)
     else:
         model.half().save_pretrained(target)
     card[DIGESTS] = digests(target)
@@ -70,7 +76,8 @@ def check_rounding(model: ModelMixin, start: Path | None) -> None:
         share = 100 * (lost / changed) ** 0.5
         raise RequestError(
             f"8 bits would round these weights by {share:.0f} % of what training has changed since {str(start)!r}, "
-            f"and {100 * ROUNDING:.0f} % is the most; publish them with --bits 16"
+            f"and {100 * ROUNDING:.0f} % is the most; publish them with --bits 16, or as differences from what ships "
+            "with --onto DIR"
         )
 
 
