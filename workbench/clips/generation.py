@@ -34,7 +34,7 @@ from workbench.clips.manifest import (
 )
 from workbench.clips.media import encode_mp4, write_lossless, write_png
 from workbench.clips.picture_check import picture_notices
-from workbench.clips.under_way import written_down
+from workbench.clips.under_way import STOPPING_SECONDS, ProgramEnds, written_down
 from workbench.common.clock import to_the_second
 from workbench.common.faults import wants_memory
 from workbench.common.priority import make_way
@@ -83,6 +83,29 @@ class GenerationService:
         self._pipelines = dict(pipelines or {})
         self._digests = {name: weights_digest(pipeline.spec) for name, pipeline in self._pipelines.items()}
         self._loading, self._network = threading.Lock(), threading.Lock()
+        self._calls: set[threading.Event] = set()
+        self._call_over = threading.Condition()
+
+    def stop(self) -> None:
+        """Break off what is being made, and return when it has ended. A program that ends while one of its threads is
+        inside torch is aborted."""
+        with self._call_over:
+            for ending in self._calls:
+                ending.set()
+            self._call_over.wait_for(lambda: not self._calls, STOPPING_SECONDS)
+
+    @contextmanager
+    def _call(self) -> Iterator[threading.Event]:
+        """A call that `stop` waits for; its event is set when it has to end."""
+        ending = threading.Event()
+        with self._call_over:
+            self._calls.add(ending)
+        try:
+            yield ending
+        finally:
+            with self._call_over:
+                self._calls.discard(ending)
+                self._call_over.notify_all()
 
     def pipeline(self, model: str, asked: GenerationRequest | None = None) -> "VideoPipeline":
         """The loaded pipeline; where clips of its usual size do not fit, one for clips as `asked`. Raises RequestError
@@ -125,16 +148,23 @@ class GenerationService:
         tiny decoder shows them first, where the model has one.
 
         Raises RequestError, before anything is made, for a bad request or an output that cannot be written, and
-        Cancelled when `cancelled()` turns true between chunks.
+        between chunks Cancelled when `cancelled()` turns true, ProgramEnds when `stop` is called.
         """
         pipeline = self.pipeline(model, request)
         notices = [*notices, *pipeline.check(request), *picture_notices(pipeline.spec, request)]
         asked, request = request, pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         with ExitStack() as listed:
+            ending = listed.enter_context(self._call())
             if out is None:  # for the app, whose killed server is followed by another
                 listed.enter_context(written_down(self.clips.parent, model, asked))
-            return self._make(pipeline, model, request, on_chunk, cancelled, out, notices, drafts)
+
+            def stopped() -> bool:
+                if ending.is_set():
+                    raise ProgramEnds
+                return cancelled is not None and cancelled()
+
+            return self._make(pipeline, model, request, on_chunk, stopped, out, notices, drafts)
 
     def _make(
         self,
@@ -142,7 +172,7 @@ class GenerationService:
         model: str,
         request: GenerationRequest,
         on_chunk: Callable[[Chunk], None] | None,
-        cancelled: Callable[[], bool] | None,
+        cancelled: Callable[[], bool],
         out: Path | None,
         notices: Sequence[str],
         drafts: bool,
@@ -152,8 +182,7 @@ class GenerationService:
             "smaller size, or close what else uses it"
         )
         with _memory_told(too_large):
-            seen, asked = on_chunk or (lambda chunk: None), cancelled or (lambda: False)
-            chunks = self._run(pipeline, request, seen, asked, drafts)
+            chunks = self._run(pipeline, request, on_chunk or (lambda chunk: None), cancelled, drafts)
         result = GenerationResult.joined(chunks, pipeline.spec.fps, notices)
         manifest = describe(pipeline, request, result, self._digests[model])
         path = out or self.clips / f"{content_name(manifest)}.mp4"

@@ -19,22 +19,32 @@ from models.types import GenerationRequest
 from models.whole_files import write_bytes
 
 FOLDER = "jobs"
+STOPPING_SECONDS = 20  # that work has to come to an end in when the program ends
 PIXELS = ("image", "video")
+
+
+class ProgramEnds(Exception):
+    """Work was broken off because the program ends; the next one goes on with it."""
 
 
 @contextmanager
 def written_down(data_dir: Path, model: str, request: GenerationRequest) -> Iterator[None]:
-    """Inside, a clip of this request is in the list of jobs; a killed process leaves it there."""
+    """Inside, a clip of this request is in the list of jobs; a process that is killed or ends leaves it there."""
     path = data_dir / FOLDER / f"{secrets.token_hex(8)}.json"
     values = {name: value for name, value in vars(request).items() if name not in PIXELS}
     values["switches"] = [asdict(switch) for switch in request.switches]
     told = {**_owner(), "model": model, "request": values, "pixels": any(_pixels(request))}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, json.dumps(told).encode())
+    left = False
     try:
         yield
+    except ProgramEnds:
+        left = True
+        raise
     finally:
-        path.unlink(missing_ok=True)
+        if not left:
+            path.unlink(missing_ok=True)
 
 
 def _pixels(request: GenerationRequest) -> list[bool]:

@@ -18,7 +18,7 @@ from eval.metric import Facts, Resources
 from models.types import RequestError
 from models.whole_files import write_bytes
 from workbench.clips.library import ClipFile, Library, conditioning_picture, world_of
-from workbench.clips.under_way import is_left, mark
+from workbench.clips.under_way import STOPPING_SECONDS, is_left, mark
 from workbench.common.clock import to_the_second
 from workbench.common.faults import fault_sentence
 from workbench.common.line_files import appending, read_lines
@@ -111,7 +111,9 @@ class EvaluationService:
         self.library = Library(data_dir, folders)
         self.resources = resources or Resources()
         self._runs: dict[str, Run] = {}
+        self._threads: dict[str, threading.Thread] = {}
         self._turn, self._changing = threading.Lock(), threading.Lock()
+        self._ends = threading.Event()
 
     def start(self, plan: Plan) -> Run:
         """Begin an evaluation and return at once. Raises RequestError for a plan without clips or runnable metrics."""
@@ -174,17 +176,33 @@ class EvaluationService:
         return [path.parent.name for path in marks if (path.parent / "run.json").exists() and is_left(path)]
 
     def _begin(self, run: Run) -> None:
+        if self._ends.is_set():
+            raise RequestError("the server is ending; start this again when it is back")
         mark(run.folder / AT_WORK)
         run.state, run.error, run.progress = QUEUED, "", None
         run.stop.clear()
-        threading.Thread(target=self._work, args=(run,), name=f"evaluate {run.id}", daemon=True).start()
+        self._threads[run.id] = threading.Thread(
+            target=self._work, args=(run,), name=f"evaluate {run.id}", daemon=True
+        )
+        self._threads[run.id].start()
+
+    def stop(self) -> None:
+        """Stop what is under way, for the next server to go on with, and return when it has stopped."""
+        self._ends.set()
+        for run in list(self._runs.values()):
+            if run.active:
+                run.stop.set()
+        for thread in list(self._threads.values()):
+            thread.join(STOPPING_SECONDS)
 
     def _work(self, run: Run) -> None:
         make_way()
         try:
             self._take_turn(run)
         finally:
-            (run.folder / AT_WORK).unlink(missing_ok=True)
+            self._threads.pop(run.id, None)
+            if run.complete or not self._ends.is_set():
+                (run.folder / AT_WORK).unlink(missing_ok=True)
 
     def _take_turn(self, run: Run) -> None:
         while not self._turn.acquire(timeout=0.1):

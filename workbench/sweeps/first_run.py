@@ -11,6 +11,7 @@ from models.registry import list_models, unavailable
 from models.specs import ModelSpec
 from models.types import RequestError
 from models.whole_files import write_bytes
+from workbench.clips.under_way import STOPPING_SECONDS, ProgramEnds
 from workbench.common.priority import make_way
 from workbench.scoring.runs import EvaluationService, Plan
 from workbench.settings import Settings
@@ -37,6 +38,8 @@ class FirstRun:
     def __init__(self, settings: Settings, store: Store, evaluations: EvaluationService, prompts: tuple[str, ...]):
         self.settings, self.store, self.evaluations, self.prompts = settings, store, evaluations, prompts
         self.done, self.total, self.active = 0, 0, False
+        self._thread: threading.Thread | None = None
+        self._ends = threading.Event()
         self._mark = settings.data_dir / "first-run.json"
 
     @property
@@ -60,7 +63,14 @@ class FirstRun:
         if not wanted or (self.store.count_clips() and not self._is_left()):
             return then()
         self.active = True
-        threading.Thread(target=self._work, args=(then,), name="first-run", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, args=(then,), name="first-run", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Make no more, and return when what is begun has ended; the next server goes on."""
+        self._ends.set()
+        if self._thread:
+            self._thread.join(STOPPING_SECONDS)
 
     def _is_left(self) -> bool:
         """Whether an earlier server was killed while it made them."""
@@ -70,6 +80,8 @@ class FirstRun:
         make_way()
         try:
             self._make()
+        except ProgramEnds:
+            return
         except Exception as error:  # the pages work without it, and say what they lack
             level = logging.WARNING if isinstance(error, RequestError) else logging.ERROR
             log.log(level, "the first clips could not be made: %s", error)
@@ -92,6 +104,8 @@ class FirstRun:
         clips: list[str] = []
 
         def count(item, outcome) -> None:
+            if self._ends.is_set():
+                raise ProgramEnds
             self.done += 1
             if outcome.clip:
                 clips.append(outcome.clip)

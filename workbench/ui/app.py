@@ -81,6 +81,7 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         return {"status": "ok", "version": __version__}
 
     app.state.voting, app.state.first_run, app.state.jobs = voting, first_run, jobs
+    app.state.at_work = (first_run, jobs, clips, evaluations, service)
     app.include_router(voting_router(voting, accounts))
     app.include_router(tokens_router(voting))
     app.include_router(vote_page_router())
@@ -134,6 +135,12 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
     give_tools_clients(blocks, CallersClients)
     give_tools_files(blocks, told_schema, with_files)
     return mounted
+
+
+def stop_work(app: FastAPI) -> None:
+    """End what the app makes in the background, for the next server to go on with."""
+    for part in app.state.at_work:
+        part.stop()
 
 
 def page_handler(blocks: gr.Blocks, which: int | str) -> str:

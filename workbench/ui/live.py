@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from workbench.clips.generation import GenerationService
 from workbench.settings import Settings
 from workbench.ui.access.proxies import server_config
-from workbench.ui.app import build_app
+from workbench.ui.app import build_app, stop_work
 
 PATIENCE = 60.0
 
@@ -20,8 +20,12 @@ PATIENCE = 60.0
 @contextmanager
 def live_app(service: GenerationService, settings: Settings) -> Iterator[str]:
     """Yield the address of the running app; it stops when the block ends."""
-    with listening(build_app(service, settings)) as address:
-        yield address
+    app = build_app(service, settings)
+    try:
+        with listening(app) as address:
+            yield address
+    finally:
+        stop_work(app)
 
 
 @contextmanager

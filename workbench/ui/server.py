@@ -14,7 +14,7 @@ from workbench.common.console import notice
 from workbench.common.priority import answer_soon
 from workbench.settings import Settings
 from workbench.ui.access.proxies import server_config
-from workbench.ui.app import build_app
+from workbench.ui.app import build_app, stop_work
 
 KEEP_ALIVE_SECONDS = 75  # longer than browsers and proxies reuse a connection, lest a vote goes into one that closes
 
@@ -62,4 +62,4 @@ def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], N
     except KeyboardInterrupt:
         return  # Ctrl-C is how a server ends; uvicorn has shut down by now
     finally:
-        app.state.voting.clips.stop()
+        stop_work(app)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from eval.video.text_files import read_json
 from models.types import GenerationRequest, PromptSwitch, RequestError
-from workbench.clips.under_way import FOLDER, is_left
+from workbench.clips.under_way import FOLDER, STOPPING_SECONDS, ProgramEnds, is_left
 from workbench.common.priority import make_way
 from workbench.common.words import counted
 from workbench.sweeps.first_run import NAME as FIRST_RUN
@@ -46,6 +46,8 @@ class Jobs:
     ) -> None:
         self.data_dir, self.store, self.evaluations, self.service = data_dir, store, evaluations, service
         self._again: dict[str, str] = {}
+        self._thread: threading.Thread | None = None
+        self._ends = threading.Event()
 
     def all(self) -> list[Job]:
         """Everything that is under way, waits, or was interrupted; what is done is no job any more."""
@@ -62,22 +64,40 @@ class Jobs:
             what = f"{counted(len(left), 'clip')} and {counted(len(runs), 'evaluation')}"
             log.warning("%s of an earlier server: making them goes on", what)
         if left:
-            threading.Thread(target=self._make_again, args=(left,), name="interrupted clips", daemon=True).start()
+            self._thread = threading.Thread(
+                target=self._make_again, args=(left,), name="interrupted clips", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Make no more clips again; those that are left stay in the list for the next server."""
+        self._ends.set()
+        if self._thread:
+            self._thread.join(STOPPING_SECONDS)
 
     def _make_again(self, left: list[Path]) -> None:
         make_way()
         for path in left:
+            if self._ends.is_set():
+                return
             try:
                 model, request = self._request(path)
                 self._again[path.stem] = "running"
-                self.service.generate(model, request)
+                self.service.generate(model, request, cancelled=self._ended)
                 path.unlink(missing_ok=True)
+                self._again.pop(path.stem, None)
+            except ProgramEnds:
                 self._again.pop(path.stem, None)
             except Exception as error:  # it stays in the list with the reason; the others go on
                 self._again[path.stem] = (
                     str(error) if isinstance(error, RequestError) else "it failed again, see the log"
                 )
                 log.warning("interrupted clip %s: %s", path.stem, error)
+
+    def _ended(self) -> bool:
+        if self._ends.is_set():
+            raise ProgramEnds
+        return False
 
     def _request(self, path: Path) -> tuple[str, GenerationRequest]:
         told = read_json(path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.types import RequestError
 from workbench.clips.media import Footage, encode_stream
+from workbench.clips.under_way import STOPPING_SECONDS, ProgramEnds
 from workbench.common.faults import fault_sentence
 from workbench.common.priority import make_way
 from workbench.requests.systems import System
@@ -50,12 +51,7 @@ class Progress:
     error: str = ""
 
 
-STOPPING_SECONDS = 20
 Maker = Callable[[System, str, int, int], Made]
-
-
-class _Stopped(Exception):
-    """The program ends; the clips of a prompt that lacks some are made next time."""
 
 
 class StudyClips:
@@ -188,7 +184,7 @@ class StudyClips:
         self._errors.pop(name, None)
         try:
             self.prepare(record)
-        except _Stopped:
+        except ProgramEnds:
             pass
         except (RequestError, StoreUnavailable) as error:
             self._errors[name] = str(error)
@@ -220,7 +216,7 @@ class StudyClips:
 
     def _frames(self, study: Study, label: str, prompt: str, seed: int) -> Made:
         if self._stop.is_set():
-            raise _Stopped
+            raise ProgramEnds
         if study.clips:
             row = next(row for row in study.clips if (row.system, row.prompt, row.seed) == (label, prompt, seed))
             footage = Footage(Path(row.path))

@@ -1,0 +1,103 @@
+"""What the app makes in the background ends with it, and the next server goes on with it."""
+
+import json
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from models.types import Chunk, GenerationRequest
+from workbench.clips.generation import GenerationService
+from workbench.clips.library import ClipFile
+from workbench.clips.media import encode_mp4
+from workbench.clips.under_way import ProgramEnds
+from workbench.scoring.runs import AT_WORK, EvaluationService, Plan
+from workbench.settings import Settings
+from workbench.ui.live import live_app
+
+REQUEST = GenerationRequest("a red ball rolling left", 2, frames=193)
+SECONDS = 30
+
+
+@pytest.fixture
+def service(tmp_path: Path, tiny) -> GenerationService:
+    return GenerationService(tmp_path, pipelines={"shapes-asd": tiny})
+
+
+def test_a_clip_that_is_made_when_the_program_ends_is_broken_off_and_stays_in_the_list(service, tmp_path):
+    begun, raised = threading.Event(), []
+
+    def first(chunk: Chunk) -> None:
+        begun.set()
+        time.sleep(0.05)
+
+    def make() -> None:
+        try:
+            service.generate("shapes-asd", REQUEST, on_chunk=first)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    assert begun.wait(SECONDS)
+    service.stop()
+    thread.join(SECONDS)
+    assert isinstance(raised[0], ProgramEnds)
+    assert not list((tmp_path / "clips").glob("*.mp4"))
+    (left,) = (tmp_path / "jobs").glob("*.json")
+    assert json.loads(left.read_text())["request"]["prompt"] == REQUEST.prompt
+    # another app in the same process may use it again
+    assert len(service.generate("shapes-asd", GenerationRequest("a", 1, frames=1)).result.frames) == 1
+
+
+def test_stop_returns_at_once_when_nothing_is_made(service):
+    began = time.monotonic()
+    service.stop()
+    assert time.monotonic() - began < 1
+
+
+def test_an_evaluation_that_the_end_of_the_program_stops_is_for_the_next_server(tmp_path):
+    path = tmp_path / "clip.mp4"
+    encode_mp4(np.zeros((200, 64, 64, 3), np.uint8), 12, path)
+    clips = tuple(ClipFile(path, f"clip {number}", "", "") for number in range(200))
+    evaluations = EvaluationService(tmp_path)
+    run = evaluations.start(Plan(clips, ("temporal_flickering",)))
+    evaluations.stop()
+    assert not run.active and not run.complete
+    assert (run.folder / AT_WORK).exists()
+    again = EvaluationService(tmp_path)
+    (run.folder / AT_WORK).write_text(json.dumps({"process": 1, "began": "gone"}))
+    assert again.interrupted() == [run.id]
+    again.resume(run.id)
+    again.cancel(run.id)
+    again.stop()
+
+
+def test_an_evaluation_that_somebody_stops_is_not_taken_up_again(tmp_path):
+    path = tmp_path / "clip.mp4"
+    encode_mp4(np.zeros((200, 64, 64, 3), np.uint8), 12, path)
+    evaluations = EvaluationService(tmp_path)
+    plan = Plan(tuple(ClipFile(path, f"clip {n}", "", "") for n in range(200)), ("temporal_flickering",))
+    run = evaluations.start(plan)
+    evaluations.cancel(run.id)
+    end = time.monotonic() + SECONDS
+    while run.active and time.monotonic() < end:
+        time.sleep(0.02)
+    while (run.folder / AT_WORK).exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not (run.folder / AT_WORK).exists()
+
+
+def test_no_thread_is_left_when_the_app_ends_while_clips_of_a_study_are_made(service, tmp_path):
+    with live_app(service, Settings(data_dir=tmp_path)) as url, httpx.Client(base_url=url) as client:
+        client.post("/api/v1/session", json={"name": "somebody"})
+        with suppress(httpx.ReadTimeout):  # it waits for the first pair, and the app ends before it is there
+            client.post("/api/v1/next-pair", json={"study": "shapes-asd"}, timeout=1)
+    left = [
+        thread.name for thread in threading.enumerate() if thread.name.startswith(("study", "generate", "evaluate"))
+    ]
+    assert not left
