@@ -29,6 +29,7 @@ from eval.realism.real_clips import (
 from eval.statistics.intervals import wilson
 from models.specs import ModelSpec
 from models.worlds.training_worlds import WORLDS
+from workbench.experiments.strip import strip_png
 from workbench.requests.systems import FFE_STEPS, System
 from workbench.scoring import resumable_jobs
 
@@ -129,7 +130,7 @@ class ClipMeasurer:
     codecs: dict[str, "Codec"] = field(default_factory=dict)
 
     def __call__(self, job: Job) -> Measured:
-        frames = self._frames(job)
+        frames = self.frames(job)
         oracle = ORACLES.get(job.world)
         right = _right(oracle.judge(frames, job.prompt)) if oracle else None
         windows = []
@@ -138,7 +139,8 @@ class ClipMeasurer:
         measures = measure_clip(frames, job.prompt).to_values()
         return Measured(job.key, job.system, job.index, measures, right, windows)
 
-    def _frames(self, job: Job) -> np.ndarray:
+    def frames(self, job: Job) -> np.ndarray:
+        """The clip of a job (T, H, W, 3) uint8."""
         if job.planned is None:
             clip = real_clip(job.world, job.prompt, job.index, DRAWS[job.system], job.frames)
             if job.system != RECONSTRUCTIONS:
@@ -160,6 +162,15 @@ class ClipMeasurer:
         if world not in self.codecs:
             self.codecs[world] = Codec(load_codec(autoencoder_folder(world)).autoencoder.to(self.device))
         return self.codecs[world]
+
+
+def strip(jobs: Sequence[Job], index: int, data_dir: Path, device: str = "cpu") -> bytes:
+    """A PNG of caption `index` by every system of the jobs, real clips last."""
+    clips = ClipMeasurer(data_dir, device)
+    shown = [job for job in jobs if job.index == index and job.system != REFERENCE]
+    shown.sort(key=lambda job: job.planned is None)
+    rows = [(job.planned.label if job.planned else job.system, clips.frames(job)) for job in shown]
+    return strip_png(shown[0].prompt, rows)
 
 
 def _right(verdict: Any) -> bool | None:

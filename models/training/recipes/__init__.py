@@ -89,6 +89,8 @@ _TABLETOP_STUDENT: dict[str, Any] = {
     "warmup": 20,
     "ema": 0.99,
 }
+# the discriminator's pull is as large as distribution matching's where its head is sure, and all n are drawn alike
+_TABLETOP_ASD: dict[str, Any] = {**_TABLETOP_STUDENT, "taps": _TAPS, "ratio": 1.0, "longest_share": 0.25}
 _TABLETOP_PICTURES: dict[str, Any] = {
     **_TABLETOP_STUDENT,
     "roles": replace(_TABLETOP, generator=_RUNS / "aad1-init/export/generator"),
@@ -251,11 +253,11 @@ RECIPES: dict[str, RecipeRow] = {
             "real": ASDConfig(positive="real", **_COMPONENTS),
             "both": ASDConfig(positive="both", **_COMPONENTS),
             "no-dmd": ASDConfig(matching=False, **_COMPONENTS),
-            "tabletop": ASDConfig(taps=_TAPS, **_TABLETOP_STUDENT),
-            "tabletop-dmd-only": ASDConfig(alpha=0.0, taps=_TAPS, **_TABLETOP_STUDENT),
-            "tabletop-real": ASDConfig(positive="real", taps=_TAPS, **_TABLETOP_STUDENT),
-            "tabletop-both": ASDConfig(positive="both", taps=_TAPS, **_TABLETOP_STUDENT),
-            "tabletop-no-dmd": ASDConfig(matching=False, taps=_TAPS, **_TABLETOP_STUDENT),
+            "tabletop": ASDConfig(**_TABLETOP_ASD),
+            "tabletop-dmd-only": ASDConfig(alpha=0.0, **_TABLETOP_ASD),
+            "tabletop-real": ASDConfig(positive="real", **_TABLETOP_ASD),
+            "tabletop-both": ASDConfig(positive="both", **_TABLETOP_ASD),
+            "tabletop-no-dmd": ASDConfig(matching=False, **_TABLETOP_ASD),
             "smoke": ASDConfig(taps=(0, 1), **_SMALL),
         },
         "Adversarial Self-Distillation (arXiv 2511.01419)",

@@ -2,8 +2,11 @@
 
 import json
 from dataclasses import replace
+from io import BytesIO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from eval.realism.real_clips import FRECHET
 from models.registry import get_spec
@@ -13,6 +16,7 @@ from models.worlds.tabletop.grammar import GROUNDS, parse_prompt
 from models.worlds.training_worlds import WORLDS
 from workbench.__main__ import main
 from workbench.experiments.few_steps import ORACLE, ClipMeasurer, build_table, plan_jobs, plans_of, real_clip
+from workbench.experiments.strip import EDGE, shown_frames, strip_png
 
 
 def test_captions_are_held_out_and_spread_over_grounds():
@@ -66,8 +70,31 @@ def test_a_second_call_only_adds(capsys, tmp_path):
     assert {(row["system"], row["frame"]) for row in report["drift"]} == {("real clips", 0), ("reconstructions", 0)}
     chart = (tmp_path / "few-steps" / "drift.html").read_text()
     assert "real clips" in chart and '"https://' not in chart.rpartition("<script")[2]
+    assert not (tmp_path / "few-steps" / "strip.png").exists()
+    assert rows("--strip", "2") == first
+    with Image.open(tmp_path / "few-steps" / "strip.png") as picture:
+        shown = np.asarray(picture.convert("RGB"))
+    real = real_clip("tabletop", held_out_captions("tabletop", 18)[2], 2, 1, 1)[0]
+    left, height = shown.shape[1] - EDGE - 128, shown.shape[0] - 2 * (128 + EDGE)
+    np.testing.assert_array_equal(shown[height : height + 128, left : left + 128], real)
     names = {row["system"] for row in report["differences"]}
     assert names == {"real clips - reconstructions"} and FRECHET in {row["metric"] for row in report["differences"]}
+
+
+def test_a_strip_shows_the_start_more_closely_and_every_row_where_it_belongs():
+    assert shown_frames(49) == [0, 3, 9, 17, 26, 37, 48] and shown_frames(1) == [0]
+    rng = np.random.default_rng(0)
+    clips = [(f"system {row}", rng.integers(0, 256, (49, 32, 48, 3), np.uint8)) for row in range(3)]
+    with Image.open(BytesIO(strip_png("a red ball", clips))) as picture:
+        shown = np.asarray(picture)
+    top, left = shown.shape[0] - 3 * (32 + EDGE), shown.shape[1] - 7 * (48 + EDGE)
+    for row, (_, clip) in enumerate(clips):
+        for column, place in enumerate(shown_frames(49)):
+            y, x = top + row * (32 + EDGE), left + column * (48 + EDGE)
+            np.testing.assert_array_equal(shown[y : y + 32, x : x + 48], clip[place])
+    assert (shown[top : top + 32, :left] < 255).any(), "a row has its label"
+    with pytest.raises(ValueError, match="2 sizes of clips are given"):
+        strip_png("a red ball", [clips[0], ("other", clips[1][1][:9])])
 
 
 def test_the_oracle_judges_a_long_clip_four_seconds_at_a_time(tmp_path):
@@ -85,6 +112,7 @@ def test_the_oracle_judges_a_long_clip_four_seconds_at_a_time(tmp_path):
     "argv, words",
     [
         (["--captions", "17"], "--captions 17 is too low; give 18 or more"),
+        (["--strip", "128"], "--strip 128 is no caption; they are 0 to 127"),
         (["--frames", "8"], "--frames 8 is not 4k + 1"),
         (["--systems", "asd"], "'asd' is not a system"),
         (["--systems", "shapes-asd:1"], "makes no clips of the tabletop world"),

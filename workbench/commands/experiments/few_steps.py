@@ -43,6 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--frames", type=int, default=49, metavar="N", help="frames per clip, 4k + 1 (default 49)")
     parser.add_argument(
+        "--strip", type=SEED, metavar="I", help="also write strip.png: frames of caption I by every system"
+    )
+    parser.add_argument(
         "--workers", type=PROCESSES, default=os.cpu_count(), metavar="N", help="processes (default: cores)"
     )
     parser.add_argument(
@@ -53,7 +56,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         parser,
         "--out",
         folder=True,
-        files=lambda folder, options: [folder / "few-steps.json", folder / "drift.html"],
+        files=lambda folder, options: [
+            folder / name
+            for name in ("few-steps.json", "drift.html", *(["strip.png"] if options.strip is not None else []))
+        ],
         default=lambda options: options.data_dir / "few-steps",
         metavar="DIR",
         help="folder of the result (default: D/few-steps)",
@@ -71,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
             raise RequestError(f"--{name} {getattr(options, name)} is too low; give {least} or more")
     if options.frames % 4 != 1:
         raise RequestError(f"--frames {options.frames} is not 4k + 1; give 1, 5, 9 and so on")
+    if options.strip is not None and options.strip >= options.captions:
+        raise RequestError(f"--strip {options.strip} is no caption; they are 0 to {options.captions - 1}")
     systems = _systems(options)
     weights = _weights(options.world, systems)
     prompts = held_out_captions(options.world, options.captions)
@@ -97,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
     report = facts | asdict(table)
     write_bytes(folder / "few-steps.json", (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
     write_bytes(folder / "drift.html", _drift_page(table.drift, options.world).encode())
+    if options.strip is not None:
+        write_bytes(folder / "strip.png", few_steps.strip(jobs, options.strip, options.data_dir, options.device))
     say_json([asdict(row) for row in table.rows]) if options.json else say(_text(table.rows))
     return 0
 
