@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.types import RequestError
 from workbench.commands.generate import read_prompts
-from workbench.common.console import say
+from workbench.common.console import notice, say
 from workbench.requests.arguments import device
 
 
@@ -29,7 +29,10 @@ def run(options: argparse.Namespace) -> int:
         raise RequestError(f"--weights {str(options.weights)!r} is no folder; give the one that holds UMT5")
     from models.wan.create import text_encoder
 
-    encoder = text_encoder(options.weights, options.device)
+    encoder = text_encoder(*filter(None, [options.weights]), device=options.device)
     fresh = encoder.fill(prompts)
+    for number, prompt in enumerate(prompts, 1):
+        for text in encoder.notices(prompt):
+            notice(f"prompt {number}: {text}")
     say(f"{fresh} of {len(prompts)} prompts are new and embedded; all are in {encoder.folder}")
     return 0
