@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embed what is new, tell how much that was and where it is."""
-    prompts = read_prompts(options.prompts)
+    prompts = read_prompts(options.prompts, "FILE")
     if options.weights and not options.weights.is_dir():
         raise RequestError(f"--weights {str(options.weights)!r} is no folder; give the one that holds UMT5")
     from models.wan.create import text_encoder

@@ -128,6 +128,11 @@ def test_embed_prompts_tells_what_is_cut(world, tmp_path, capsys):
     assert "prompt 2: the prompt has 661 tokens" in capsys.readouterr().err
 
 
+def test_embed_prompts_names_its_own_argument(tmp_path, capsys):
+    assert main(["embed-prompts", str(tmp_path / "nothing.txt")]) == 2
+    assert "error: FILE '" in capsys.readouterr().err
+
+
 def test_what_is_missing_of_the_text_encoder_is_named(world, tmp_path):
     (world.parent / TOKENIZER).unlink()
     with pytest.raises(RequestError, match=r"its tokenizer .* is not on this machine"):
