@@ -13,7 +13,7 @@ from models.specs import MODELS, ModelSpec
 from models.types import GenerationRequest, RequestError
 from models.wan.adapted_kinds import KINDS, kind_of
 from models.wan.places import missing
-from models.wan.source import FORM, PREFIX, Source, of_checkpoint, parse_source
+from models.wan.source import FORM, PREFIX, Source, network_source, of_checkpoint, parse_source
 
 if TYPE_CHECKING:
     from models.pipeline import VideoPipeline
@@ -35,8 +35,9 @@ def register(text: str) -> ModelSpec:
     if kind := kind_of(source.path):
         note = f"{KINDS[kind].title}: your own folder, run by diffusers' {kind}"
         return _add(source, ModelSpec("", "", note=note, pipeline=kind, **KINDS[kind].row))
-    if source.path.is_dir() and (source.path / "transformer").is_dir():
-        source = replace(source, path=source.path / "transformer")
+    if source.lora and not source.lora.exists():
+        raise RequestError(f"the LoRA {str(source.lora)!r} is not there; give {FORM}")
+    source = network_source(source)
     released = [spec for spec in MODELS.values() if spec.checkpoint]
     named = [spec for spec in released if spec.checkpoint.file.name == source.path.name]
     row = get_spec(source.row) if source.row else named[0] if len(named) == 1 else get_spec(USUAL_ROW)

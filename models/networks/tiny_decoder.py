@@ -62,7 +62,7 @@ class TinyDecoder(nn.Module):
             for name in (f"{PREFIX}{place}.conv.weight" for place in (7, 13, 19)):
                 own[name] = own[name][-len(wanted[name]) :]  # trained to make more frames: the last ones count
             model.load_state_dict({name: tensor.float() for name, tensor in own.items()})
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, IndexError, RuntimeError) as error:
             raise ValueError(f"these are not the weights of TAEHV's decoder ({str(error).splitlines()[0]})") from error
         return model.eval().requires_grad_(False)
 

@@ -1,9 +1,10 @@
 """Which pipelines of diffusers are run as they are, and what their rows say. Needs no torch."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from models.wan.places import read_table
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,5 @@ KINDS = {
 def kind_of(folder: Path) -> str:
     """The class of a diffusers folder that is run as it is; "" for any other file or folder."""
     index = folder / "model_index.json"
-    name = json.loads(index.read_text(encoding="utf-8")).get("_class_name", "") if index.is_file() else ""
-    return name if name in KINDS else ""
+    name = read_table(index).get("_class_name") if index.is_file() else None
+    return name if isinstance(name, str) and name in KINDS else ""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,9 +16,20 @@ from models.pipeline import VideoPipeline, chunk_layout_for
 from models.specs import ModelSpec
 from models.types import GenerationRequest, RequestError
 from models.wan.files import read_entry, read_network
-from models.wan.load import head_dim_of, load_transformer, load_umt5, load_vae, read_source, shape_of, vae_config
+from models.wan.load import (
+    check_kind,
+    check_text_to_video,
+    head_dim_of,
+    load_transformer,
+    load_umt5,
+    load_vae,
+    read_source,
+    shape_of,
+    vae_config,
+)
 from models.wan.memory import GB, Mode, give_back_when_freed, main_memory, make_plan
-from models.wan.places import cache_folder, file_digest, find
+from models.wan.names import VAE as AUTOENCODER
+from models.wan.places import cache_folder, find, find_part
 from models.wan.rows import TINY, TOKENIZER, UMT5, VAE
 from models.wan.source import Source, of_checkpoint
 from models.wan.text import CachedTextEncoder, Encoder, no_encoder
@@ -36,11 +48,20 @@ def create_wan_pipeline(
     Raises RequestError naming what is missing, and when nothing fits.
     """
     source = spec.source or of_checkpoint(spec.checkpoint)
-    vae_file = find(VAE, _folder(source))
+    folders = _folders(source)
+    vae_file = find(VAE, *folders) or find_part("vae", *folders)
     if vae_file is None:
         raise RequestError(f"{VAE.name} is not on this machine; put it beside the network, or download {VAE.repo}")
     weights, vae_weights, head_dim = read_source(source), read_network(vae_file), head_dim_of(source.path)
-    shape, base = shape_of(weights, head_dim), vae_config(vae_weights.state)["base_dim"]
+    check_text_to_video(weights, head_dim)
+    check_kind(vae_weights, AUTOENCODER)
+    shape, decoder = shape_of(weights, head_dim), vae_config(vae_weights.state)
+    if shape.channels != decoder["z_dim"]:
+        raise RequestError(
+            f"{weights.source!r} takes latents of {shape.channels} channels and {str(vae_file)!r} makes "
+            f"{decoder['z_dim']}; give a network that belongs to this autoencoder"
+        )
+    base = decoder["base_dim"]
     free = main_memory() if device == "cpu" else torch.cuda.mem_get_info(device)[0] / GB
     plan = make_plan(spec, shape, device, free, base=base)
     if plan.mode is None and asked:
@@ -54,19 +75,19 @@ def create_wan_pipeline(
         give_back_when_freed()
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     network = load_transformer(weights, dtype, head_dim)
-    encoder = text_encoder(_folder(source), device, on_card=plan.mode.encoder != "main")
-    encoder.keep = plan.mode.encoder == "resident"
+    encoder = text_encoder(*folders, device=device, on_card=plan.mode.encoder != "main")
+    encoder.keep, encoder.width = plan.mode.encoder == "resident", shape.text_width
     if device != "cpu":
         _place(network, plan.mode, device)
         spec = _within(spec, plan.mode)
     codec = Codec(load_vae(vae_weights, dtype).to(device))
-    drafts = _tiny_decoder(_folder(source), device)
+    drafts = _tiny_decoder(folders, device)
     return VideoPipeline(spec, network, encoder, codec, drafts, decodes_beside=plan.decodes_beside)
 
 
-def _tiny_decoder(beside: Path, device: str) -> TinyDecoder | None:
+def _tiny_decoder(folders: list[Path], device: str) -> TinyDecoder | None:
     """TAEHV, if its file is on this machine. Raises RequestError for another file of that name."""
-    path = next(filter(None, (find(file, beside) for file in TINY)), None)
+    path = next(filter(None, (find(file, *folders) for file in TINY)), None)
     if path is None:
         return None
     try:
@@ -91,26 +112,42 @@ def _place(network: CausalVideoTransformer, mode: Mode, device: str) -> None:
         network.to(device)
 
 
-def text_encoder(beside: Path | None = None, device: str = "cpu", *, on_card: bool = True) -> CachedTextEncoder:
+def text_encoder(*folders: Path, device: str = "cpu", on_card: bool = True) -> CachedTextEncoder:
     """UMT5 behind the cache of embeddings, which gives them on `device`; it runs there too when it may be `on_card`.
-    Without its file the cache alone answers."""
-    file = find(UMT5, beside)
-    tokenizer = find(TOKENIZER[0], beside)
+    It is looked for in `folders`, as Wan's own file or as the part of a pipeline; without it the cache alone
+    answers."""
+    file = find(UMT5, *folders) or find_part("text_encoder", *folders)
+    words = find(TOKENIZER[0], *folders)
+    tokenizer = words.parent if words else find_part("tokenizer", *folders)
     if file is None or tokenizer is None:
-        folders = sorted((cache_folder() / "embeddings").glob("*"))
-        identity = folders[0].name if len(folders) == 1 else "none"
-        return CachedTextEncoder(cache_folder() / "embeddings", identity, no_encoder, device)
-    load = partial(_load_encoder, file, tokenizer.parent, device if on_card else "cpu")
-    return CachedTextEncoder(cache_folder() / "embeddings", file_digest(file), load, device)
+        lacking = "the text encoder (UMT5, 11.4 GB)" if file is None else f"its tokenizer ({TOKENIZER[0].path})"
+        kept = sorted((cache_folder() / "embeddings").glob("*"))
+        if file is None and len(kept) > 1:
+            lacking += f", which would tell which of the {len(kept)} encoders' embeddings there to take,"
+        identity = Source(file).digest() if file else kept[0].name if len(kept) == 1 else "none"
+        return CachedTextEncoder(cache_folder() / "embeddings", identity, partial(no_encoder, lacking), device)
+    load = partial(_load_encoder, file, tokenizer, device if on_card else "cpu")
+    read = partial(_load_tokenizer, tokenizer)
+    return CachedTextEncoder(cache_folder() / "embeddings", Source(file).digest(), load, device, tokenizer=read)
 
 
 def _load_encoder(file: Path, tokenizer: Path, device: str) -> Encoder:
+    words = _load_tokenizer(tokenizer)
+    # its file is in bf16: in float32 it would not fit the main memory of most machines
+    return words, load_umt5(read_network(file)).to(device)
+
+
+def _load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    # its file is in bf16: in float32 it would not fit the main memory of most machines
-    model = load_umt5(read_network(file)).to(device)
-    return AutoTokenizer.from_pretrained(tokenizer), model
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers, tokenizers and sentencepiece each have errors of their own
+        told = " ".join(str(error).split())[:200]
+        raise RequestError(f"the tokenizer in {str(folder)!r} cannot be read ({told}); download it again") from error
 
 
-def _folder(source: Source) -> Path:
-    return source.path if source.path.is_dir() else source.path.parent
+def _folders(source: Source) -> list[Path]:
+    """Where a network's companions may lie: its file's folder; a folder itself and the one that it lies in."""
+    beside = source.path.absolute().parent
+    return [source.path, beside] if source.path.is_dir() else [beside]

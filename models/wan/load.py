@@ -1,6 +1,5 @@
 """From the weights of a file to a network that runs. Configurations are read off the shapes."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,15 @@ from torch.nn import functional as F
 from models.networks.transformer import CausalVideoTransformer
 from models.types import RequestError
 from models.wan.files import Network, State, check_complete, read_entry, read_network, to_network
-from models.wan.lora import merge_lora
-from models.wan.names import TRANSFORMER, UMT5, VAE
+from models.wan.lora import merge_lora, read_lora
+from models.wan.names import TRANSFORMER, UMT5, VAE, NameTable
+from models.wan.places import read_table
 from models.wan.shapes import Shape
 from models.wan.source import Source
 
 HEAD_DIM = 128
 TRANSFORMER_CLASS = "WanTransformer3DModel"
+TIED = "encoder.embed_tokens.weight"  # UMT5's second name of shared.weight
 
 
 def read_source(source: Source) -> Network:
@@ -26,14 +27,18 @@ def read_source(source: Source) -> Network:
     if source.lora is None:
         return read_network(source.path, source.entry)
     state, chosen, others = read_entry(source.path, source.entry)
-    lora, *_ = read_entry(source.lora)
-    return to_network(merge_lora(state, lora), source=str(source.path), entry=chosen, others=others)
+    lora, alpha = read_lora(source.lora)
+    merged = merge_lora(state, lora, alpha, str(source.lora))
+    return to_network(merged, source=str(source.path), entry=chosen, others=others)
 
 
 def head_dim_of(path: Path) -> int:
     """Channels of one attention head: what a folder's config.json says, else Wan's 128."""
     config = path / "config.json"
-    return json.loads(config.read_text(encoding="utf-8"))["attention_head_dim"] if config.is_file() else HEAD_DIM
+    found = read_table(config).get("attention_head_dim", HEAD_DIM) if config.is_file() else HEAD_DIM
+    if not isinstance(found, int) or found < 1:
+        raise RequestError(f"{str(config)!r} has attention_head_dim {found!r}; it is a whole number from 1, Wan's 128")
+    return found
 
 
 def load_transformer(
@@ -41,18 +46,24 @@ def load_transformer(
 ) -> CausalVideoTransformer:
     """The network in `dtype`, made without a second copy of its weights. Raises RequestError unless every weight is
     used once."""
-    _only(network, "transformer")
+    check_text_to_video(network, head_dim)
+    config = transformer_config(network.state, head_dim)
+    with torch.device("meta"):
+        model = CausalVideoTransformer(**config)
+    check_complete(network, model.state_dict())
+    fill(model, network.state, dtype)
+    return model.eval().requires_grad_(False)
+
+
+def check_text_to_video(network: Network, head_dim: int = HEAD_DIM) -> None:
+    """Raise RequestError unless the network is a transformer whose one input beside noise is text."""
+    check_kind(network, TRANSFORMER)
     config = transformer_config(network.state, head_dim)
     if config["image_dim"] or config["in_channels"] != config["out_channels"] or _takes_fps(network.state):
         raise RequestError(
             f"{network.source!r} is a Wan transformer with image or frame-rate inputs; the sampler here runs "
             "text-to-video networks, so give one of those"
         )
-    with torch.device("meta"):
-        model = CausalVideoTransformer(**config)
-    check_complete(network, model.state_dict())
-    fill(model, network.state, dtype)
-    return model.eval().requires_grad_(False)
 
 
 def keep_layers_in_half(model: CausalVideoTransformer) -> None:
@@ -110,7 +121,7 @@ def transformer_config(state: State, head_dim: int = HEAD_DIM) -> dict[str, Any]
 
 def shape_of(network: Network, head_dim: int = HEAD_DIM) -> Shape:
     """What the memory planner asks of a transformer."""
-    _only(network, "transformer")
+    check_kind(network, TRANSFORMER)
     found = transformer_config(network.state, head_dim)
     return Shape(
         width=found["num_attention_heads"] * head_dim,
@@ -151,22 +162,39 @@ def umt5_config(state: State) -> dict[str, Any]:
     }
 
 
-def network_config(network: Network) -> dict[str, Any]:
+def network_config(network: Network, head_dim: int = HEAD_DIM) -> dict[str, Any]:
     """The config.json of a diffusers folder with this network."""
     if network.table is TRANSFORMER:
-        name = "SkyReelsV2Transformer3DModel" if _takes_fps(network.state) else TRANSFORMER_CLASS
+        fps = _takes_fps(network.state)
+        name = "SkyReelsV2Transformer3DModel" if fps else TRANSFORMER_CLASS
         fixed = {"cross_attn_norm": True, "qk_norm": "rms_norm_across_heads", "eps": 1e-6, "rope_max_seq_len": 1024}
-        return {"_class_name": name} | transformer_config(network.state) | fixed
+        fixed |= {"inject_sample_info": True} if fps else {}
+        return {"_class_name": name} | transformer_config(network.state, head_dim) | fixed
     if network.table is VAE:
         return {"_class_name": "AutoencoderKLWan"} | vae_config(network.state)
     return {"architectures": ["UMT5EncoderModel"], "model_type": "umt5"} | umt5_config(network.state)
+
+
+def check_whole(network: Network, head_dim: int = HEAD_DIM) -> None:
+    """Raise RequestError unless every weight that the network's class has is there once, and no other."""
+    import diffusers
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    config = network_config(network, head_dim)
+    with torch.device("meta"):
+        if network.table is UMT5:
+            wanted = UMT5EncoderModel(UMT5Config(**umt5_config(network.state))).state_dict()
+        else:
+            kind = getattr(diffusers, config["_class_name"])
+            wanted = kind(**{name: value for name, value in config.items() if name != "_class_name"}).state_dict()
+    check_complete(network, {name: tensor for name, tensor in wanted.items() if name != TIED})
 
 
 def load_vae(network: Network, dtype: torch.dtype = torch.float32):
     """diffusers' `AutoencoderKLWan` with the weights of `network`."""
     from diffusers import AutoencoderKLWan
 
-    _only(network, "autoencoder")
+    check_kind(network, VAE)
     with torch.device("meta"):
         vae = AutoencoderKLWan(**vae_config(network.state))
     check_complete(network, vae.state_dict())
@@ -178,21 +206,20 @@ def load_umt5(network: Network, dtype: torch.dtype = torch.bfloat16):
     """transformers' `UMT5EncoderModel` with the weights of `network`."""
     from transformers import UMT5Config, UMT5EncoderModel
 
-    _only(network, "UMT5")
+    check_kind(network, UMT5)
     with torch.device("meta"):
         model = UMT5EncoderModel(UMT5Config(**umt5_config(network.state)))
-    tied = "encoder.embed_tokens.weight"
-    check_complete(network, {name: tensor for name, tensor in model.state_dict().items() if name != tied})
+    check_complete(network, {name: tensor for name, tensor in model.state_dict().items() if name != TIED})
     shared = network.state["shared.weight"].to(dtype)
-    fill(model, {**network.state, "shared.weight": shared, tied: shared}, dtype)
+    fill(model, {**network.state, "shared.weight": shared, TIED: shared}, dtype)
     model.tie_weights()
     return model.eval().requires_grad_(False)
 
 
-def _only(network: Network, kind: str) -> None:
-    tables = {"transformer": TRANSFORMER, "autoencoder": VAE, "UMT5": UMT5}
-    if network.table is not tables[kind]:
-        raise RequestError(f"{network.source!r} holds {network.table.what}; give {tables[kind].what}")
+def check_kind(network: Network, table: NameTable) -> None:
+    """Raise RequestError unless the network is of the kind that `table` names."""
+    if network.table is not table:
+        raise RequestError(f"{network.source!r} holds {network.table.what}; give {table.what}")
 
 
 def _takes_fps(state: State) -> bool:

@@ -20,11 +20,13 @@ END = re.compile(r"\.(weight|bias|gamma)$")
 @dataclass(frozen=True)
 class NameTable:
     """`what` the network is called in messages; `pairs` of (original stem, stem here); `ignored` patterns of original
-    names that belong to training alone."""
+    names that belong to training alone; `measured` weights, by their names here, and how many sides they have: those
+    that tell the network's configuration."""
 
     what: str
     pairs: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...] = ()
+    measured: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def _here(self) -> dict[str, str]:
@@ -94,6 +96,13 @@ TRANSFORMER = NameTable(
     ),
     # heads of discriminators, in the critics of training files
     (r"_cls_pred_branch\.", r"_register_tokens\b", r"_gan_ca_blocks\."),
+    (
+        ("patch_embedding.weight", 5),
+        ("proj_out.weight", 2),
+        ("condition_embedder.text_embedder.linear_1.weight", 2),
+        ("condition_embedder.time_embedder.linear_1.weight", 2),
+        ("blocks.0.ffn.net.0.proj.weight", 2),
+    ),
 )
 
 
@@ -138,6 +147,7 @@ VAE = NameTable(
         *_resampling("encoder.downsamples.#", "encoder.down_blocks.#"),
         *chain.from_iterable(_vae_decoder_stage(stage) for stage in range(4)),
     ),
+    measured=(("encoder.conv_in.weight", 5), ("post_quant_conv.weight", 5)),
 )
 
 UMT5 = NameTable(
@@ -152,6 +162,12 @@ UMT5 = NameTable(
         ("blocks.#.ffn.gate.0", "encoder.block.#.layer.1.DenseReluDense.wi_0"),
         ("blocks.#.ffn.fc1", "encoder.block.#.layer.1.DenseReluDense.wi_1"),
         ("blocks.#.ffn.fc2", "encoder.block.#.layer.1.DenseReluDense.wo"),
+    ),
+    measured=(
+        ("shared.weight", 2),
+        ("encoder.block.0.layer.0.SelfAttention.q.weight", 2),
+        ("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", 2),
+        ("encoder.block.0.layer.1.DenseReluDense.wi_0.weight", 2),
     ),
 )
 

@@ -3,11 +3,13 @@
 Looked for in this order: beside a file of one's own, below $WORKBENCH_WEIGHTS, in the hub's own cache.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from models.types import RequestError
 from models.wan.rows import TOKENIZER, UMT5, VAE, Checkpoint, HubFile
@@ -21,9 +23,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "asd-workbench")
 
 
-def find(file: HubFile, beside: Path | None = None) -> Path | None:
-    """The file on this machine, or None."""
-    folders = [beside] if beside else []
+def find(file: HubFile, *beside: Path) -> Path | None:
+    """The file on this machine, or None; the folders `beside` are looked into first."""
+    folders = list(beside)
     if root := os.environ.get(WEIGHTS):
         folders += [Path(root) / file.repo, Path(root)]
     for place in (folder / name for folder in folders for name in (file.path, file.name)):
@@ -45,6 +47,23 @@ def missing(checkpoint: Checkpoint) -> list[HubFile]:
     return [file for file in needed(checkpoint) if find(file) is None]
 
 
+def find_part(name: str, *pipelines: Path) -> Path | None:
+    """The folder `name` of the first of some pipelines of diffusers that has it, or None."""
+    there = (pipeline / name for pipeline in pipelines if (pipeline / "model_index.json").is_file())
+    return next((folder for folder in there if folder.is_dir()), None)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A table from a JSON file. Raises RequestError for a damaged one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(f"{str(path)!r} is no JSON ({error}); get it again") from error
+    if not isinstance(found, dict):
+        raise RequestError(f"{str(path)!r} holds a {type(found).__name__} where a table belongs; get it again")
+    return found
+
+
 def network_files(folder: Path) -> list[Path]:
     """The safetensors of a network that lies in a folder: those that its index names, else all. They need not be
     there."""
@@ -53,8 +72,13 @@ def network_files(folder: Path) -> list[Path]:
         return sorted(folder.rglob("*.safetensors"))
     if not indexes:
         return sorted(folder.glob("*.safetensors"))
-    names = json.loads(indexes[0].read_text(encoding="utf-8"))["weight_map"].values()
-    return [folder / name for name in sorted(set(names))]
+    if len(indexes) > 1:
+        names = ", ".join(index.name for index in indexes[:3])
+        raise RequestError(f"{str(folder)!r} holds several networks ({names}); leave the index of one there")
+    places = read_table(indexes[0]).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise RequestError(f"{str(indexes[0])!r} has no table 'weight_map' of files; get it again")
+    return [folder / name for name in sorted(set(places.values()))]
 
 
 def download(checkpoint: Checkpoint) -> None:
@@ -84,13 +108,16 @@ def file_digest(path: Path) -> str:
         return path.name
     state = path.stat()
     memory = cache_folder() / "digests.json"
-    known = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
+    known = {}
+    with contextlib.suppress(OSError, RequestError):  # what is damaged or locked is made again
+        known = read_table(memory)
     key = f"{path}|{state.st_size}|{state.st_mtime_ns}"
     if key not in known:
         with path.open("rb") as file:
             known[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = memory.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(known), encoding="utf-8")
-        unfinished.replace(memory)
+        with contextlib.suppress(OSError):  # a folder that cannot be written costs time only
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = memory.with_suffix(f".{os.getpid()}")
+            unfinished.write_text(json.dumps(known), encoding="utf-8")
+            unfinished.replace(memory)
     return known[key]

@@ -34,7 +34,11 @@ class Source:
 
     def digest(self) -> str:
         """SHA-256 of its one file, or of its files' digests, and of the entry, as hex."""
-        parts = [*map(file_digest, self.files), *([self.entry] if self.entry else [])]
+        absent = next((path for path in self.files if not path.is_file()), None)
+        if absent and not absent.is_dir():
+            raise RequestError(f"{str(absent)!r} is not there; get the model's files again")
+        files = [file for path in self.files for file in (network_files(path) if path.is_dir() else [path])]
+        parts = [*map(file_digest, files), *([self.entry] if self.entry else [])]
         return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def __str__(self) -> str:
@@ -45,12 +49,23 @@ class Source:
 def parse_source(text: str) -> Source:
     """Read `path:...`. Marks that are part of a name on disk are left alone. Raises RequestError."""
     rest = text.removeprefix(PREFIX)
-    if not rest:
-        raise RequestError(f"{text!r} names no file; give {FORM}")
-    rest, row = _split(rest, "@")
-    rest, lora = _split(rest, "+")
-    path, entry = _split(rest, "#")
-    return Source(Path(path).expanduser(), entry or None, Path(lora).expanduser() if lora else None, row or None)
+    path, rest = _leading_path(rest, "#+@")
+    entry = lora = row = None
+    if rest.startswith("#"):
+        entry, rest = _until(rest[1:], "+@")
+    if rest.startswith("+"):
+        lora, rest = _leading_path(rest[1:], "@")
+    if rest.startswith("@"):
+        row, rest = rest[1:], ""
+    if not path or rest or "" in (entry, lora, row):
+        raise RequestError(f"{text!r} names no file, or nothing after a mark; give {FORM}")
+    return Source(Path(path).expanduser(), entry, Path(lora).expanduser() if lora else None, row)
+
+
+def network_source(source: Source) -> Source:
+    """The same, with the folder of the transformer for that of a whole pipeline of diffusers."""
+    inner = source.path / "transformer"
+    return replace(source, path=inner) if inner.is_dir() else source
 
 
 def of_checkpoint(checkpoint: Checkpoint) -> Source:
@@ -62,8 +77,15 @@ def of_checkpoint(checkpoint: Checkpoint) -> Source:
     return Source(network, checkpoint.entry, paths[1] if len(paths) > 1 else None)
 
 
-def _split(text: str, mark: str) -> tuple[str, str]:
-    if mark not in text or Path(text).expanduser().exists():
-        return text, ""
-    before, _, after = text.rpartition(mark)
-    return before, after
+def _leading_path(text: str, marks: str) -> tuple[str, str]:
+    """The longest name on disk that `text` begins with and that ends at a mark, or what is before the first; and the
+    rest."""
+    ends = [index for index, letter in enumerate(text) if letter in marks]
+    there = (end for end in (len(text), *reversed(ends)) if Path(text[:end]).expanduser().exists() and text[:end])
+    end = next(there, ends[0] if ends else len(text))
+    return text[:end], text[end:]
+
+
+def _until(text: str, marks: str) -> tuple[str, str]:
+    end = next((index for index, letter in enumerate(text) if letter in marks), len(text))
+    return text[:end], text[end:]

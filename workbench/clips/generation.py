@@ -112,6 +112,8 @@ class GenerationService:
         for an unknown model and for one that cannot run here."""
         with self._loading:
             if model not in self._pipelines:
+                if asked:
+                    _check_before_loading(model, asked)
                 self._digests[model] = weights_digest(get_spec(model))
                 with _memory_told(f"{model} does not fit the memory of {self.device}; close what else uses it"):
                     how: dict[str, Any] = {
@@ -259,6 +261,13 @@ class GenerationService:
                     chunks.append(chunk)
                 on_chunk(chunk)
         raise Cancelled(f"stopped after {len(chunks)} of {chunks[0].chunks if chunks else 'all'} chunks")
+
+
+def _check_before_loading(model: str, request: GenerationRequest) -> None:
+    """Raise RequestError for what the model cannot make: its weights may take minutes to load."""
+    from models.pipeline import check_request
+
+    check_request(get_spec(model), request)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from workbench.common.console import say, say_json
 from workbench.requests.arguments import add_output
 from workbench.requests.outputs import check_outputs
 
-FOLDER_FILES = ("config.json", "layout.json", "diffusion_pytorch_model.safetensors")
+FILES = (".safetensors", ".pt")  # endings of a file; a name may have numbers after a point, as wan-1.3b
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -41,7 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _files(out: Path, options: argparse.Namespace) -> list[Path]:
     """What is written for OUT: the file, or those of a diffusers folder."""
-    return [out] if out.suffix else [out / name for name in FOLDER_FILES]
+    from models.wan.files import FOLDER_FILES
+
+    return [out] if out.suffix in FILES else [out / name for name in FOLDER_FILES]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,15 +51,25 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from models.wan.files import read_layout, write_folder, write_network
-    from models.wan.load import network_config, read_source
-    from models.wan.source import parse_source
+    from models.wan.load import check_whole, head_dim_of, network_config, read_source
+    from models.wan.source import network_source, parse_source
 
-    source = parse_source(options.source)
+    source = network_source(parse_source(options.source))
+    if source.row:
+        raise RequestError(f"IN {options.source!r} names a row, which says how a network is sampled; leave @ out")
     _check_out(options, source.files)
-    network = read_source(source)
+    network, head_dim = read_source(source), head_dim_of(source.path)
+    check_whole(network, head_dim)
     layout = read_layout(source.path) if source.path.is_dir() else None
     if layout:
         network = replace(network, layout=layout)
+    config = network_config(network, head_dim)
+    if options.out:
+        dtype = getattr(torch, options.dtype) if options.dtype else None
+        if options.out.suffix in FILES:
+            write_network(network if layout or not source.path.is_dir() else _unnamed(network), options.out, dtype)
+        else:
+            write_folder(network, options.out, config, dtype)
     if options.json:
         say_json(
             {
@@ -67,17 +79,13 @@ def run(options: argparse.Namespace) -> int:
                 "entry": network.layout.entry,
                 "entries": list(network.others),
                 "ignored": list(network.layout.ignored),
-                "config": network_config(network),
+                "config": config,
+                "out": options.out,
             }
         )
-    else:
-        say(network.report())
+        return 0
+    say(network.report())
     if options.out:
-        dtype = getattr(torch, options.dtype) if options.dtype else None
-        if options.out.suffix in (".safetensors", ".pt"):
-            write_network(network if layout or not source.path.is_dir() else _unnamed(network), options.out, dtype)
-        else:
-            write_folder(network, options.out, network_config(network), dtype)
         say(str(options.out))
     return 0
 
@@ -91,9 +99,16 @@ def _check_out(options: argparse.Namespace, inputs: list[Path]) -> None:
     out = options.out
     if out is None:
         return
-    if out.suffix not in ("", ".safetensors", ".pt"):
+    if out.suffix not in FILES and out.suffix[1:].isalpha() and not out.is_dir():
         raise RequestError(f"OUT {str(out)!r} is of no known layout; give a folder, or a file .safetensors or .pt")
-    check_outputs(_files(out, options), inputs, "OUT", overwrite=options.overwrite)
+    files = _files(out, options)
+    check_outputs(files, inputs, "OUT", overwrite=options.overwrite)
+    others = [path for path in sorted(out.glob("*.safetensors*")) if path not in files]
+    if others:
+        raise RequestError(
+            f"OUT {str(out)!r} holds another network's {others[0].name}, which would be read for this one; choose "
+            "another name"
+        )
     if out.is_dir() and any(out.iterdir()) and not options.overwrite:
         raise RequestError(f"OUT {str(out)!r} is there already and not empty; choose another name, or --overwrite")
     if not out.absolute().parent.is_dir():

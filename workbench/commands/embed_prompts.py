@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.types import RequestError
 from workbench.commands.generate import read_prompts
-from workbench.common.console import say
+from workbench.common.console import notice, say
 from workbench.requests.arguments import device
 
 
@@ -24,12 +24,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embed what is new, tell how much that was and where it is."""
-    prompts = read_prompts(options.prompts)
+    prompts = read_prompts(options.prompts, "FILE")
     if options.weights and not options.weights.is_dir():
         raise RequestError(f"--weights {str(options.weights)!r} is no folder; give the one that holds UMT5")
     from models.wan.create import text_encoder
 
-    encoder = text_encoder(options.weights, options.device)
+    encoder = text_encoder(*filter(None, [options.weights]), device=options.device)
     fresh = encoder.fill(prompts)
+    for number, prompt in enumerate(prompts, 1):
+        for text in encoder.notices(prompt):
+            notice(f"prompt {number}: {text}")
     say(f"{fresh} of {len(prompts)} prompts are new and embedded; all are in {encoder.folder}")
     return 0
