@@ -54,8 +54,9 @@ class Parts:
 
     @property
     def beside(self) -> float:
-        """What it takes more when both are at work at once."""
-        return min(self.cast + self.working, self.decoding)
+        """What it takes more at most when both are at work at once. Encoding a given picture or video, which then may
+        happen while a chunk is decoded, and the tiny decoder's looks take less than decoding."""
+        return self.decoding
 
 
 @dataclass(frozen=True)

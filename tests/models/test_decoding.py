@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKLWan
 
 from models.decoding import decode_beside, decode_in_turn, made_ahead
-from models.networks.codec import load_codec
+from models.networks.codec import Codec, load_codec
+from models.networks.tiny_decoder import TinyDecoder
 from models.pipeline import VideoPipeline
 from models.registry import get_spec
 from models.sampling.rollout import ChunkLatents
 from models.types import GenerationRequest, PromptSwitch
 from models.wan.memory import SPARE, make_plan
 from models.wan.shapes import SHAPE_1B
+from tests.helpers.peak_tensors import peak_gigabytes
 from tests.helpers.tiny_models import tiny_pipeline
 
 SECONDS = 20
@@ -82,6 +85,19 @@ def test_decoding_beside_is_chosen_where_both_fit_the_card() -> None:
     assert tight.mode == needed
     assert not tight.decodes_beside
     assert "while the next is denoised" in make_plan(spec, SHAPE_1B, "cuda", 80.0).lines()[1]
+
+
+@torch.no_grad()
+def test_encoding_and_the_tiny_decoder_take_less_than_decoding() -> None:
+    """So the planner's peak, which counts decoding, holds for them too."""
+    codec, tiny = Codec(AutoencoderKLWan(base_dim=32).eval()), TinyDecoder().eval()
+    latents = torch.randn(1, 3, 16, 12, 12)
+    video = np.random.default_rng(0).integers(0, 256, (9, 96, 96, 3), np.uint8)
+    decode = codec.run_decoder()
+    decoding = peak_gigabytes(lambda: [decode(latents) for _ in range(2)])
+    assert 0 < peak_gigabytes(lambda: codec.encode_runs(video)(0, 3)) < decoding
+    full, latents = Codec(AutoencoderKLWan().eval()).run_decoder(), latents[..., :6, :6]
+    assert 0 < peak_gigabytes(lambda: tiny.decode(latents)) < peak_gigabytes(lambda: full(latents))
 
 
 def test_a_chunk_comes_before_its_clean_pass(pipeline: VideoPipeline) -> None:
