@@ -90,14 +90,14 @@ def test_decoding_beside_is_chosen_where_both_fit_the_card() -> None:
 @torch.no_grad()
 def test_encoding_and_the_tiny_decoder_take_less_than_decoding() -> None:
     """So the planner's peak, which counts decoding, holds for them too."""
-    codec, tiny = Codec(AutoencoderKLWan(base_dim=32).eval()), TinyDecoder().eval()
-    latents = torch.randn(1, 3, 16, 12, 12)
-    video = np.random.default_rng(0).integers(0, 256, (9, 96, 96, 3), np.uint8)
+    with torch.device("meta"):
+        codec, tiny = Codec(AutoencoderKLWan().eval()), TinyDecoder().eval()
+        latents = torch.randn(1, 3, 16, 24, 24)
+    video = np.zeros((9, 192, 192, 3), np.uint8)
     decode = codec.run_decoder()
     decoding = peak_gigabytes(lambda: [decode(latents) for _ in range(2)])
     assert 0 < peak_gigabytes(lambda: codec.encode_runs(video)(0, 3)) < decoding
-    full, latents = Codec(AutoencoderKLWan().eval()).run_decoder(), latents[..., :6, :6]
-    assert 0 < peak_gigabytes(lambda: tiny.decode(latents)) < peak_gigabytes(lambda: full(latents))
+    assert 0 < peak_gigabytes(lambda: tiny.decode(latents)) < decoding
 
 
 def test_a_chunk_comes_before_its_clean_pass(pipeline: VideoPipeline) -> None:
