@@ -111,4 +111,5 @@ TABLETOP = EmbeddedWorld(
     ),
     "a blue ball rolling left over sand",
 )
+EMBEDDED = (SHAPES, TABLETOP)
 DEFAULT = SHAPES

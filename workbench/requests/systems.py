@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from models.default_world import DEFAULT
+from models.default_world import DEFAULT, EMBEDDED
 from models.registry import list_models
 from models.types import GenerationRequest, RequestError
 from workbench.common.words import read_whole
@@ -83,8 +83,13 @@ class System:
 
     @property
     def model_title(self) -> str:
-        """The model for people, as "ASD"; one that is not registered goes by its name."""
-        return next((spec.title for spec in list_models() if spec.name == self.model), self.model)
+        """The model for people, as "ASD", with its world where that is another than the app's; one that is not
+        registered goes by its name."""
+        spec = next((spec for spec in list_models() if spec.name == self.model), None)
+        if spec is None:
+            return self.model
+        other = spec.family in [world.name for world in EMBEDDED if world != DEFAULT]
+        return f"{spec.title} ({spec.family})" if other else spec.title
 
     @property
     def label(self) -> str:

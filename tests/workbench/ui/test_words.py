@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.registry import list_models
 from models.types import RequestError
 from tests.helpers.page_words import KINDS, found_in
 from workbench.common.words import chance, counted, readable
@@ -22,6 +23,12 @@ from workbench.requests.systems import System, label_of, plan_text
 def test_a_system_has_one_name_and_is_read_back(text, taken, again, label):
     system = System.read(text)
     assert system == System(*taken) and str(system) == again and system.label == label_of(text) == label
+
+
+def test_no_two_models_share_a_label():
+    labels = [System(spec.name, 1).label for spec in list_models()]
+    assert len(set(labels)) == len(labels)
+    assert System("teacher", 16).label == "Bidirectional teacher (tabletop) 16"
 
 
 def test_what_is_no_system_is_told_or_left_alone():
