@@ -109,9 +109,9 @@ def _student(name: str, title: str, paper: str, note: str, **values: Any) -> Mod
     return ModelSpec(name, title, "shapes", paper, name, note=note, **(usual | values))
 
 
-def _tabletop_student(name: str, title: str, paper: str, note: str) -> ModelSpec:
+def _tabletop_student(name: str, title: str, paper: str, note: str, **values: Any) -> ModelSpec:
     """A causal few-step model of the tabletop world, whose models are named by their role alone."""
-    model = _student(name, title, paper, note)
+    model = _student(name, title, paper, note, **values)
     return replace(model, family="tabletop", weights=f"tabletop-{name}", size=(128, 128))
 
 
@@ -262,7 +262,21 @@ MODELS: dict[str, ModelSpec] = {
             "ode-init",
             "ODE initialisation",
             "Causal Forcing (arXiv 2602.02214)",
-            "where the baseline and ASD will start: regression on the teacher's sampling paths",
+            "where the baseline and ASD start: regression on the teacher's sampling paths",
+        ),
+        _tabletop_student(
+            "self-forcing",
+            "Self Forcing (baseline)",
+            SELF_FORCING_PAPER,
+            "causal, few steps, distribution matching on its own rollouts",
+        ),
+        _tabletop_student(
+            "asd",
+            "ASD",
+            ASD_PAPER,
+            "causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of "
+            "distribution matching",
+            **ALL_STEPS,
         ),
     )
 } | {row["name"]: ModelSpec(**row) for row in ROWS}
