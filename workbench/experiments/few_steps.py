@@ -169,8 +169,15 @@ def strip(jobs: Sequence[Job], index: int, data_dir: Path, device: str = "cpu") 
     clips = ClipMeasurer(data_dir, device)
     shown = [job for job in jobs if job.index == index and job.system != REFERENCE]
     shown.sort(key=lambda job: job.planned is None)
-    rows = [(job.planned.label if job.planned else job.system, clips.frames(job)) for job in shown]
+    rows = [(_row_label(job), clips.frames(job)) for job in shown]
     return strip_png(shown[0].prompt, rows)
+
+
+def _row_label(job: Job) -> str:
+    """A row of one world's picture needs no word of the world."""
+    from models.registry import get_spec
+
+    return f"{get_spec(job.planned.model).title} {job.planned.plan_text}" if job.planned else job.system
 
 
 def _right(verdict: Any) -> bool | None:
