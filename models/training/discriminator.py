@@ -1,5 +1,5 @@
-"""Adversarial heads on a score network's hidden states: learnable queries that read a whole video (APT, arXiv
-2501.08316).
+"""Discriminators. On a score network's hidden states: learnable queries that read a whole video (APT, arXiv
+2501.08316). On pixels: one logit for each patch, for autoencoders (PatchGAN, arXiv 1611.07004).
 
 The trunk is the fake score; each head reads one layer. `ASD` keeps one logit per step count, D_n for the pair
 (n steps, n + 1 steps); one scalar per video, never per frame.
@@ -28,6 +28,26 @@ class VideoDiscriminator(nn.Module):
     def forward(self, hidden: list[Tensor]) -> Tensor:
         read = [reader(states) for reader, states in zip(self.readers, hidden, strict=True)]
         return self.out(F.silu(self.hidden(self.norm(torch.cat(read, -1)))))
+
+
+class PatchDiscriminator(nn.Module):
+    """Short videos (B, T, 3, h, w) in [-1, 1] to logits of patches (B, 1, h/4, w/4), each of which sees 26 x 26 pixels
+    of all T frames at once, and so what moves and what flickers."""
+
+    def __init__(self, frames: int, width: int = 48) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3 * frames, width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 4 * width, 3, 1, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * width, 1, 3, 1, 1, bias=False),  # a relativistic loss sees differences only
+        )
+
+    def forward(self, video: Tensor) -> Tensor:
+        return self.layers(video.flatten(1, 2))
 
 
 class _Reader(nn.Module):

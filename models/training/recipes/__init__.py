@@ -131,6 +131,7 @@ RECIPES: dict[str, RecipeRow] = {
                 sharpness=0.1,
                 energy=0.5,
                 rhythm=0.5,
+                adversarial=0.5,
             ),
             "smoke": VideoAutoencoderConfig(steps=4, batch=2, pool=4, pools=_POOLS),
         },

@@ -9,8 +9,9 @@ A mean of squares leaves out what the latents do not tell, and pictures look sof
 encoder is frozen, and the decoder learns to draw as much fine detail as there is in real frames: L1 losses are added
 on the logarithms of the amplitudes of local spectra above a tenth of a cycle a pixel, and of their energies in the two
 finest octaves, of frames and of the steps from frame to frame, and on what tells the four places of a group apart, so
-that groups do not show as a rhythm. With `start` all steps are of this kind, from published weights: latents stay what
-they are.
+that groups do not show as a rhythm. With `adversarial` a discriminator of patches joins them, which sees nine frames
+at once and pulls at the pixels by that share of the other losses' gradient: what a spectrum does not tell, it does.
+With `start` all steps are of this kind, from published weights: latents stay what they are.
 """
 
 import logging
@@ -25,7 +26,9 @@ from tqdm import tqdm
 
 from models.networks.autoencoder import psnr
 from models.networks.video_autoencoder import GROUP, VideoAutoencoder
+from models.training.discriminator import PatchDiscriminator
 from models.training.loop import Average, Recipe, StepSeed, adamw, contact_sheet, cosine, optimize
+from models.training.losses import finite_difference_penalty, relativistic_loss
 from models.weights import load_model
 from models.whole_files import replacing
 from models.worlds.tabletop.grammar import FRAMES, SIZE
@@ -51,6 +54,10 @@ class VideoAutoencoderConfig:
     ema: float = 0.997
     energy: float = 0.0
     rhythm: float = 0.0
+    adversarial: float = 0.0
+    critic_lr: float = 2e-4
+    penalty: float = 100.0
+    penalty_sigma: float = 0.05
     start: Path | None = None
     pool: int = 3000
     pools: Path = Path("runs/pools")
@@ -112,6 +119,10 @@ class VideoAutoencoderRecipe(Recipe):
         self.modules = {"autoencoder": self.model}
         self.optimizers = {"autoencoder": adamw([self.model], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-3)}
         self.averages = {"autoencoder": Average(self.model, config.ema, start=200)}
+        if config.adversarial:
+            self.discriminator = PatchDiscriminator(SNIPPET)
+            self.modules["discriminator"] = self.discriminator
+            self.optimizers["discriminator"] = adamw([self.discriminator], lr=config.critic_lr, betas=(0.0, 0.99))
 
     def step(self, step: int, seed: StepSeed) -> dict[str, float]:
         config = self.config
@@ -134,10 +145,37 @@ class VideoAutoencoderRecipe(Recipe):
             lr = config.sharpen_lr * cosine(step - first_sharp, config.sharpen_steps, warmup=50)
             logs = {"detail": float(detail.detach()), "energy": float(energy.detach())}
             logs["rhythm"] = float(rhythm.detach())
+            if config.adversarial:
+                pull, seen = self.adversarial_pull(output, groups, loss, seed)
+                loss, logs = loss + pull, logs | seen
         norm = optimize(loss, self.optimizers["autoencoder"], lr=lr, clip=1.0)
         quality = float(psnr(output.detach().clamp(-1, 1), groups))
         rms = float(latents.detach().float().square().mean().sqrt())
         return {"loss": float(loss.detach()), "psnr": quality, "latent_rms": rms, "grad_norm": norm, **logs}
+
+    def adversarial_pull(
+        self, output: Tensor, groups: Tensor, loss: Tensor, seed: StepSeed
+    ) -> tuple[Tensor, dict[str, float]]:
+        """One update of the discriminator on groups (B, 3, 4, 3, h, w), and a loss whose gradient at `output` points
+        where the discriminator sees real clips, `adversarial` times as long as that of `loss`."""
+        config = self.config
+        real, made = shown_frames(groups), shown_frames(output.detach())
+        both = torch.cat([real, made])
+        nudged = both + config.penalty_sigma * torch.randn(both.shape, generator=seed.torch)
+        winner, loser, near_winner, near_loser = self.discriminator(torch.cat([both, nudged])).chunk(4)
+        penalty = finite_difference_penalty(winner, near_winner) + finite_difference_penalty(loser, near_loser)
+        logs = {"won": float((winner > loser).float().mean()), "penalty": float(penalty.detach())}
+        critic_loss = relativistic_loss(winner, loser) + 0.5 * config.penalty * penalty
+        optimize(critic_loss, self.optimizers["discriminator"], lr=config.critic_lr, clip=10.0)
+        self.discriminator.requires_grad_(False)
+        with torch.no_grad():
+            winner = self.discriminator(real)
+        adversarial = relativistic_loss(self.discriminator(shown_frames(output)), winner)
+        (toward,) = torch.autograd.grad(adversarial, output, retain_graph=True)
+        self.discriminator.requires_grad_(True)
+        (other,) = torch.autograd.grad(loss, output, retain_graph=True)
+        share = config.adversarial * other.norm() / toward.norm().clamp(min=1e-12)
+        return (share * toward * output).sum(), logs
 
     @torch.no_grad()
     def _freeze_encoder(self, first: bool) -> None:
@@ -184,10 +222,14 @@ def as_groups(video: Tensor) -> Tensor:
     return torch.cat([first, video[:, 1:]], 1).unflatten(1, (3, GROUP))
 
 
+def shown_frames(groups: Tensor) -> Tensor:
+    """The frames of groups (B, 3, 4, 3, h, w) as a video (B, 9, 3, h, w): of the first group the last alone."""
+    return groups.flatten(1, 2)[:, GROUP - 1 :]
+
+
 def reconstruction_loss(output: Tensor, groups: Tensor, difference: float) -> Tensor:
     """L1 + 4 * MSE + `difference` * L1 of the steps from frame to frame, of groups (B, 3, 4, 3, h, w)."""
-    # of the first group the last frame alone is shown
-    shown, real = (part.flatten(1, 2)[:, GROUP - 1 :] for part in (output, groups))
+    shown, real = shown_frames(output), shown_frames(groups)
     steps = F.l1_loss(shown.diff(dim=1), real.diff(dim=1))
     return F.l1_loss(output, groups) + 4 * F.mse_loss(output, groups) + difference * steps
 
@@ -205,7 +247,7 @@ def energy_loss(output: Tensor, groups: Tensor) -> Tensor:
     (B, 3, 4, 3, h, w) and of the steps from frame to frame."""
     frequencies = _frequencies().to(output.device)
     octaves = [(low < frequencies) & (frequencies <= 2 * low) for low in (0.25, 0.125)]
-    shown, real = (part.flatten(1, 2)[:, GROUP - 1 :].mean(2) for part in (output, groups))
+    shown, real = (shown_frames(part).mean(2) for part in (output, groups))
     loss = output.new_zeros(())
     for made, wanted in ((shown, real), (shown.diff(dim=1), real.diff(dim=1))):
         energies = [_amplitudes(luma.flatten(0, 1)).square() for luma in (made, wanted)]
@@ -223,7 +265,7 @@ def rhythm_loss(output: Tensor, groups: Tensor) -> Tensor:
     fine = _frequencies().to(output.device) > 0.125
     curves = []
     for part in (output, groups):
-        luma = part.flatten(1, 2)[:, GROUP - 1 :].mean(2)
+        luma = shown_frames(part).mean(2)
         energies = _amplitudes(luma[:, 1:].flatten(0, 1))[..., fine].square().mean((1, 2, 3))
         changes = luma.diff(dim=1).abs().mean((2, 3))
         curves.append(torch.stack([(energies + 1e-3).log().view_as(changes), 2 * (changes + 1e-2).log()]))

@@ -9,6 +9,7 @@ import torch
 
 from models.networks.codec import Codec
 from models.networks.video_autoencoder import VideoAutoencoder
+from models.training.discriminator import PatchDiscriminator
 from models.training.loop import StepSeed
 from models.training.recipes import RECIPES
 from models.training.recipes.video_autoencoder import (
@@ -17,6 +18,7 @@ from models.training.recipes.video_autoencoder import (
     energy_loss,
     reconstruction_loss,
     rhythm_loss,
+    shown_frames,
 )
 
 SMALL = {"encoder_widths": (8, 16), "decoder_widths": (8, 16), "encoder_layers": (1, 1), "decoder_layers": (1, 1)}
@@ -115,6 +117,7 @@ def test_sharpening_from_published_weights_moves_the_decoder_alone(tmp_path):
         sharpen_steps=4,
         energy=0.5,
         rhythm=0.5,
+        adversarial=0.5,
         pools=tmp_path,
     )
     recipe = RECIPES["video-autoencoder"].build(config)
@@ -122,4 +125,35 @@ def test_sharpening_from_published_weights_moves_the_decoder_alone(tmp_path):
     logs = [recipe.step(step, StepSeed.at(0, step)) for step in range(2)]
     moved = {name for name, p in recipe.model.named_parameters() if not torch.equal(p, before[name])}
     assert moved and all(name.startswith("decoder.") for name in moved)
-    assert all(math.isfinite(log[name]) for log in logs for name in ("detail", "energy", "rhythm"))
+    assert all(math.isfinite(log[name]) for log in logs for name in ("detail", "energy", "rhythm", "won", "penalty"))
+
+
+def test_a_patch_logit_sees_26_pixels_of_every_frame():
+    torch.manual_seed(0)
+    video = torch.rand(1, 9, 3, 64, 64, requires_grad=True)
+    logits = PatchDiscriminator(9)(video)
+    assert logits.shape == (1, 1, 16, 16)
+    (seen,) = torch.autograd.grad(logits[0, 0, 8, 8], video)
+    rows, columns = (seen[0].abs().sum((0, 1, side)).nonzero().flatten() for side in (3, 2))
+    assert len(rows) == len(columns) == 26
+    assert (seen[0].abs().sum((1, 2, 3)) > 0).all()
+
+
+def test_the_discriminators_pull_is_a_share_of_the_other_gradient_and_leads_to_real_clips(tmp_path):
+    smoke = RECIPES["video-autoencoder"].presets["smoke"]
+    config = replace(smoke, adversarial=0.3, critic_lr=2e-3, penalty=1.0, pools=tmp_path)
+    recipe = RECIPES["video-autoencoder"].build(config)
+    groups = as_groups(recipe.pool.batch(np.random.default_rng(0), 2, 64))
+    output = torch.nn.functional.avg_pool2d(groups.flatten(0, 2), 5, 1, 2).view_as(groups).requires_grad_(True)
+    for step in range(40):
+        loss = reconstruction_loss(output, groups, 1.0)
+        pull, logs = recipe.adversarial_pull(output, groups, loss, StepSeed.at(0, step))
+    assert logs["won"] > 0.9
+    (toward,) = torch.autograd.grad(pull, output)
+    (other,) = torch.autograd.grad(loss, output)
+    assert float(toward.norm()) == pytest.approx(0.3 * float(other.norm()), rel=1e-4)
+    with torch.no_grad():
+        before, after = (
+            recipe.discriminator(shown_frames(video)).mean() for video in (output, output - 2 * toward / toward.norm())
+        )
+    assert after > before
