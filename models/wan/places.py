@@ -97,15 +97,19 @@ def download(checkpoint: Checkpoint) -> None:
             raise RequestError(
                 f"{file.repo}/{file.path} cannot be downloaded ({reason}); put it below ${WEIGHTS} by hand"
             ) from error
-        if file.sha256 and file_digest(path) != file.sha256:
+        if file.sha256 and read_digest(path) != file.sha256:
             raise RequestError(f"{str(path)!r} is not the published file (another SHA-256); delete it, download again")
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file as hex, remembered by its size and time of change, for large files take a minute."""
+    """SHA-256 of a file as hex; that of a file in the hub's cache is its name, which `download` has checked."""
+    name = path.resolve().name
+    return name if re.fullmatch(r"[0-9a-f]{64}", name) else read_digest(path)
+
+
+def read_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes as hex, remembered by its size and time of change, for large files take a minute."""
     path = path.resolve()
-    if re.fullmatch(r"[0-9a-f]{64}", path.name):  # the hub's cache names its files so
-        return path.name
     state = path.stat()
     memory = cache_folder() / "digests.json"
     known = {}
