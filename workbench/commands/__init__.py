@@ -55,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "full-size": Command("lab.timing.full_size", "time a Wan network of full size"),
     "bench-train": Command("lab.timing.bench_train", "measure the speed of training"),
     "bench-vbench": Command("lab.timing.bench_vbench", "time VBench's dimensions against its own code"),
+    "bench-reference": Command("lab.timing.bench_reference", "time our sampler against Self Forcing's own code"),
     "bench-evaluate": Command("lab.timing.bench_evaluate", "measure what metrics cost"),
     "few-steps": Command("experiments.few_steps", "distance to real clips by model and steps, with intervals"),
     "texture-reference": Command("lab.checks.texture_reference", "measure the texture of rendered clips"),

@@ -1,6 +1,8 @@
 """Beside the code of Self Forcing, Causal Forcing, LongLive and CausVid, where $WAN_REFERENCES names checkouts."""
 
 import inspect
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,17 +15,13 @@ from models.sampling.rollout import rollout
 from models.sampling.schedulers import StepPlan
 from models.wan.files import to_network
 from models.wan.lora import merge_lora
-from tests.helpers.wan_references import (
-    CHANNELS,
-    FOLDER,
-    SIZES,
-    causvid_pipeline,
-    make_pipeline,
-    make_wrapper,
-    reference,
-)
+from workbench.__main__ import main
+from workbench.commands.lab.timing import wan_references
+from workbench.commands.lab.timing.wan_references import SMALL, causvid_pipeline, make_pipeline, make_wrapper
 
-pytestmark = pytest.mark.skipif(not FOLDER, reason="$WAN_REFERENCES names no folder with checkouts")
+FOLDER = Path(os.environ.get("WAN_REFERENCES", ""))
+CHANNELS = wan_references.CHANNELS[SMALL["dim"]]
+pytestmark = pytest.mark.skipif("WAN_REFERENCES" not in os.environ, reason="WAN_REFERENCES names no checkouts")
 HEIGHT, WIDTH = 6, 10
 TOKENS = HEIGHT // 2 * (WIDTH // 2)
 
@@ -31,9 +29,9 @@ TOKENS = HEIGHT // 2 * (WIDTH // 2)
 @pytest.fixture(scope="module", params=["sf", "cf", "longlive-v1"])
 def code(request):
     pytest.importorskip("einops")
-    if not (Path(FOLDER) / request.param).is_dir():
+    if not (FOLDER / request.param).is_dir():
         pytest.skip(f"there is no checkout {request.param}")
-    return reference(request.param)
+    return wan_references.reference(FOLDER, request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +43,14 @@ def no_gradient():
 def ours(state):
     """This repository's network with the weights of the reference's."""
     network = CausalVideoTransformer(
-        num_attention_heads=SIZES["num_heads"],
-        attention_head_dim=SIZES["dim"] // SIZES["num_heads"],
+        num_attention_heads=SMALL["num_heads"],
+        attention_head_dim=SMALL["dim"] // SMALL["num_heads"],
         in_channels=CHANNELS,
         out_channels=CHANNELS,
-        text_dim=SIZES["text_dim"],
-        freq_dim=SIZES["freq_dim"],
-        ffn_dim=SIZES["ffn_dim"],
-        num_layers=SIZES["num_layers"],
+        text_dim=SMALL["text_dim"],
+        freq_dim=SMALL["freq_dim"],
+        ffn_dim=SMALL["ffn_dim"],
+        num_layers=SMALL["num_layers"],
     )
     network.load_state_dict(to_network(state).state)
     return network.eval()
@@ -60,7 +58,7 @@ def ours(state):
 
 def drawn(frames):
     torch.manual_seed(1)
-    return torch.randn(1, frames, CHANNELS, HEIGHT, WIDTH), torch.randn(1, SIZES["text_len"], SIZES["text_dim"])
+    return torch.randn(1, frames, CHANNELS, HEIGHT, WIDTH), torch.randn(1, SMALL["text_len"], SMALL["text_dim"])
 
 
 def test_bidirectional(code):
@@ -132,9 +130,9 @@ def test_rollouts_from_the_same_noise(code, name):
 )
 def test_causvids_rollouts(listed, warped):
     pytest.importorskip("einops")
-    if not (Path(FOLDER) / "causvid").is_dir():
+    if not (FOLDER / "causvid").is_dir():
         pytest.skip("there is no checkout causvid")
-    code = reference("causvid")
+    code = wan_references.reference(FOLDER, "causvid")
     wrapper = make_wrapper(code, causal=True, shift=8.0)
     noise, text = drawn(9)
     args = {"denoising_step_list": listed, "warp_denoising_step": warped}
@@ -168,3 +166,17 @@ def test_a_merged_lora(code):
     merged = ours(merge_lora(base, lora))(latents, torch.tensor([400.0]), text)
     assert_close(merged, theirs, atol=1e-4, rtol=0)
     assert (ours(base)(latents, torch.tensor([400.0]), text) - theirs).abs().max() > 1e-2
+
+
+def test_both_codes_make_the_same_latents_when_they_are_timed(capsys):
+    pytest.importorskip("einops")
+    if not (FOLDER / "sf").is_dir():
+        pytest.skip("there is no checkout sf")
+    small = ["--network", "small", "--size", "128x96", "--chunks", "2", "--steps", "4", "1", "--repeats", "1"]
+    assert main(["bench-reference", "--references", str(FOLDER), *small, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["code"], row["steps"]) for row in rows] == [
+        (code, steps) for steps in (4, 1) for code in ("Self Forcing", "workbench")
+    ]
+    assert all(row["difference"] < 1e-4 and row["first_chunk_seconds"] > 0 for row in rows)
+    assert all(row["frames_per_second"] == pytest.approx(21 / row["seconds"]) for row in rows)

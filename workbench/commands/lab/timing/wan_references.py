@@ -1,22 +1,21 @@
-"""Checkouts of the reference repositories below $WAN_REFERENCES, run beside this repository at small size on a CPU.
+"""Checkouts of the reference repositories, run beside this repository with random weights, for equality and for speed.
 
-`sf` is guandeh17/Self-Forcing, `cf` thu-ml/Causal-Forcing, `longlive-v1` branch v1.0 of NVlabs/LongLive, `causvid`
-tianweiy/CausVid. Nothing of them is changed but what needs a GPU: their attention kernel is torch's own in float32,
-and parts that load files are left out.
+Below one folder `sf` is guandeh17/Self-Forcing, `cf` thu-ml/Causal-Forcing, `longlive-v1` branch v1.0 of
+NVlabs/LongLive, `causvid` tianweiy/CausVid. Nothing of them is changed but what needs a GPU or a package of its own:
+their attention kernel is torch's, and parts that load files are left out.
 """
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import flex_attention
 
-FOLDER = os.environ.get("WAN_REFERENCES")
 ROOTS = ("wan", "utils", "pipeline", "demo_utils", "causvid")
 MEMORY = (
     *("gpu", "get_cuda_free_memory_gb", "DynamicSwapInstaller", "log_gpu_memory"),
@@ -45,14 +44,23 @@ LEFT_OUT = {
     "demo_utils.memory": MEMORY,
     "utils.memory": MEMORY,
 }
-SIZES = {"dim": 96, "num_heads": 4, "ffn_dim": 192, "num_layers": 3, "freq_dim": 32, "text_dim": 40, "text_len": 12}
-CHANNELS = 4
+SMALL = {"dim": 96, "num_heads": 4, "ffn_dim": 192, "num_layers": 3, "freq_dim": 32, "text_dim": 40, "text_len": 12}
+FULL = {
+    "dim": 1536,
+    "num_heads": 12,
+    "ffn_dim": 8960,
+    "num_layers": 30,
+    "freq_dim": 256,
+    "text_dim": 4096,
+    "text_len": 512,
+}
+CHANNELS = {96: 4, 1536: 16}  # of latents, by width
 VAE = SimpleNamespace(decode_to_pixel=lambda latents, **_: latents, model=SimpleNamespace(clear_cache=int))
 
 
-def reference(name: str) -> SimpleNamespace:
+def reference(folder: Path, name: str) -> SimpleNamespace:
     """The modules of a checkout: `wrapper`, `causal`, `model` and `pipeline`."""
-    folder, places = Path(FOLDER) / name, CAUSVID if name == "causvid" else USUAL
+    folder, places = folder / name, CAUSVID if name == "causvid" else USUAL
     kept = {key: module for key, module in sys.modules.items() if key.partition(".")[0] in ROOTS}
     for key in kept:
         del sys.modules[key]
@@ -86,8 +94,8 @@ def causvid_pipeline(code: SimpleNamespace, wrapper: nn.Module, text: Tensor, fr
     pipeline = code.pipeline.InferencePipeline(SimpleNamespace(**values), "cpu")
     if warped:
         pipeline.denoising_step_list = wrapper.scheduler.timesteps[1000 - pipeline.denoising_step_list]
-    pipeline.frame_seq_length, pipeline.num_transformer_blocks = frame_tokens, SIZES["num_layers"]
-    pipeline.kv_cache1, pipeline.crossattn_cache = _caches(held * frame_tokens)
+    pipeline.frame_seq_length, pipeline.num_transformer_blocks = frame_tokens, SMALL["num_layers"]
+    pipeline.kv_cache1, pipeline.crossattn_cache = _caches(held * frame_tokens, SMALL, text)
     return pipeline
 
 
@@ -102,20 +110,23 @@ class _OnCpu:
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, k_lens: Tensor | None = None, **_: object) -> Tensor:
-    """(B, tokens, heads, head_dim) each, in float32; keys past `k_lens`, the same for all, are not seen."""
+    """(B, tokens, heads, head_dim) each; keys past `k_lens`, the same for all, are not seen."""
     if k_lens is not None:
         k, v = k[:, : int(k_lens[0])], v[:, : int(k_lens[0])]
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
-def make_wrapper(code: SimpleNamespace, *, causal: bool, shift: float = 5.0, **options: int) -> nn.Module:
-    """The reference's own wrapper around its network at small size with random weights."""
+def make_wrapper(
+    code: SimpleNamespace, *, causal: bool, shift: float = 5.0, sizes: dict[str, int] = SMALL, **options: int
+) -> nn.Module:
+    """The reference's own wrapper around its network with random weights, which are as small as its width asks for."""
     torch.manual_seed(0)
-    kind = code.causal.CausalWanModel if causal else code.model.WanModel
-    network = kind(in_dim=CHANNELS, out_dim=CHANNELS, **SIZES, **options).eval().requires_grad_(False)
+    kind, channels = code.causal.CausalWanModel if causal else code.model.WanModel, CHANNELS[sizes["dim"]]
+    network = kind(in_dim=channels, out_dim=channels, **sizes, **options).eval().requires_grad_(False)
     for parameter in network.parameters():
-        nn.init.normal_(parameter, 1.0 if parameter.ndim == 1 and len(parameter) > 90 else 0.0, 0.1)
+        mean = 1.0 if parameter.ndim == 1 and len(parameter) > 90 else 0.0
+        nn.init.normal_(parameter, mean, min(0.1, sizes["dim"] ** -0.5))
     wrapper = code.wrapper.WanDiffusionWrapper.__new__(code.wrapper.WanDiffusionWrapper)
     nn.Module.__init__(wrapper)
     wrapper.model, wrapper.uniform_timestep, wrapper.seq_len = network, not causal, 32760
@@ -125,8 +136,17 @@ def make_wrapper(code: SimpleNamespace, *, causal: bool, shift: float = 5.0, **o
     return wrapper
 
 
-def make_pipeline(code: SimpleNamespace, wrapper: nn.Module, text: Tensor, frame_tokens: int, held: int, **args):
-    """The reference's own sampler; its caches, which it makes for 1.3B alone, hold `held` latent frames here."""
+def make_pipeline(
+    code: SimpleNamespace,
+    wrapper: nn.Module,
+    text: Tensor,
+    frame_tokens: int,
+    held: int,
+    sizes: dict[str, int] = SMALL,
+    **args: Any,
+) -> Any:
+    """The reference's own sampler, where `text` (1, L, D) is and in its dtype; its caches, which it makes for 1.3B
+    alone, hold `held` latent frames here."""
     usual = {
         "denoising_step_list": [1000, 750, 500, 250],
         "warp_denoising_step": True,
@@ -137,23 +157,24 @@ def make_pipeline(code: SimpleNamespace, wrapper: nn.Module, text: Tensor, frame
     }
     pipeline = code.pipeline.CausalInferencePipeline(
         SimpleNamespace(**usual | args),
-        "cpu",
+        text.device,
         generator=wrapper,
         text_encoder=lambda text_prompts: {"prompt_embeds": text},
         vae=VAE,
     )
-    pipeline.frame_seq_length, pipeline.num_transformer_blocks = frame_tokens, SIZES["num_layers"]
-    pipeline.kv_cache1, pipeline.crossattn_cache = _caches(held * frame_tokens)
+    pipeline.frame_seq_length, pipeline.num_transformer_blocks = frame_tokens, sizes["num_layers"]
+    pipeline.kv_cache1, pipeline.crossattn_cache = _caches(held * frame_tokens, sizes, text)
     pipeline._initialize_kv_cache = pipeline._initialize_crossattn_cache = lambda **_: None
     return pipeline
 
 
-def _caches(tokens: int) -> tuple[list[dict], list[dict]]:
-    """Empty caches of all layers for `tokens`, and of the prompt."""
-    shape = (1, tokens, SIZES["num_heads"], SIZES["dim"] // SIZES["num_heads"])
-    ends, layers = ("global_end_index", "local_end_index"), range(SIZES["num_layers"])
+def _caches(tokens: int, sizes: dict[str, int], like: Tensor) -> tuple[list[dict], list[dict]]:
+    """Empty caches of all layers for `tokens`, and of the prompt, where `like` is and in its dtype."""
+    shape = (1, tokens, sizes["num_heads"], sizes["dim"] // sizes["num_heads"])
+    layers = range(sizes["num_layers"])
     own = [
-        {"k": torch.zeros(shape), "v": torch.zeros(shape)} | {name: torch.zeros(1, dtype=torch.long) for name in ends}
+        {name: like.new_zeros(shape) for name in ("k", "v")}
+        | {name: like.new_zeros(1, dtype=torch.long) for name in ("global_end_index", "local_end_index")}
         for _ in layers
     ]
     return own, [{"k": None, "v": None, "is_init": False} for _ in layers]
