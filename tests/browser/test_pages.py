@@ -10,12 +10,15 @@ from tests.helpers.page_words import found_in, riddles
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.people.accounts import add_account
+from workbench.requests.links.compare import compare_link
+from workbench.requests.systems import System
 from workbench.settings import Settings
 from workbench.ui.app import build_app
 from workbench.ui.frame import PRODUCT
 from workbench.ui.live import listening, live_app
 from workbench.ui.pages import PAGES
 
+PROMPT = "a red circle moving right on a black background"
 BROWSER = {"accept": "text/html,*/*"}
 
 
@@ -40,6 +43,22 @@ def test_the_frame_is_around_every_page(open_page, page):
         assert opened.locator("h1").all_inner_texts() == [page.title]
         widths.append(opened.evaluate("() => document.querySelector('main').getBoundingClientRect().width"))
     assert widths == [1216, 1216]
+
+
+HIDDEN_STEPS = """() => [...document.querySelectorAll('.wb-side-card .wb-segments label')].filter((label) => {
+  const box = label.getBoundingClientRect(), card = label.closest('.block').getBoundingClientRect();
+  return box.width > 0 && (box.left < card.left || box.right > card.right + 1);
+}).map((label) => label.innerText)"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("sides", [2, 3, 4])
+def test_all_step_counts_of_a_side_are_in_sight(open_page, sides, width):
+    systems = [System("shapes-asd", steps) for steps in (4, 1, 2, 3)][:sides]
+    page = open_page(compare_link(systems, PROMPT, 0, 1), "#side-A", viewport={"width": width, "height": 900})
+    page.wait_for_selector("#player .wb-player[data-state=ready]")
+    assert page.locator(".wb-side-card .wb-segments:visible").count() == sides
+    assert page.evaluate(HIDDEN_STEPS) == []
 
 
 @pytest.mark.parametrize(
