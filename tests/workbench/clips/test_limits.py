@@ -18,6 +18,7 @@ from models.registry import ASSETS, get_spec, weight_folders
 from models.types import GenerationRequest, RequestError
 from models.wan.files import to_network
 from models.weights import check_digests, check_finite, load_model
+from tests.helpers.wan_data import original_state, transformer
 from workbench.__main__ import main
 from workbench.clips.manifest import is_manifest, read_manifest
 from workbench.lab.voting_server import build_voting_app
@@ -187,7 +188,12 @@ def test_all_shipped_weights_are_those_of_their_cards():
 
 
 def test_a_checkpoint_of_ones_own_with_nan_is_refused():
-    assert "NaN or infinity" in refused(to_network, {"w": torch.tensor([float("nan")])}, source="x.pt")
+    state = original_state(transformer())
+    name = next(iter(state))
+    state[name] = torch.full_like(state[name], float("nan"))
+    assert f"'x.pt' holds numbers that are none in {name!r} (NaN or infinity)" in refused(
+        to_network, state, source="x.pt"
+    )
 
 
 def test_half_characters_in_a_call_end_in_one_sentence(tmp_path):
