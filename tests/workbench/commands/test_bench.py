@@ -47,7 +47,7 @@ def test_clips_are_timed_with_and_without_decoding(tiny):
     pipeline = VideoPipeline(tiny.spec, tiny.transformer, tiny.text_encoder, tiny.codec, TinyDecoder(16, (4, 4, 4, 4)))
     rows = [bench_model(pipeline, 1, ffe=False, frames=13, repeats=2, decode=decode) for decode in DECODES]
     assert [row["decode"] for row in rows] == list(DECODES)
-    assert [row["forwards"] for row in rows] == [3, 3, 3] and [len(row["chunk_seconds"]) for row in rows] == [2, 2, 2]
+    assert all(row["forwards"] == 3 and len(row["chunk_seconds"]) == 2 for row in rows)
     assert all(row["seconds"]["mean"] > 0 for row in rows)
 
 
