@@ -69,7 +69,7 @@ def test_background_and_colour_of_the_prompt_are_there(pipelines, spec):
 def test_ground_and_colour_of_the_prompt_are_there_on_the_tabletop(spec):
     """A floor, not a score: `few-steps` measures."""
     pipeline = create_pipeline(spec.name)
-    steps = max(steps for steps in spec.steps if steps <= 8)  # enough for a floor, and a teacher takes seconds for each
+    steps = max(steps for steps in spec.steps if steps <= 8)  # a teacher takes seconds for each
     frames = pipeline(GenerationRequest("a red ball rolling right over grass", steps, seed=3)).frames
     assert frames.shape == (49, 128, 128, 3)
     red, green, blue = np.moveaxis(frames.astype(int), -1, 0)

@@ -15,8 +15,8 @@ DEPTH = 2
 """Items that a worker has at hand: it goes on while what it made is being written."""
 ATTEMPTS = 3
 """How often an item may take its worker down before it counts as failed."""
-# forked from a process that has loaded the libraries, torch too, and done nothing yet: quick, and safe unlike a fork of
-# this one
+# forked from a process that has loaded the libraries, torch too, and done nothing yet: quick, and safe unlike a fork
+# of this one
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["workbench.sweeps.work", "workbench.clips.generation", "models.pipeline"])
 
