@@ -45,6 +45,9 @@ def publish(
         save_int8(model, target, onto)
     else:
         model.half().save_pretrained(target)
+    config.update(json.loads((target / "config.json").read_text()))
+    config.pop("_name_or_path", None)  # where the run lay is nobody's business
+    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     card[DIGESTS] = digests(target)
     (target / CARD).write_text(json.dumps(card, indent=1) + "\n")
     return card

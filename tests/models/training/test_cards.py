@@ -31,6 +31,7 @@ def test_published_weights_are_half_precision_and_carry_a_card(run, tmp_path):
     assert all(tensor.dtype == torch.float16 for tensor in stored.values())
     again = CausalVideoTransformer.from_pretrained(tmp_path / "asset", low_cpu_mem_usage=False)
     assert card == json.loads((tmp_path / "asset" / "card.json").read_text())
+    assert str(tmp_path) not in (tmp_path / "asset" / "config.json").read_text()
     facts = ("recipe", "preset", "seed", "steps", "seconds", "remarks")
     assert [card[key] for key in facts] == ["asd", "smoke", 3, 3, 1.5, "a remark"]
     assert card["curve"][0]["loss"] == 1 and card["parameters"] == sum(p.numel() for p in again.parameters())
