@@ -18,6 +18,7 @@ from workbench.clips.under_way import ProgramEnds
 from workbench.scoring.runs import AT_WORK, EvaluationService, Plan
 from workbench.settings import Settings
 from workbench.ui.live import live_app
+from workbench.upkeep.jobs import Jobs
 
 REQUEST = GenerationRequest("a red ball rolling left", 2, frames=193)
 SECONDS = 30
@@ -52,6 +53,23 @@ def test_a_clip_that_is_made_when_the_program_ends_is_broken_off_and_stays_in_th
     assert json.loads(left.read_text())["request"]["prompt"] == REQUEST.prompt
     # another app in the same process may use it again
     assert len(service.generate("shapes-asd", GenerationRequest("a", 1, frames=1)).result.frames) == 1
+
+
+def test_a_clip_that_is_made_again_when_the_program_ends_is_once_in_the_list(service, tmp_path):
+    left = tmp_path / "jobs" / "left.json"
+    left.parent.mkdir()
+    values = {"prompt": REQUEST.prompt, "steps": 2, "frames": 193, "switches": []}
+    gone = {"process": 1, "began": "gone", "model": "shapes-asd", "request": values, "pixels": False}
+    left.write_text(json.dumps(gone))
+    jobs = Jobs(tmp_path, None, EvaluationService(tmp_path), service)
+    jobs.go_on()
+    end = time.monotonic() + SECONDS
+    while len(list(left.parent.glob("*.json"))) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    jobs.stop()
+    (still,) = left.parent.glob("*.json")
+    assert json.loads(still.read_text())["request"]["prompt"] == REQUEST.prompt
+    assert not list((tmp_path / "clips").glob("*.mp4"))
 
 
 def test_stop_returns_at_once_when_nothing_is_made(service):

@@ -181,10 +181,9 @@ class EvaluationService:
         mark(run.folder / AT_WORK)
         run.state, run.error, run.progress = QUEUED, "", None
         run.stop.clear()
-        self._threads[run.id] = threading.Thread(
-            target=self._work, args=(run,), name=f"evaluate {run.id}", daemon=True
-        )
-        self._threads[run.id].start()
+        thread = threading.Thread(target=self._work, args=(run,), name=f"evaluate {run.id}", daemon=True)
+        self._threads[run.id] = thread
+        thread.start()
 
     def stop(self) -> None:
         """Stop what is under way, for the next server to go on with, and return when it has stopped."""
@@ -200,7 +199,8 @@ class EvaluationService:
         try:
             self._take_turn(run)
         finally:
-            self._threads.pop(run.id, None)
+            if self._threads.get(run.id) is threading.current_thread():  # it may have been resumed by now
+                del self._threads[run.id]
             if run.complete or not self._ends.is_set():
                 (run.folder / AT_WORK).unlink(missing_ok=True)
 

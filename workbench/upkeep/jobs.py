@@ -86,7 +86,8 @@ class Jobs:
                 self.service.generate(model, request, cancelled=self._ended)
                 path.unlink(missing_ok=True)
                 self._again.pop(path.stem, None)
-            except ProgramEnds:
+            except ProgramEnds:  # the clip is in the list by a mark of this process, which the next one finds
+                path.unlink(missing_ok=True)
                 self._again.pop(path.stem, None)
             except Exception as error:  # it stays in the list with the reason; the others go on
                 self._again[path.stem] = (

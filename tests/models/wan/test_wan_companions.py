@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from models.registry import MODELS, create_pipeline, register
+from models.registry import create_pipeline, register
 from models.types import GenerationRequest, RequestError
 from models.wan.create import text_encoder
 from models.wan.places import file_digest
@@ -15,6 +15,7 @@ from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 
 ASKED = GenerationRequest("a cat", steps=1, frames=9, size=(64, 64))
+pytestmark = pytest.mark.usefixtures("own_places")
 T5, TOKENIZER = "models_t5_umt5-xxl-enc-bf16.pth", "google/umt5-xxl/tokenizer.json"
 
 
@@ -23,18 +24,6 @@ def world(tmp_path):
     """The network's file of a small world."""
     (tmp_path / "world").mkdir()
     return write_small_world(tmp_path / "world")
-
-
-@pytest.fixture(autouse=True)
-def own_places(tmp_path, monkeypatch):
-    """A cache of its own, no hub, and a table of models that is put back."""
-    for name in ("WORKBENCH_CACHE", "HF_HUB_CACHE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.delenv("WORKBENCH_WEIGHTS", raising=False)
-    kept = dict(MODELS)
-    yield
-    MODELS.clear()
-    MODELS.update(kept)
 
 
 def make(source):

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from transformers import UMT5EncoderModel
 
 from models.networks.transformer import CausalVideoTransformer
-from models.registry import MODELS, create_pipeline, get_spec, list_models, register, unavailable, weights_digest
+from models.registry import create_pipeline, get_spec, list_models, register, unavailable, weights_digest
 from models.sampling.rollout import ClipNoise, rollout
 from models.sampling.schedulers import StepPlan
 from models.types import GenerationRequest, RequestError
@@ -32,6 +32,7 @@ from workbench.__main__ import main
 from workbench.clips.generation import GenerationService
 from workbench.requests.catalogue import model_rows
 
+pytestmark = pytest.mark.usefixtures("own_places")
 RELEASED = [spec for spec in list_models() if spec.checkpoint]
 SMALL = ["--size", "64x64", "--frames", "9"]
 
@@ -40,18 +41,6 @@ SMALL = ["--size", "64x64", "--frames", "9"]
 def world(tmp_path_factory):
     """The network's file of a small world."""
     return write_small_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def own_places(tmp_path, monkeypatch):
-    """A cache of its own, no hub, and a table of models that is put back."""
-    for name in ("WORKBENCH_CACHE", "HF_HUB_CACHE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.delenv("WORKBENCH_WEIGHTS", raising=False)
-    kept = dict(MODELS)
-    yield
-    MODELS.clear()
-    MODELS.update(kept)
 
 
 def generate(model, out, *flags):
