@@ -94,6 +94,8 @@ def make_card(run: Path, model: ModelMixin, remarks: str) -> dict[str, Any]:
         "recipe": record.get("recipe"),
         "preset": record.get("preset"),
         "settings": record.get("config"),
+        # learning rates that the run had before a resumed step: {"step": int, name: [before, after]}
+        "changes": record.get("changes", []),
         "precision": record.get("precision", "fp32"),
         "seed": record["seed"],
         "steps": lines[-1]["step"],

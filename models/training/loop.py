@@ -130,13 +130,13 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     """Run `recipe`; leaves `log.jsonl`, TensorBoard events, sheets, `state.pt` and the export in `run.out`.
 
     With `resume` the run goes on from its last saved state and ends with the same weights, bit for bit, as a run
-    that was never stopped. Only a run that comes to its end exports. Returns the last logged values.
+    that was never stopped. A learning rate may be another from there on; `run.json` keeps what it was and until which
+    step. Only a run that comes to its end exports. Returns the last logged values.
     """
     run.out.mkdir(parents=True, exist_ok=True)
-    told = json.dumps({"steps": run.steps, "seed": run.seed, **run.facts}, indent=2, default=str) + "\n"
-    write_bytes(run.out / "run.json", told.encode())
     # processes that train together go on from the first one's state: theirs may be a save ahead or behind
     first, seconds = _load(recipe, run.peers.home if run.peers else run.out) if resume else (0, 0.0)
+    _record(run, first)
     trackers = trackers_of(run.out, first, run.log_to, run.facts)
     history = _History(run.out / "log.jsonl", first)
     latest: dict[str, float] = {}
@@ -178,6 +178,27 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False) -> dict[str, float]
     for tracker in trackers:
         tracker.close()
     return latest
+
+
+def is_rate(setting: str) -> bool:
+    """Whether a recipe's setting is a learning rate, which may change when a run is resumed."""
+    return setting == "lr" or setting.endswith("_lr")
+
+
+def _record(run: Run, first: int) -> None:
+    """Write `run.json`: the run's facts, and the learning rates that it had before step `first`."""
+    path, changes = run.out / "run.json", []
+    now = json.loads(json.dumps(run.facts.get("config", {}), default=str))
+    if first and path.exists():
+        before = json.loads(path.read_text())
+        changes = before.get("changes", [])
+        was = before.get("config", {})
+        changed = {
+            name: [was[name], now[name]] for name in now if is_rate(name) and was.get(name, now[name]) != now[name]
+        }
+        changes += [{"step": first, **changed}] if changed else []
+    facts = {"steps": run.steps, "seed": run.seed, **run.facts} | ({"changes": changes} if changes else {})
+    write_bytes(path, (json.dumps(facts, indent=2, default=str) + "\n").encode())
 
 
 def multiplying_in(precision: str) -> torch.autocast:

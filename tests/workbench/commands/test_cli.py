@@ -395,6 +395,12 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
     assert refused(run(capsys, *argv, "--resume", "--seed", 1), "seed 0, not 1")
     assert refused(run(capsys, *argv, "--resume", "--set", "batch=2"), "batch 4, not 2")
     assert run(capsys, *argv, "--resume")[0] == 0
+    argv[argv.index("--steps") + 1] = 3
+    for _ in range(2):  # asked twice, noted once
+        assert run(capsys, *argv, "--resume", "--set", "lr=0.25")[0] == 0
+    record = json.loads((here / "run/run.json").read_text())
+    assert record["config"]["lr"] == 0.25
+    assert [change | {"lr": change["lr"][1]} for change in record["changes"]] == [{"step": 2, "lr": 0.25}]
     (here / "run/run.json").write_text("")
     assert refused(run(capsys, *argv, "--resume"), "'run/run.json' is damaged", "delete it")
 

@@ -269,12 +269,15 @@ def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:
 
 
 def _check_same(shown: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Only the number of steps and learning rates may change while a run is resumed."""
+    from models.training.loop import is_rate
+
     for name in ("recipe", "preset", "seed", "precision"):
         if before.get(name) != now[name]:
             was = f"{name} {before.get(name)!r}, not {now[name]!r}"
             raise RequestError(f"{shown} holds a run with {was}; resume it as it was or choose another folder")
     then, wanted = before.get("config", {}), json.loads(json.dumps(now["config"], default=str))
     for name in then.keys() & wanted.keys() - {"steps"}:
-        if then[name] != wanted[name]:
+        if then[name] != wanted[name] and not is_rate(name):
             was = f"{name} {then[name]!r}, not {wanted[name]!r}"
             raise RequestError(f"{shown} holds a run with {was}; resume it as it was or choose another folder")
