@@ -1,6 +1,6 @@
-"""The world that the app opens with. Whatever names a model, a prompt or a study by default reads it from `DEFAULT`.
-
-Another world takes its place by one line here, once its weights lie in `assets/`.
+"""The worlds that ship with their models. Whatever names a model, a prompt or a study by default reads it from
+`DEFAULT`, the world that the app opens with; the papers' claims are measured on `MEASURED`, which has every system
+that they are about.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ class EmbeddedWorld:
     """A world whose models ship with the repository: `prefix` begins their names in the registry.
 
     `prompts` are the examples, of one thing each; `study_prompts` show every word that its models follow, and of the
-    shapes world one thing each, as its models make two wrong. `switch` is what a prompt may change to.
+    shapes world one thing each, as its models make two wrong. `switch` is what a prompt may change to, `metrics` what
+    tells its clips apart best, which are scores of this world alone.
     """
 
     name: str
@@ -19,6 +20,7 @@ class EmbeddedWorld:
     prompts: tuple[str, ...]
     study_prompts: tuple[str, ...]
     switch: str
+    metrics: tuple[str, ...]
 
     def model(self, role: str) -> str:
         """The name of the model that is trained as `role`, as `asd` or `causal-teacher`."""
@@ -80,6 +82,7 @@ SHAPES = EmbeddedWorld(
         "a green triangle moving up on a navy background",
     ),
     "a blue star moving left on a navy background",
+    ("shapes_clip_alignment", "oracle_right"),
 )
 TABLETOP = EmbeddedWorld(
     "tabletop",
@@ -110,6 +113,8 @@ TABLETOP = EmbeddedWorld(
         "a yellow cylinder rolling up and a cyan cube rolling left over grass",
     ),
     "a blue ball rolling left over sand",
+    ("texture_spectrum_distance", "tabletop_right"),
 )
 EMBEDDED = (SHAPES, TABLETOP)
-DEFAULT = SHAPES
+DEFAULT = TABLETOP
+MEASURED = SHAPES

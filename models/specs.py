@@ -127,6 +127,43 @@ MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
         ModelSpec(
+            name="teacher",
+            title="Bidirectional teacher",
+            family="tabletop",
+            paper="Wan 2.1 (arXiv 2503.20314)",
+            weights="tabletop-teacher",
+            steps=(8, 16, 24, 32, 48),
+            trained_steps=(),
+            default_steps=24,
+            note="flow matching, many Euler steps with guidance, the whole clip at once; it still takes cubes and "
+            "cylinders for each other",
+            causal=False,
+            tasks=("t2v",),
+            guidance_scale=2.0,
+            shift=8.0,
+            size=(128, 128),
+        ),
+        _tabletop_student(
+            "self-forcing",
+            "Self Forcing (baseline)",
+            SELF_FORCING_PAPER,
+            "causal, few steps, distribution matching on its own rollouts",
+        ),
+        _tabletop_student(
+            "asd",
+            "ASD",
+            ASD_PAPER,
+            "causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of "
+            "distribution matching",
+            **ALL_STEPS,
+        ),
+        _tabletop_student(
+            "ode-init",
+            "ODE initialisation",
+            "Causal Forcing (arXiv 2602.02214)",
+            "where the baseline and ASD start: regression on the teacher's sampling paths",
+        ),
+        ModelSpec(
             name="shapes-teacher",
             title="Bidirectional teacher",
             family="shapes",
@@ -240,43 +277,6 @@ MODELS: dict[str, ModelSpec] = {
             AAD1_PAPER,
             "AAD-1's ablation: its discriminator gives one score a frame",
             **FROM_PICTURE,
-        ),
-        ModelSpec(
-            name="teacher",
-            title="Bidirectional teacher",
-            family="tabletop",
-            paper="Wan 2.1 (arXiv 2503.20314)",
-            weights="tabletop-teacher",
-            steps=(8, 16, 24, 32, 48),
-            trained_steps=(),
-            default_steps=24,
-            note="flow matching, many Euler steps with guidance, the whole clip at once; it still takes cubes and "
-            "cylinders for each other",
-            causal=False,
-            tasks=("t2v",),
-            guidance_scale=2.0,
-            shift=8.0,
-            size=(128, 128),
-        ),
-        _tabletop_student(
-            "ode-init",
-            "ODE initialisation",
-            "Causal Forcing (arXiv 2602.02214)",
-            "where the baseline and ASD start: regression on the teacher's sampling paths",
-        ),
-        _tabletop_student(
-            "self-forcing",
-            "Self Forcing (baseline)",
-            SELF_FORCING_PAPER,
-            "causal, few steps, distribution matching on its own rollouts",
-        ),
-        _tabletop_student(
-            "asd",
-            "ASD",
-            ASD_PAPER,
-            "causal, one checkpoint for every step count: a discriminator aligns n steps with n + 1, on top of "
-            "distribution matching",
-            **ALL_STEPS,
         ),
     )
 } | {row["name"]: ModelSpec(**row) for row in ROWS}

@@ -118,7 +118,7 @@ def test_generate_plays_chunks_while_later_ones_are_made(open_page):
         == page.locator("#status a[download$='.json']").count()
         == 1
     )
-    assert re.search(r"model=shapes-asd.*steps=4.*ffe=0.*seed=7.*frames=97", page.url)
+    assert re.search(r"model=asd.*steps=4.*ffe=0.*seed=7.*frames=97", page.url)
 
 
 def test_generate_link_restores_the_form(open_page):
@@ -126,7 +126,7 @@ def test_generate_link_restores_the_form(open_page):
     page = open_page(link, "#generate")
     page.wait_for_function("() => document.querySelector('#prompt textarea').value === 'a blue star'")
     assert page.input_value("#seed input") == "11" and page.input_value("#frames input") == "13"
-    assert page.input_value("#model input") == "Self Forcing (baseline)"
+    assert page.input_value("#model input") == "Self Forcing (baseline) · Shapes world"
     assert page.inner_text("#steps label.selected") == "3" and page.inner_text("#first-steps label.selected") == "2"
     assert page.is_checked("#ffe input")
 
@@ -189,7 +189,7 @@ def test_video_to_video_in_the_browser(open_page, tmp_path, world_clip):
     encode_mp4(world_clip.repeat(2, 0).repeat(2, 1).repeat(2, 2), 24, tmp_path / "large.mp4")
     (tmp_path / "fake.mp4").write_text("not a video")
     for name in ("fake.mp4", "large.mp4"):
-        page = open_page("/generate?frames=25", "#generate")
+        page = open_page("/generate?model=shapes-asd&frames=25", "#generate")
         page.click("#source label:has-text('Video')")
         page.set_input_files("#video input[type=file]", tmp_path / name)
         page.wait_for_selector(f"#video :text('{name.partition('.')[0]}')")

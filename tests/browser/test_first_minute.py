@@ -10,7 +10,6 @@ import pytest
 
 from tests.helpers.page_faults import faults
 from tests.helpers.page_words import riddles
-from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.lab.drawn_study import make_trial, trial_study
 from workbench.settings import Settings
@@ -28,8 +27,7 @@ def url(tmp_path_factory):
     """A new folder with the clips of one study drawn, which for models takes longer than a minute."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), min_watch=0.1, first_run=True)
     make_trial(settings, trial_study(1, id="drawn"))
-    pipelines = {"shapes-asd": tiny_pipeline(0), "shapes-self-forcing": tiny_pipeline(1)}
-    with live_app(GenerationService(settings.data_dir, pipelines=pipelines), settings) as address:
+    with live_app(GenerationService(settings.data_dir), settings) as address:
         yield address
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import models.worlds.shapes as shapes
 import models.worlds.tabletop.grammar as tabletop
-from models.default_world import DEFAULT, SHAPES, TABLETOP
+from models.default_world import DEFAULT, MEASURED, SHAPES, TABLETOP
 from models.registry import get_spec
 from models.worlds.training_worlds import WORLDS
 from workbench.votes.studies import default_study
@@ -25,8 +25,10 @@ def test_examples_are_understood_and_show_every_word(world):
 
 
 def test_defaults_are_models_of_the_default_world():
-    for name in (DEFAULT.teacher, DEFAULT.causal_teacher, DEFAULT.baseline, DEFAULT.asd):
+    for name in (DEFAULT.teacher, DEFAULT.baseline, DEFAULT.asd):
         assert get_spec(name).family == DEFAULT.name
+    for name in (MEASURED.teacher, MEASURED.causal_teacher, MEASURED.baseline, MEASURED.asd):
+        assert get_spec(name).family == MEASURED.name
     study = default_study()
     assert study.id == DEFAULT.study and study.prompts == DEFAULT.study_prompts
     assert {system.split(":")[0] for system in study.systems} == {DEFAULT.asd, DEFAULT.baseline}

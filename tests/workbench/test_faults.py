@@ -55,7 +55,7 @@ def test_a_full_disk_is_told_and_work_goes_on_after(tmp_path, capsys):
             ballast.write_bytes(bytes(2**21))
         except OSError as error:
             assert error.errno == errno.ENOSPC
-        argv = ["generate", "--prompt", "a red circle moving right on a black background", "--steps", "1"]
+        argv = ["generate", "--prompt", "a red ball rolling right over grass", "--steps", "1"]
         argv += ["--frames", "13", "--out", str(disk / "out.mp4")]
         assert main(argv) == 1
         told = capsys.readouterr().err

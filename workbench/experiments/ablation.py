@@ -21,7 +21,7 @@ from eval.realism.frechet import clip_features
 from eval.statistics.over_time import drift_score, motion_collapse
 from eval.vbench.constants import DIMENSIONS, QUALITY_WEIGHT, SEMANTIC_WEIGHT
 from eval.video.reader import open_video
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from models.types import RequestError
 from models.worlds.training_worlds import WORLDS
 from workbench.clips.manifest import manifest_path, read_manifest
@@ -35,7 +35,7 @@ from workbench.store.records import ClipFilter, Value
 if TYPE_CHECKING:
     from workbench.clips.generation import GenerationService
 
-BASELINE, ASD = DEFAULT.baseline, DEFAULT.asd
+BASELINE, ASD = MEASURED.baseline, MEASURED.asd
 FIRST_STEPS = 4
 STEPS = (2, 1)
 ANCHOR = 4

@@ -11,46 +11,46 @@ import numpy as np
 
 from eval.realism.frechet import frechet_interval
 from eval.statistics.intervals import Interval, bootstrap_mean, paired_difference, wilson
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from workbench.experiments.claims_clips import SEGMENTS, Condition, Measured
 
 Clips = Mapping[str, Sequence[Measured]]
 """The clips of each condition by its name, in the order of their captions."""
 
-TEACHER = Condition(DEFAULT.teacher, 16)
-CAUSAL_TEACHER = Condition(DEFAULT.causal_teacher, 16)
-ODE_4, ODE_1 = Condition(DEFAULT.model("ode-init"), 4), Condition(DEFAULT.model("ode-init"), 1)
-CAUSVID = Condition(DEFAULT.model("causvid"), 4)
-CAUSVID_CAUSAL = Condition(DEFAULT.model("causvid-causal"), 4)
-BASE_4, BASE_2, BASE_1 = (Condition(DEFAULT.baseline, n) for n in (4, 2, 1))
-BASE_1_FFE = Condition(DEFAULT.baseline, 1, 4)
-OWN_1, OWN_2 = Condition(DEFAULT.model("self-forcing-1"), 1), Condition(DEFAULT.model("self-forcing-2"), 2)
-ASD_4, ASD_2, ASD_1 = (Condition(DEFAULT.asd, n) for n in (4, 2, 1))
-ASD_1_FFE, ASD_2_FFE = (Condition(DEFAULT.asd, n, 4) for n in (1, 2))
-DMD_1, REAL_1 = Condition(DEFAULT.model("dmd"), 1), Condition(DEFAULT.model("asd-real"), 1)
+TEACHER = Condition(MEASURED.teacher, 16)
+CAUSAL_TEACHER = Condition(MEASURED.causal_teacher, 16)
+ODE_4, ODE_1 = Condition(MEASURED.model("ode-init"), 4), Condition(MEASURED.model("ode-init"), 1)
+CAUSVID = Condition(MEASURED.model("causvid"), 4)
+CAUSVID_CAUSAL = Condition(MEASURED.model("causvid-causal"), 4)
+BASE_4, BASE_2, BASE_1 = (Condition(MEASURED.baseline, n) for n in (4, 2, 1))
+BASE_1_FFE = Condition(MEASURED.baseline, 1, 4)
+OWN_1, OWN_2 = Condition(MEASURED.model("self-forcing-1"), 1), Condition(MEASURED.model("self-forcing-2"), 2)
+ASD_4, ASD_2, ASD_1 = (Condition(MEASURED.asd, n) for n in (4, 2, 1))
+ASD_1_FFE, ASD_2_FFE = (Condition(MEASURED.asd, n, 4) for n in (1, 2))
+DMD_1, REAL_1 = Condition(MEASURED.model("dmd"), 1), Condition(MEASURED.model("asd-real"), 1)
 AAD1, AAD1_DMD, AAD1_CAUSAL, AAD1_FRAMES = (
-    Condition(DEFAULT.model(role), 1, kind="picture") for role in ("aad1", "aad1-dmd", "aad1-causal", "aad1-frames")
+    Condition(MEASURED.model(role), 1, kind="picture") for role in ("aad1", "aad1-dmd", "aad1-causal", "aad1-frames")
 )
 LONG = {
     condition.model: condition
     for condition in (
-        Condition(DEFAULT.teacher, 16, kind="turning"),
-        Condition(DEFAULT.causal_teacher, 16, kind="turning"),
-        Condition(DEFAULT.model("causvid"), 4, kind="turning"),
-        Condition(DEFAULT.baseline, 4, kind="turning"),
-        Condition(DEFAULT.asd, 4, kind="turning"),
+        Condition(MEASURED.teacher, 16, kind="turning"),
+        Condition(MEASURED.causal_teacher, 16, kind="turning"),
+        Condition(MEASURED.model("causvid"), 4, kind="turning"),
+        Condition(MEASURED.baseline, 4, kind="turning"),
+        Condition(MEASURED.asd, 4, kind="turning"),
     )
 }
-STRAIGHT = Condition(DEFAULT.asd, 4, kind="straight")
+STRAIGHT = Condition(MEASURED.asd, 4, kind="straight")
 SWITCHES = {
-    cache: Condition(DEFAULT.baseline, 4, kind="switch", cache=cache) for cache in ("keep", "recache", "reset")
+    cache: Condition(MEASURED.baseline, 4, kind="switch", cache=cache) for cache in ("keep", "recache", "reset")
 }
 SWITCH_ASD, SWITCH_ASD_FFE = (
-    Condition(DEFAULT.asd, 1, kind="switch"),
-    Condition(DEFAULT.asd, 1, 4, kind="switch"),
+    Condition(MEASURED.asd, 1, kind="switch"),
+    Condition(MEASURED.asd, 1, 4, kind="switch"),
 )
-STEPS = Condition(DEFAULT.asd, 4, kind="steps")
-VIDEO = Condition(DEFAULT.baseline, 4, kind="video")
+STEPS = Condition(MEASURED.asd, 4, kind="steps")
+VIDEO = Condition(MEASURED.baseline, 4, kind="video")
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Over 30 seconds CausVid loses more than Self Forcing: in the last tenth Self Forcing has more frames right",
         "Self Forcing (arXiv 2506.08009)",
         "over-saturation that grows with length, shown as pictures",
-        *_more(LAST, LONG[DEFAULT.baseline], LONG[DEFAULT.model("causvid")]),
+        *_more(LAST, LONG[MEASURED.baseline], LONG[MEASURED.model("causvid")]),
         "points of frames right",
     ),
     Claim(
@@ -260,7 +260,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Quality falls over time in chunk-by-chunk generation (ASD, four steps): first tenth of 30 seconds minus last",
         "CausVid, Figure 8 (arXiv 2412.07772)",
         "shown as a curve",
-        *_within("right/0", LAST, LONG[DEFAULT.asd], 100.0),
+        *_within("right/0", LAST, LONG[MEASURED.asd], 100.0),
         "points of frames right",
     ),
     Claim(
@@ -355,8 +355,8 @@ EXTRA = (
     ASD_2,
     DMD_1,
     SWITCHES["reset"],
-    LONG[DEFAULT.teacher],
-    LONG[DEFAULT.causal_teacher],
+    LONG[MEASURED.teacher],
+    LONG[MEASURED.causal_teacher],
     STRAIGHT,
 )
 """Conditions that stand in the tables though no claim asks for them."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.realism.frechet import clip_features
 from eval.statistics.intervals import Interval, bootstrap_mean, wilson
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from workbench.common.words import fixed
 from workbench.experiments.claims import CLAIMS, Claim, Clips, conditions, frechet, values
 from workbench.experiments.claims_clips import (
@@ -30,7 +30,7 @@ CURVES = ("right", "sharpness", "dynamic_degree_flow")
 SYSTEM = re.compile(r"(\S+) (\d+\*?)(.*)")  # a condition begins with one
 MARKS = {"confirmed": "✓", "not confirmed": "·", "reversed": "✗"}
 NOTE = (
-    f"All clips are of held-out captions of the {DEFAULT.name} world, judged from pixels by the oracle, so these are "
+    f"All clips are of held-out captions of the {MEASURED.name} world, judged from pixels by the oracle, so these are "
     "toy-scale results. Differences are paired by caption; intervals are 95 % (bootstrap over captions; Wilson "
     "for shares). A claim is confirmed when its whole interval lies above the threshold (0 unless said), reversed "
     "when it lies below, and undecided when the threshold lies inside. The intervals are not corrected for the "

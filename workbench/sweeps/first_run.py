@@ -19,7 +19,7 @@ from workbench.store import Store
 
 SEED = 7
 PROMPTS = 3
-SHOWN_METRICS = ("temporal_flickering", "motion_smoothness_flow", "sharpness")
+SHOWN_METRICS = ("temporal_flickering", "motion_smoothness_flow", "sharpness", DEFAULT.metrics[0])
 NAME = "first run"  # of its sweep
 log = logging.getLogger(__name__)
 

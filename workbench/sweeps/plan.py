@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from eval.video.text_files import read_yaml
-from models.default_world import DEFAULT
+from models.default_world import DEFAULT, EMBEDDED, EmbeddedWorld
 from models.registry import get_spec, unavailable, weights_digest
 from models.types import GenerationRequest, RequestError
 from models.worlds.captions import held_out_captions
@@ -32,7 +32,8 @@ MOST_CELLS = 1_000_000
 FFE = {"off": (False,), "on": (True,), "both": (False, True)}
 HELD_OUT = re.compile(r"held-out:([0-9]{1,9})")
 RANGE = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
-METRICS = ("temporal_flickering", "motion_smoothness_flow", "sharpness", "shapes_clip_alignment", "oracle_right")
+METRICS = ("temporal_flickering", "motion_smoothness_flow", "sharpness")
+"""Of every sweep that names none; those of its models' worlds come on top."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,43 @@ def make_plan(values: Mapping[str, Any], place: Place = lambda key, index: "") -
                 f"{place(key, None)}{str(key)!r} is not a key of a sweep, did you mean {near[0]!r}?; "
                 f"the keys are {', '.join(KEYS)}"
             )
-    made = {key: _READERS[key](value, lambda index, k=key: place(k, index)) for key, value in values.items()}
+    made = {
+        key: _READERS[key](value, lambda index, k=key: place(k, index))
+        for key, value in _named_captions(values, place).items()
+    }
     for key in ("models", "prompts"):
         if key not in made:
             raise RequestError(f"the sweep names no {key}; give {EXAMPLES[key]}")
-    plan = Plan(**made)
+    plan = Plan(**{"metrics": usual_metrics(made["models"])} | made)
     _check_cells(plan, place)
     return plan
+
+
+def _named_captions(values: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+    """`values` with the captions that `held-out:N` stands for, those of the models' world."""
+    prompts = values.get("prompts")
+    held_out = HELD_OUT.fullmatch(prompts) if isinstance(prompts, str) else None
+    if not held_out:
+        return values
+    models = _READERS["models"](values.get("models", []) or [DEFAULT.asd], lambda index: place("models", index))
+    worlds = _worlds(models) or [DEFAULT]
+    if len(worlds) > 1:
+        names = " and ".join(world.name for world in worlds)
+        raise RequestError(
+            f"{place('prompts', None)}prompts {prompts!r} are of one world, and the models are of {names}; sweep them "
+            "one after the other, or give a list of prompts"
+        )
+    return {**values, "prompts": held_out_captions(worlds[0].name, int(held_out[1]))}
+
+
+def _worlds(models: Sequence[str]) -> list[EmbeddedWorld]:
+    families = {get_spec(model).family for model in models}
+    return [world for world in EMBEDDED if world.name in families]
+
+
+def usual_metrics(models: Sequence[str]) -> tuple[str, ...]:
+    """The metrics of a sweep of `models` that names none."""
+    return (*METRICS, *(name for world in _worlds(models) for name in world.metrics))
 
 
 EXAMPLES = {
@@ -233,10 +264,9 @@ def _ffe(value: Any, where: Where) -> str:
 
 
 def _prompts(value: Any, where: Where) -> tuple[str, ...]:
-    """A list, `held-out:N`, or the name of a file with one prompt a line."""
+    """A list, or the name of a file with one prompt a line."""
     if isinstance(value, str):
-        held_out = HELD_OUT.fullmatch(value)
-        value = held_out_captions(DEFAULT.name, int(held_out[1])) if held_out else _from_file(value, where)
+        value = _from_file(value, where)
     if not isinstance(value, list):
         raise RequestError(f"{where(None)}prompts are no list; give a list, a file, or held-out:8")
     for index, prompt in enumerate(value):

@@ -263,6 +263,7 @@ def test_a_remake_that_differs_says_what_has_changed(capsys, here):
 def test_a_list_of_prompts_fills_a_folder_and_seeds_count_up(capsys, here):
     (here / "prompts.txt").write_text(f"{PROMPT}\n\n  a blue star moving up on a gray background\n{PROMPT}\n")
     argv = ["generate", "--prompts", "prompts.txt", "--out-dir", "clips", "--seed", 5, "--steps", 1, "--frames", 13]
+    argv += ["--model", "shapes-asd"]
     code, out, _ = run(capsys, *argv, "--json")
     assert code == 0 and [row["seed"] for row in json.loads(out)] == [5, 6, 7]
     names = [f"{index:04d}.{kind}" for index in range(3) for kind in ("json", "mp4")]

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from eval.evaluator import Source, evaluate
+from models.default_world import EMBEDDED
 from models.types import RequestError
+from models.worlds.captions import held_out_captions
 from workbench.__main__ import main
 from workbench.clips.manifest import manifest_path, read_manifest
 from workbench.lab import sweep_trials
@@ -49,6 +51,20 @@ def refused(path: Path) -> str:
         file = read_plan_file(path)
         make_plan(file.values, file.place)
     return str(caught.value)
+
+
+@pytest.mark.parametrize("world", EMBEDDED, ids=lambda world: world.name)
+def test_captions_and_metrics_that_nobody_names_are_of_the_models_world(world):
+    made = make_plan({"models": [world.asd, world.baseline], "prompts": "held-out:3"})
+    assert made.prompts == tuple(held_out_captions(world.name, 3))
+    assert [name for name in made.metrics if "alignment" in name or "right" in name or "texture" in name] == [
+        *world.metrics
+    ]
+
+
+def test_captions_of_two_worlds_are_not_mixed():
+    with pytest.raises(RequestError, match=r"tabletop.*one after the other"):
+        make_plan({"models": [world.asd for world in EMBEDDED], "prompts": "held-out:3"})
 
 
 GOOD = "models: [shapes-asd]\nprompts: held-out:2\n"

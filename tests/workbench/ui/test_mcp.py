@@ -67,7 +67,7 @@ SIDES = [{"model": "shapes-asd", "steps": 1}, {"model": "shapes-asd", "steps": 2
 CALLS = {
     "models": ({}, "shapes-asd"),
     "generate": ({"model": "shapes-asd", "prompt": PROMPT, "steps": 1, "frames": 13}, PROMPT),
-    "compare": ({"prompt": PROMPT, "sides": SIDES, "frames": 13}, "ASD 2"),
+    "compare": ({"prompt": PROMPT, "sides": SIDES, "frames": 13}, "ASD (shapes) 2"),
     "evaluate": ({"clip_ids": ["CLIP"], "metrics": ["sharpness"]}, "sharpness"),
     "leaderboard": ({"filters": {"metrics": ["sharpness"]}}, "[]"),  # nothing of the store is measured
 }

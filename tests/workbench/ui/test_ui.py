@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from models.types import RequestError
-from models.worlds.shapes import parse_prompt
+from models.worlds.tabletop.grammar import parse_prompt
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.clips.media import decode_mp4, encode_mp4

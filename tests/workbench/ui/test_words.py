@@ -12,11 +12,12 @@ from workbench.requests.systems import System, label_of, plan_text
 @pytest.mark.parametrize(
     "text, taken, again, label",
     [
-        ("shapes-asd:1*", ("shapes-asd", 1, 4, ()), "shapes-asd:1*", "ASD 1*"),
-        ("shapes-asd:1:4", ("shapes-asd", 1, 4, ()), "shapes-asd:1*", "ASD 1*"),
-        ("shapes-asd:2:0", ("shapes-asd", 2, 0, ()), "shapes-asd:2", "ASD 2"),
-        ("shapes-asd:3,1", ("shapes-asd", 1, 3, ()), "shapes-asd:3,1", "ASD 3,1"),
-        ("shapes-asd:4,1,2", ("shapes-asd", 2, 0, (4, 1, 2)), "shapes-asd:4,1,2", "ASD 4,1,2"),
+        ("asd:1*", ("asd", 1, 4, ()), "asd:1*", "ASD 1*"),
+        ("asd:1:4", ("asd", 1, 4, ()), "asd:1*", "ASD 1*"),
+        ("asd:2:0", ("asd", 2, 0, ()), "asd:2", "ASD 2"),
+        ("asd:3,1", ("asd", 1, 3, ()), "asd:3,1", "ASD 3,1"),
+        ("asd:4,1,2", ("asd", 2, 0, (4, 1, 2)), "asd:4,1,2", "ASD 4,1,2"),
+        ("shapes-asd:1:4", ("shapes-asd", 1, 4, ()), "shapes-asd:1*", "ASD (shapes) 1*"),
         ("elsewhere:2", ("elsewhere", 2, 0, ()), "elsewhere:2", "elsewhere 2"),
     ],
 )
@@ -28,12 +29,12 @@ def test_a_system_has_one_name_and_is_read_back(text, taken, again, label):
 def test_no_two_models_share_a_label():
     labels = [System(spec.name, 1).label for spec in list_models()]
     assert len(set(labels)) == len(labels)
-    assert System("teacher", 16).label == "Bidirectional teacher (tabletop) 16"
+    assert System("shapes-teacher", 16).label == "Bidirectional teacher (shapes) 16"
 
 
 def test_what_is_no_system_is_told_or_left_alone():
-    with pytest.raises(RequestError, match=r"'shapes-asd:\*' is not a system; .* as shapes-asd:1\*"):
-        System.read("shapes-asd:*")
+    with pytest.raises(RequestError, match=r"'asd:\*' is not a system; .* as asd:1\*"):
+        System.read("asd:*")
     assert label_of("My model, 4 steps") == "My model, 4 steps"
     assert plan_text(4, 4) == "4"  # as many first steps as steps is the same clip
 

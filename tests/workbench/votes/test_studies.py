@@ -13,7 +13,7 @@ from eval.preferences import pairing
 from models.registry import weights_digest
 from models.specs import MODELS
 from models.types import RequestError
-from models.worlds.shapes import parse_prompt
+from models.worlds.tabletop.grammar import parse_prompt
 from workbench.clips.media import decode_mp4, encode_mp4
 from workbench.lab.drawn_study import draw, make_trial, trial_study
 from workbench.settings import Settings
@@ -141,13 +141,13 @@ def test_the_default_study_is_one_the_models_know():
     assert study.id == DEFAULT_STUDY and study_from_json(study.to_json()) == study
     assert all(parse_prompt(prompt) for prompt in study.prompts)
     words = " ".join(study.prompts)
-    assert all(word in words for word in ("red", "cyan", "star", "triangle", "left", "up", "brown", "gray"))
+    assert all(word in words for word in ("red", "cyan", "cone", "cylinder", "left", "up", "stone", "night sky"))
     assert len(study.items()) * len(study.opponents()) >= study.pairs_per_annotator
 
 
 def test_systems_in_words():
     assert parse_system("shapes-asd:1:4").stored == "shapes-asd:1:4"
-    assert describe_system("shapes-asd:1:4") == "ASD 1*"
+    assert (describe_system("asd:1:4"), describe_system("shapes-asd:1:4")) == ("ASD 1*", "ASD (shapes) 1*")
     assert describe_system("elsewhere") == "elsewhere"
 
 
@@ -286,8 +286,8 @@ def test_a_new_version_shares_the_clips(made):
 def test_clips_of_changed_weights_are_remade_as_a_new_version_and_old_votes_keep_theirs(tmp_path):
     settings = Settings(data_dir=tmp_path)
     store = open_store(settings)
-    by = {name: weights_digest(MODELS[name]) for name in ("shapes-asd", "shapes-self-forcing")}
-    made_by = by | {"shapes-asd": "0" * 64}  # as if the one model had been trained on since
+    by = {name: weights_digest(MODELS[name]) for name in ("asd", "self-forcing")}
+    made_by = by | {"asd": "0" * 64}  # as if the one model had been trained on since
 
     def make(system, *request):
         return replace(draw(system, *request), weights=made_by[system.model])
@@ -295,19 +295,19 @@ def test_clips_of_changed_weights_are_remade_as_a_new_version_and_old_votes_keep
     voting = VotingService(store, settings, StudyClips(store, tmp_path, make))
     first = voting.add_study(trial_study(3))
     voting.clips.wait(first)
-    assert voting.changed_weights(first) == {"shapes-asd": by["shapes-asd"]}
+    assert voting.changed_weights(first) == {"asd": by["asd"]}
     old = store.studies.pairs(first.id, 1)
     second = voting.remake(first.id)
-    with pytest.raises(RequestError, match="weights of shapes-asd have changed"):  # the study never mixes weights
+    with pytest.raises(RequestError, match="weights of asd have changed"):  # the study never mixes weights
         voting.clips.wait(second)
     assert voting.clips.progress(second).ready == 3 and not store.studies.pairs(first.id, 2)
-    made_by["shapes-asd"] = by["shapes-asd"]
+    made_by["asd"] = by["asd"]
     voting.clips.start(second)
     voting.clips.wait(second)
     assert second.version == 2 and second.protocol_hash != first.protocol_hash
     assert voting.clips.weights(second) == by and not voting.changed_weights(second)
     clips = store.studies.clips(first.id)
-    assert Counter(clip.system for clip in clips) == {"shapes-asd:1:4": 6, "shapes-self-forcing:1:0": 3}
+    assert Counter(clip.system for clip in clips) == {"asd:1:4": 6, "self-forcing:1:0": 3}
     assert store.studies.pairs(first.id, 1) == old and len(store.studies.pairs(first.id, 2)) == 3
     with pytest.raises(RequestError, match="nothing to remake"):
         voting.remake(first.id)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.default_world import DEFAULT
 from tests.helpers.voting_data import ballot
 from workbench.__main__ import main
 from workbench.lab.drawn_study import FPS, TRIAL, draw, trial_study
@@ -23,7 +24,7 @@ FLASH = 8
 def make(system, prompt, seed, frames):
     """ASD's clips have grain and a flash; the others are another picture without."""
     made = draw(system, prompt, seed, frames)
-    if system.model != "shapes-asd":
+    if system.model != DEFAULT.asd:
         grain = np.array(made.frames) < 100
         return replace(made, frames=np.where(grain, np.uint8(60), made.frames))
     made.frames[FLASH] = np.minimum(made.frames[FLASH].astype(int) + 90, 255)
@@ -41,7 +42,7 @@ def voted(tmp_path_factory):
     ann = store.people.named("Ann")
     for k, pair in enumerate(store.studies.pairs(TRIAL, 1)):
         given = store.ballots.assign(ann, record, pair.id, swapped=bool(k % 2), propensity=1)
-        side = "a" if given.left.system.startswith("shapes-asd") else "b"
+        side = "a" if given.left.system.startswith(DEFAULT.asd) else "b"
         flag = Flag(side, FLASH / FPS, "flicker")
         store.ballots.record(ballot(given.id, f"key {k}", side, flags=(flag,)))
     yield settings, store
@@ -71,7 +72,7 @@ def test_values_of_the_store_are_those_of_the_clip_that_is_shown(voted):
     clips = [clip for clip in store.studies.clips(TRIAL) if clip.origin]
     for k, clip in enumerate(clips):
         shape = clip.frames, clip.width, clip.height, clip.fps
-        made = GeneratedClip(clip.origin, "shapes-asd", "asd", "00", 1, 4, clip.prompt, 0, "", *shape, 1.0, "float32",
+        made = GeneratedClip(clip.origin, DEFAULT.asd, "asd", "00", 1, 4, clip.prompt, 0, "", *shape, 1.0, "float32",
                              "clips/x.mp4", 1.0, 0.5, 4, clip.system)  # fmt: skip
         store.add_clip(made)
         store.add_values(clip.origin, {"aesthetic_quality": Value(0.5 + k / 100)})

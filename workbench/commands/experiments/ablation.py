@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from models.types import RequestError
 from workbench.common.clock import to_the_second
 from workbench.common.console import say, say_json
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         if reason := unavailable(spec):
             raise RequestError(f"{spec.name} cannot run here: {reason}; the ablation needs it")
     weights = {spec.name: weights_digest(spec) for spec in specs}
-    prompts = held_out_captions(DEFAULT.name, options.prompts)
+    prompts = held_out_captions(MEASURED.name, options.prompts)
     jobs = ablation.plan_jobs(prompts, options.seeds, seed=options.seed, frames=options.frames, weights=weights)
     started, judged = time.perf_counter(), {}
     running = ablation.run_jobs(jobs, options.data_dir, workers=options.workers, device=options.device)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from models.types import RequestError
 from workbench.common.clock import to_the_second
 from workbench.common.console import say, say_json
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         if reason := unavailable(spec):
             raise RequestError(f"{spec.name} cannot run here: {reason}; leave its claims out with --claims")
     weights = {spec.name: weights_digest(spec) for spec in specs}
-    prompts = held_out_captions(DEFAULT.name, options.prompts)
+    prompts = held_out_captions(MEASURED.name, options.prompts)
     jobs = plan_jobs(conditions, prompts, weights, min(options.few, options.prompts))
     folder = options.data_dir / "claims"
     found = defaultdict(list)

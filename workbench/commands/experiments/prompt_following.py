@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from models.types import RequestError
 from models.whole_files import write_bytes
 from models.worlds.captions import held_out_captions
@@ -20,7 +20,7 @@ from workbench.experiments.prompt_following_report import markdown
 from workbench.requests.arguments import PROCESSES, SEED, add_output, device
 from workbench.scoring import prompt_following as pf
 
-TEACHER, CAUSAL_TEACHER, BASELINE, ASD = DEFAULT.teacher, DEFAULT.causal_teacher, DEFAULT.baseline, DEFAULT.asd
+TEACHER, CAUSAL_TEACHER, BASELINE, ASD = MEASURED.teacher, MEASURED.causal_teacher, MEASURED.baseline, MEASURED.asd
 
 
 REPORT = Path("data/prompt_following.json")

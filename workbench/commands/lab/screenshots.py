@@ -23,13 +23,14 @@ from workbench.settings import Settings
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+FIRST_CHUNK = 1  # where First-Frame Enhancement shows
 SIZE = {"width": 1280, "height": 900}
 GENERATE = generate_link(System(DEFAULT.asd, 1, FFE_STEPS), DEFAULT.prompts[1], seed=7)
-SIDES = (System(DEFAULT.baseline, 1), System(DEFAULT.asd, 1), System(DEFAULT.asd, 1, FFE_STEPS))
-COMPARE = address("/compare", compare_query(SIDES, DEFAULT.prompt, seed=7) | {"frame_number": 32})
+SIDES = (System(DEFAULT.baseline, 1), System(DEFAULT.asd, 1, FFE_STEPS), System(DEFAULT.asd, 4))
+COMPARE = address("/compare", compare_query(SIDES, DEFAULT.prompt, seed=7) | {"frame_number": FIRST_CHUNK})
 WATCHED = Watched(DEFAULT.asd, (DEFAULT.prompt,), tuple(range(8)), steps=4, frames=73)
 INSIGHT = insight_link(WATCHED)
-EVALUATED = ["temporal_flickering", "warping_error", "sharpness", "oracle_shape_error", "oracle_color_error"]
+EVALUATED = ["temporal_flickering", "warping_error", "sharpness", *DEFAULT.metrics]
 MINUTES = 10 * 60_000
 
 
@@ -101,7 +102,7 @@ def picture_compare(page: "Page", url: str) -> None:
     page.goto(url + COMPARE)  # a link with sides makes them by itself
     wait_until_done(page)
     page.wait_for_selector(".wb-plot .main-svg")
-    pause_at(page, 30)
+    pause_at(page, FIRST_CHUNK)
 
 
 def picture_evaluate(page: "Page", url: str) -> None:

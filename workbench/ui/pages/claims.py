@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from workbench.charts.claims import long_chart
 from workbench.common.words import counted, fixed
 from workbench.experiments.claims_report import MARKS, NOTE, condition_label, told_interval
@@ -51,7 +51,7 @@ SHARES = ("right", "shape", "direction")
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
-    page_header("Claims", f"What the papers claim, measured on the {DEFAULT.name} world.")
+    page_header("Claims", f"What the papers claim, measured on the {MEASURED.name} world.")
     status = script_component("status", elem_id="status")
     choice = gr.Radio(
         [(EVERY, EVERY), *((word, verdict) for verdict, word in WORDS.items())],

@@ -9,7 +9,7 @@ import gradio as gr
 
 from eval.evaluator import Source, evaluate
 from eval.metric import MetricResult
-from models.default_world import DEFAULT
+from models.default_world import DEFAULT, EMBEDDED
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.clips.generation import SavedClip
@@ -58,7 +58,11 @@ from workbench.ui.context import (
 )
 from workbench.ui.pages.header import page_header
 
-SHADES = ("oracle_right", "shapes_clip_alignment", "temporal_flickering", "dynamic_degree_flow", "sharpness")
+WORLDS = sorted(EMBEDDED, key=lambda world: world != DEFAULT)
+SHADES = (
+    *(name for world in WORLDS for name in reversed(world.metrics)),
+    *("temporal_flickering", "dynamic_degree_flow", "sharpness"),
+)
 MAIN = (DEFAULT.baseline, DEFAULT.asd)
 EMPTY = "Choose what goes along the axes and press “Generate grid”. Click a cell to see it beside the reference."
 ASKED = "(axis) => ({ __type__: 'update', visible: Boolean(axis) })"  # an axis that is not there has no values

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from eval.statistics.intervals import wilson
-from models.default_world import DEFAULT
+from models.default_world import MEASURED
 from models.types import RequestError
 from models.worlds.captions import CAPTIONS, Caption
 from workbench.common.console import say, say_json
@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "and look for the nearest caption: of all 64, and of those that differ by one word alone.",
     )
     parser.add_argument(
-        "--world", choices=list(CAPTIONS), default=DEFAULT.name, help=f"whose CLIP (default {DEFAULT.name})"
+        "--world", choices=list(CAPTIONS), default=MEASURED.name, help=f"whose CLIP (default {MEASURED.name})"
     )
     parser.add_argument("--draws", type=COUNT, default=1, help="clips of every caption (default 1)")
     parser.add_argument("--seed", type=SEED, default=0, help="draws places, sizes and speeds (default 0)")

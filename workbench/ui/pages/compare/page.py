@@ -1,7 +1,7 @@
 """The Compare page: the same prompt and noise through two to four choices, played in step."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -89,6 +89,7 @@ def presets() -> list[tuple[str, tuple[System, ...]]]:
     """Comparisons worth one click, of the models this registry has."""
     baseline, asd = DEFAULT.baseline, DEFAULT.asd
     offered = [
+        ("Baseline 1, ASD 1*", (System(baseline, 1), System(asd, 1, FFE_STEPS))),
         ("Baseline and ASD, 1 step", (System(baseline, 1), System(asd, 1))),
         ("Both with FFE", (System(baseline, 1, FFE_STEPS), System(asd, 1, FFE_STEPS))),
         ("ASD ladder: 1, 1*, 2, 4", (System(asd, 1), System(asd, 1, FFE_STEPS), System(asd, 2), System(asd, 4))),
@@ -99,10 +100,11 @@ def presets() -> list[tuple[str, tuple[System, ...]]]:
 
 
 def start_sides() -> tuple[System, ...]:
-    """What the page opens with: the baseline beside ASD at the fewest steps, where the difference is largest."""
+    """What the page opens with: the baseline at the fewest steps beside ASD with FFE, where they differ most."""
     specs = first_models() or list_models()[:1]
     specs = specs if len(specs) > 1 else specs * 2
-    return tuple(System(spec.name, nearest(1, spec.steps)) for spec in specs)
+    left, right = (System(spec.name, nearest(1, spec.steps)) for spec in specs)
+    return left, replace(right, first_steps=FFE_STEPS if specs[1].few_step else 0)
 
 
 def _teacher() -> tuple[System, ...]:
