@@ -24,7 +24,7 @@ from workbench.ui.live import live_app
 
 PROMPT = "a+red+circle+moving+right+on+a+black+background"
 PLAYER = "#player .wb-player[data-state=ready]"
-# what the player's pictures look like, roughly: a clip is shown as it was made at first, and then as it was stored
+# what the player's pictures look like, roughly: Generate shows chunks as they are made, and then as they are stored
 SEEN = """() => [...document.querySelectorAll('#player canvas')].map((canvas) => {
   const small = new OffscreenCanvas(4, 4).getContext('2d');
   small.drawImage(canvas, 0, 0, 4, 4);

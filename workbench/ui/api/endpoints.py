@@ -16,6 +16,7 @@ from models.default_world import DEFAULT
 from models.registry import get_spec
 from models.types import GenerationRequest, RequestError
 from workbench.charts import curve_values
+from workbench.clips.kept import as_stored
 from workbench.clips.manifest import Manifest
 from workbench.clips.media import read_image
 from workbench.requests.catalogue import model_rows
@@ -186,7 +187,7 @@ def _compare_endpoint(context: Context) -> None:
             plan = Plan(prompt, seed_of(seed), frames_of(frames), sides_from_json(sides), size=size)
             requests = check_sides(context, plan)
             clips = [
-                context.service.generate(side.model, request, notices=said)
+                as_stored(context.service.generate(side.model, request, notices=said))
                 for side, (request, said) in zip(plan.sides, requests, strict=True)
             ]
         except RequestError as error:

@@ -13,7 +13,7 @@ from models.default_world import DEFAULT, EMBEDDED
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.clips.generation import SavedClip
-from workbench.clips.kept import kept_clip
+from workbench.clips.kept import as_stored, kept_clip
 from workbench.common.words import counted, readable
 from workbench.requests.grid import AXES, Cell, Grid, read_grid
 from workbench.requests.links.evaluate import evaluate_link
@@ -255,8 +255,8 @@ def make_grid(
 ) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, as the cells are made one after the other.
 
-    All start from `given`, the values of the page's `Inputs`; with `kept`, clips that were made before are shown as
-    they are stored. Every cell is checked before the first is made; raises RequestError naming the cell.
+    All start from `given`, the values of the page's `Inputs`; with `kept`, clips that were made before are not
+    made again. Every cell is checked before the first is made; raises RequestError naming the cell.
     """
     cells, identity = grid.cells(), uuid4().hex
     labels = grid.labels()
@@ -287,7 +287,7 @@ def make_grid(
         clip = kept_clip(context.service, context.evaluations.library, cell.model, requests[i][0]) if kept else None
         if clip is None:
             with closing(context.service.stream(cell.model, *requests[i])) as events:
-                clip = next(event for event in events if isinstance(event, SavedClip))
+                clip = as_stored(next(event for event in events if isinstance(event, SavedClip)))
         clips.append(clip)
         notices += clip.notices
         frames = clip.result.frames

@@ -87,27 +87,24 @@ def flip_value(sheets: dict[tuple[int, int], FlipSheet], media: MediaTokens) -> 
 
 @dataclass(frozen=True)
 class NumbersFile:
-    """The table of numbers as JSON, worked out when a page asks for it. `seen()` is what the eye makes of B, and the
-    sides `stored` were read from their files."""
+    """The table of numbers as JSON, worked out when a page asks for it. `seen()` is what the eye makes of B."""
 
     results: Sequence[GenerationResult]
     sheets: dict[tuple[int, int], FlipSheet]
     seen: Callable[[], Visibility | None]
-    stored: Sequence[int]
 
     @property
     def nbytes(self) -> int:
         return sum(result.frames.nbytes for result in self.results)
 
     def __call__(self) -> bytes:
-        return json.dumps(numbers_table(self.results, self.sheets, self.seen(), self.stored)).encode()
+        return json.dumps(numbers_table(self.results, self.sheets, self.seen())).encode()
 
 
 def numbers_table(
     results: Sequence[GenerationResult],
     sheets: dict[tuple[int, int], FlipSheet],
     seen: Visibility | None = None,
-    stored: Sequence[int] = (),
 ) -> dict[str, Any]:
     """How far every side is from A, in the numbers that papers give."""
     first, *others = results
@@ -126,7 +123,7 @@ def numbers_table(
         "caption": "How far from A",
         "columns": ["Measure", *(f"{LETTERS[i]} against A" for i in range(1, len(results)))],
         "rows": rows,
-        "note": " ".join([MEANING, *([COMPRESSED] if stored else [])]),
+        "note": f"{MEANING} {COMPRESSED}",
     }
 
 
@@ -134,7 +131,7 @@ MEANING = (
     "These say how alike two clips are, not which is better: A is no truth. Clips that show the same thing a little "
     "elsewhere are far apart in all of them."
 )
-COMPRESSED = "Clips that were made before are read from their mp4 files, whose compression is part of these numbers."
+COMPRESSED = "Clips are read from their mp4 files, whose compression is part of these numbers."
 NUMBERS = ("PSNR (higher is more alike)", "SSIM (1 for the same)", "FLIP (0 for the same, 1 at most)")
 
 

@@ -12,7 +12,7 @@ from models.registry import get_spec
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from workbench.charts import frame_curves
 from workbench.clips.generation import SavedClip
-from workbench.clips.kept import kept_clip
+from workbench.clips.kept import as_stored, kept_clip
 from workbench.common.words import counted
 from workbench.requests.comparison import LETTERS, recipe_difference
 from workbench.requests.frame_size import chosen_size
@@ -72,19 +72,18 @@ class Plan:
 
 def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iterator[dict[str, Any]]:
     """Yield what changes on the page, by component name, as the sides are made one after the other; with `kept`,
-    clips that were made before are shown as they are stored."""
+    clips that were made before are not made again."""
     requests = check_sides(context, plan)
-    identity, clips, stored = uuid4().hex, [], []
+    identity, clips = uuid4().hex, []
     for i, side in enumerate(plan.sides):
         library = context.evaluations.library
         if kept and (found := kept_clip(context.service, library, side.model, requests[i][0])):
             clips.append(found)
-            stored.append(i)
             continue
         with closing(context.service.stream(side.model, *requests[i])) as events:
             for event in events:
                 if isinstance(event, SavedClip):
-                    clips.append(event)
+                    clips.append(as_stored(event))
                 else:
                     yield {"status": _progress(plan, i, event.index + 1, event.chunks)}
         if len(clips) < len(plan.sides):
@@ -93,7 +92,7 @@ def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iter
     seen = cache(lambda: visible_difference(made[0].frames, made[1].frames, made[0].fps) if len(made) == 2 else None)
     results, sheets = _results(plan, clips), flip_sheets(made)
     player = player_value(context, plan, clips, identity) | {"flip": flip_value(sheets, context.media)}
-    numbers = context.media.later(NumbersFile(made, sheets, seen, stored), "application/json")
+    numbers = context.media.later(NumbersFile(made, sheets, seen), "application/json")
     yield {"player": player, "numbers": {"source": numbers}} | results
     if len(clips) == 2:
         fact = ("difference to the eye (ColorVideoVDP)", seen().verdict)
