@@ -4,9 +4,14 @@ import pytest
 
 import models.worlds.shapes as shapes
 import models.worlds.tabletop.grammar as tabletop
+from eval.video.pair_difference import visible_difference
 from models.default_world import DEFAULT, MEASURED, SHAPES, TABLETOP
 from models.registry import get_spec
 from models.worlds.training_worlds import WORLDS
+from workbench.clips.generation import GenerationService
+from workbench.clips.kept import as_stored
+from workbench.sweeps.first_run import SEED
+from workbench.ui.pages.compare.page import start_sides
 from workbench.votes.studies import default_study
 
 LANGUAGES = {"shapes": shapes, "tabletop": tabletop}
@@ -32,3 +37,13 @@ def test_defaults_are_models_of_the_default_world():
     study = default_study()
     assert study.id == DEFAULT.study and study.prompts == DEFAULT.study_prompts
     assert {system.split(":")[0] for system in study.systems} == {DEFAULT.asd, DEFAULT.baseline}
+
+
+@pytest.mark.parametrize("prompt", DEFAULT.prompts[:2])
+def test_the_pair_that_the_app_opens_with_differs_at_sight(tmp_path, prompt):
+    service = GenerationService(tmp_path)
+    left, right = (
+        as_stored(service.generate(side.model, side.request(prompt, SEED, 13))).result for side in start_sides()
+    )
+    seen = visible_difference(left.frames, right.frames, left.fps)
+    assert seen.visible and seen.jod < 8
