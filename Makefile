@@ -2,7 +2,8 @@
 PYTHON ?= python3
 PORT ?= 7860
 ARGS ?=
-WORKERS ?= logical
+# one more than cores, for tests wait for browsers and servers
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 VENV := .venv
 RUN := $(VENV)/bin/python
 

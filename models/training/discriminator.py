@@ -32,7 +32,8 @@ class VideoDiscriminator(nn.Module):
 
 class PatchDiscriminator(nn.Module):
     """Short videos (B, T, 3, h, w) in [-1, 1] to logits of patches (B, 1, h/4, w/4), each of which sees 26 x 26 pixels
-    of all T frames at once, and so what moves and what flickers."""
+    of all T frames at once, and so what moves and what flickers. It sees detail alone, each pixel less the mean of the
+    9 x 9 about it: given colours too, it pulls at those first, and they drift."""
 
     def __init__(self, frames: int, width: int = 48) -> None:
         super().__init__()
@@ -47,7 +48,12 @@ class PatchDiscriminator(nn.Module):
         )
 
     def forward(self, video: Tensor) -> Tensor:
-        return self.layers(video.flatten(1, 2))
+        return self.layers(detail(video.flatten(1, 2)))
+
+
+def detail(pictures: Tensor) -> Tensor:
+    """Pictures (B, C, h, w) less their means over 9 x 9 pixels."""
+    return pictures - F.avg_pool2d(pictures, 9, 1, 4, count_include_pad=False)
 
 
 class _Reader(nn.Module):

@@ -128,15 +128,19 @@ def test_sharpening_from_published_weights_moves_the_decoder_alone(tmp_path):
     assert all(math.isfinite(log[name]) for log in logs for name in ("detail", "energy", "rhythm", "won", "penalty"))
 
 
-def test_a_patch_logit_sees_26_pixels_of_every_frame():
+def test_a_patch_logit_sees_34_pixels_of_every_frame_and_no_colour():
     torch.manual_seed(0)
     video = torch.rand(1, 9, 3, 64, 64, requires_grad=True)
-    logits = PatchDiscriminator(9)(video)
+    discriminator = PatchDiscriminator(9)
+    logits = discriminator(video)
     assert logits.shape == (1, 1, 16, 16)
     (seen,) = torch.autograd.grad(logits[0, 0, 8, 8], video)
     rows, columns = (seen[0].abs().sum((0, 1, side)).nonzero().flatten() for side in (3, 2))
-    assert len(rows) == len(columns) == 26
+    assert len(rows) == len(columns) == 26 + 8  # and what the means are taken of
     assert (seen[0].abs().sum((1, 2, 3)) > 0).all()
+    assert float(seen[0].sum((2, 3)).abs().max()) < 1e-5  # more of a colour everywhere changes nothing
+    tinted = video.detach() + torch.tensor([0.2, -0.1, 0.3]).view(3, 1, 1)
+    torch.testing.assert_close(discriminator(tinted).detach(), logits.detach(), atol=1e-5, rtol=1e-4)
 
 
 def test_the_discriminators_pull_is_a_share_of_the_other_gradient_and_leads_to_real_clips(tmp_path):
