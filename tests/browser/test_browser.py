@@ -186,10 +186,10 @@ def test_picture_to_video_in_the_browser(open_page, tmp_path, world_clip):
 
 
 def test_video_to_video_in_the_browser(open_page, tmp_path, world_clip):
-    encode_mp4(world_clip.repeat(2, 0).repeat(2, 1).repeat(2, 2), 24, tmp_path / "large.mp4")
+    encode_mp4(world_clip.repeat(2, 0).repeat(4, 1).repeat(4, 2), 24, tmp_path / "large.mp4")
     (tmp_path / "fake.mp4").write_text("not a video")
     for name in ("fake.mp4", "large.mp4"):
-        page = open_page("/generate?model=shapes-asd&frames=25", "#generate")
+        page = open_page("/generate?frames=25", "#generate")
         page.click("#source label:has-text('Video')")
         page.set_input_files("#video input[type=file]", tmp_path / name)
         page.wait_for_selector(f"#video :text('{name.partition('.')[0]}')")
@@ -197,7 +197,7 @@ def test_video_to_video_in_the_browser(open_page, tmp_path, world_clip):
         if name == "large.mp4":
             wait_done(page)
             said = page.inner_text("#status")
-            assert "128 x 128 pixels is resized to 64 x 64" in said and "24 frames a second" in said
+            assert "256 x 256 pixels is resized to 128 x 128" in said and "24 frames a second" in said
         else:
             page.wait_for_selector("#status [data-state=error]")
             assert "fake.mp4" in page.inner_text("#status") and str(tmp_path) not in page.inner_text("#status")

@@ -149,7 +149,7 @@ def test_reload_back_and_a_link_bring_back_what_was_shown(open_page, browser, kn
     again(page, case, shown)
     other = open_page(address[address.index("/", 8) :], case.ready)
     again(other, case, shown)
-    assert other.url == address
+    until(lambda: other.url == address, other, lambda: f"{other.url} is not {address}")
 
 
 def named(text: str, known: dict[str, str]) -> str:

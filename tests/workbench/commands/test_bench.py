@@ -75,7 +75,7 @@ def test_the_command_measures_and_refuses(tmp_path, capsys):
     assert 0 < json.loads(out.read_text())["rows"][0]["share_of_limit"] < 1.5
     for bad, said in (
         (["--steps", "x"], "--steps 'x' is no step count"),
-        (["--steps", "9"], "steps is 9; shapes-self-forcing offers 1, 2, 3, 4"),
+        (["--steps", "9"], "steps is 9; self-forcing offers 1, 2, 3, 4"),
         (["--repeats", "1"], "--repeats 1 gives no interval"),
         (["--chunks", "5"], "--chunks 5 is too short"),
         (["--chunks", "30", "--models", "shapes-teacher", "--steps", "16"], "--chunks is for causal models"),
