@@ -131,7 +131,7 @@ class Library:
             holds = f"{shown} holds no videos and {lacking_frames(folder)}{links}"
             raise RequestError(f"{holds}; choose one with files ending in {endings} or similar")
         named = ((clip, clip.relative_to(folder).as_posix() if clip != folder else folder.name) for clip in clips)
-        return [_with_manifest(clip, name) for clip, name in sorted(named)], passed
+        return [_with_manifest(clip, name, root) for clip, name in sorted(named)], passed
 
     def _allowed(self, text: str, shown: str) -> tuple[Path, Path]:
         """The root that a folder lies below, and the folder itself."""
@@ -225,7 +225,9 @@ def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[Clip
     return [replace(clip, prompt=given[i].strip()) if i in given else clip for i, clip in enumerate(clips)]
 
 
-def _with_manifest(path: Path, name: str) -> ClipFile:
+def _with_manifest(path: Path, name: str, root: Path) -> ClipFile:
+    if not _inside(root, manifest_path(path)):
+        return ClipFile(path, name)
     try:
         return ClipFile(path, name, read_manifest(manifest_path(path)).prompt)
     except RequestError:

@@ -158,12 +158,23 @@ def read_lossless(path: Path) -> np.ndarray:
         raise RequestError(f"{reason}; it is the video that the clip was made from, put it back") from error
 
 
+def check_regular(path: Path, shown: str, wanted: str) -> None:
+    """Raises RequestError for a pipe or a device, which a reader would wait for or never come to the end of."""
+    try:
+        other = path.exists() and not path.is_file() and not path.is_dir()
+    except OSError:  # a name that is too long, say: who opens it tells why
+        return
+    if other:
+        raise RequestError(f"{shown} is not a file; give {wanted}")
+
+
 def read_image(path: Path) -> np.ndarray:
     """Read a picture as (H, W, 3) uint8 RGB, upright by its EXIF tag, transparency on white.
 
     Raises RequestError for a missing file, for what is not a picture, and above the limit `picture_pixels` or 16,384 a
     side.
     """
+    check_regular(path, f"image {str(path)!r}", "a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower and refuses

@@ -1,5 +1,6 @@
 """Which clips can be evaluated: those of the store by words, and those of folders, with what is left out told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from models.types import GenerationRequest, RequestError
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.clips.library import LINK, ClipFile, Library, give_prompts
-from workbench.clips.media import encode_mp4, write_png
+from workbench.clips.manifest import read_manifest
+from workbench.clips.media import encode_mp4, read_image, write_png
 from workbench.ui.pages.evaluate.page import left_out
 from workbench.ui.selftest import coded_clip
 
@@ -91,6 +93,21 @@ def test_links_out_of_the_allowed_folder_are_not_followed(data, tmp_path):
     (tmp_path / "root" / "link.mp4").symlink_to(tmp_path / "secret.mp4")
     with pytest.raises(RequestError, match="no videos and no numbered PNG frames; 1 link out of it; choose"):
         Library(data, [tmp_path / "root"]).folder("root")
+
+
+def test_a_manifest_out_of_the_folder_or_a_pipe_gives_no_prompt(data, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("a", "b"):
+        encode_mp4(coded_clip(3), 12, root / f"{name}.mp4")
+    (root / "a.json").symlink_to(next((data / "clips").glob("*.json")))
+    os.mkfifo(root / "b.json")
+    clips, _ = Library(data, [root]).folder("root")
+    assert [(clip.name, clip.prompt) for clip in clips] == [("a.mp4", ""), ("b.mp4", "")]
+    with pytest.raises(RequestError, match=r"is not a file; give the \.json beside a clip"):
+        read_manifest(root / "b.json")
+    with pytest.raises(RequestError, match="is not a file; give a picture"):
+        read_image(root / "b.json")
 
 
 def test_a_folder_of_numbered_pictures_is_a_clip_and_what_is_left_out_is_told(tmp_path):

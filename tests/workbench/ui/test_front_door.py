@@ -241,6 +241,7 @@ def test_more_names_are_given_at_the_start(data):
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://localhost.evil.example"},
         {"Origin": "http://localhost:1"},
         {"Sec-Fetch-Site": "cross-site"},

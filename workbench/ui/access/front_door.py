@@ -121,7 +121,7 @@ class FrontDoor:
         if request.method in SAFE:
             return None
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
-        if (origin and urlsplit(origin).netloc.lower() != host) or site not in ("same-origin", "none"):
+        if (origin and _site(origin) != host) or site not in ("same-origin", "none"):
             return told(403, "this request comes from another site; use the pages of this server")
         return None
 
@@ -204,6 +204,14 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
     if role == ADMIN and request.method in SAFE:
         return told(404, "there is nothing at this address")
     return told(403, f"this is not open to a {role}; ask whoever runs this server")
+
+
+def _site(origin: str) -> str:
+    """Host and port of an Origin header; "" for what is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _without_port(host: str) -> str:
