@@ -261,12 +261,12 @@ class Video:
                 yield window
         lost = self.total - count
         # without damage, half as many: the two fields of a frame are packets of their own
-        if lost > 0 and (self._damaged or count > lost):
+        told = lost > 0 and (self._damaged or count > lost)
+        if told:
             notify(f"{count} of {self.total} frames could be decoded; {lost} {'is' if lost == 1 else 'are'} lost")
-        elif self._damaged:
-            since = (
-                f", from frame {self.whole + 1} of {count} on" if self.whole is not None and self.whole < count else ""
-            )
+        amid = self.whole is not None and self.whole < count  # frames that are there may be wrong, too
+        if self._damaged and (amid or not told):
+            since = f", from frame {self.whole + 1} of {count} on" if amid else ""
             notify(f"parts of the file are damaged{since}; what is shown of them may be wrong")
         if len(self.sizes) > 1:
             notify("the picture size changes within the file; frames are scaled to the first size")

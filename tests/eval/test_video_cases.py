@@ -413,3 +413,15 @@ def test_a_study_of_one_prompt_can_be_frozen_and_short_clips_shown(tmp_path, wor
     (tmp_path / "s.yaml").write_text("\n".join(["id: pilot", "title: t", "degraded: 1", "clips:", *lines]))
     assert main(["studies", "add", str(tmp_path / "s.yaml"), "--data-dir", str(tmp_path / "d")]) == 0
     assert main(["studies", "freeze", "pilot", "--data-dir", str(tmp_path / "d")]) == 0
+
+
+def test_a_lost_frame_does_not_hide_that_others_are_damaged(tmp_path):
+    content, seen = bytearray((CASES / "base.mp4").read_bytes()), set()
+    begin = content.index(b"mdat")
+    for place in range(begin + 3000, len(content) - 3000, 700):
+        broken = bytearray(content)
+        broken[place : place + 60] = bytes(255 - byte for byte in broken[place : place + 60])
+        (tmp_path / "broken.mp4").write_bytes(broken)
+        told = " ".join(scores(tmp_path / "broken.mp4").notices)
+        seen.add(("lost" in told, "are damaged, from frame" in told))
+    assert (True, True) in seen
