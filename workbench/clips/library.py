@@ -131,7 +131,7 @@ class Library:
             holds = f"{shown} holds no videos and {lacking_frames(folder)}{links}"
             raise RequestError(f"{holds}; choose one with files ending in {endings} or similar")
         named = ((clip, clip.relative_to(folder).as_posix() if clip != folder else folder.name) for clip in clips)
-        return [_with_manifest(clip, name, root) for clip, name in sorted(named)], passed
+        return [_with_manifest(clip, name) for clip, name in sorted(named)], passed
 
     def _allowed(self, text: str, shown: str) -> tuple[Path, Path]:
         """The root that a folder lies below, and the folder itself."""
@@ -194,19 +194,29 @@ def _by_name(folders: Sequence[Path]) -> dict[str, Path]:
 
 def conditioning_picture(clip: Path) -> np.ndarray | None:
     """The picture (H, W, 3) uint8 RGB that a clip was made from, as its manifest says; None without one."""
+    made = _manifest_of(clip)
     try:
-        made_from = read_manifest(manifest_path(clip)).image
-        return read_input(manifest_path(clip), made_from) if made_from else None
+        return read_input(manifest_path(clip), made.image) if made and made.image else None
     except RequestError:
         return None
 
 
 def world_of(clip: Path) -> str:
     """The world that a clip's manifest names; "" without one."""
+    made = _manifest_of(clip)
+    return made.family if made else ""
+
+
+def _manifest_of(clip: Path) -> Manifest | None:
+    """The manifest beside a clip; None without one that can be read, and for a link to another folder than the
+    clip's."""
+    path = manifest_path(clip)
     try:
-        return read_manifest(manifest_path(clip)).family
-    except RequestError:
-        return ""
+        if path.is_symlink() and path.resolve().parent != clip.resolve().parent:
+            return None
+        return read_manifest(path)
+    except (RequestError, OSError):
+        return None
 
 
 def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[ClipFile]:
@@ -225,13 +235,9 @@ def give_prompts(clips: Sequence[ClipFile], prompts: Sequence[str]) -> list[Clip
     return [replace(clip, prompt=given[i].strip()) if i in given else clip for i, clip in enumerate(clips)]
 
 
-def _with_manifest(path: Path, name: str, root: Path) -> ClipFile:
-    if not _inside(root, manifest_path(path)):
-        return ClipFile(path, name)
-    try:
-        return ClipFile(path, name, read_manifest(manifest_path(path)).prompt)
-    except RequestError:
-        return ClipFile(path, name)
+def _with_manifest(path: Path, name: str) -> ClipFile:
+    made = _manifest_of(path)
+    return ClipFile(path, name, made.prompt if made else "")
 
 
 def _is_manifest(entry: os.DirEntry) -> bool:

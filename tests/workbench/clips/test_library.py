@@ -9,7 +9,7 @@ from eval.video.reader import inspect_video
 from models.types import GenerationRequest, RequestError
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
-from workbench.clips.library import LINK, ClipFile, Library, give_prompts
+from workbench.clips.library import LINK, ClipFile, Library, conditioning_picture, give_prompts, world_of
 from workbench.clips.manifest import read_manifest
 from workbench.clips.media import encode_mp4, read_image, write_png
 from workbench.ui.pages.evaluate.page import left_out
@@ -104,6 +104,7 @@ def test_a_manifest_out_of_the_folder_or_a_pipe_gives_no_prompt(data, tmp_path):
     os.mkfifo(root / "b.json")
     clips, _ = Library(data, [root]).folder("root")
     assert [(clip.name, clip.prompt) for clip in clips] == [("a.mp4", ""), ("b.mp4", "")]
+    assert [(world_of(clip.path), conditioning_picture(clip.path)) for clip in clips] == [("", None)] * 2
     with pytest.raises(RequestError, match=r"is not a file; give the \.json beside a clip"):
         read_manifest(root / "b.json")
     with pytest.raises(RequestError, match="is not a file; give a picture"):

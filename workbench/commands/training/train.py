@@ -25,7 +25,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a model by a recipe",
-        description="Train by a recipe and preset. --resume goes on with a stopped run and ends the same, bit for bit",
+        description="Train by a recipe and preset. --resume goes on with a stopped run and ends the same, bit for "
+        "bit; --set may give it other learning rates, which run.json and the card then tell",
     )
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="a name from --list")
     parser.add_argument("--preset", metavar="P", help="a preset of the recipe (default: its first)")
