@@ -63,8 +63,16 @@ def _gaps(files: list[Path]) -> str:
     return f"frames {', '.join(named)}{more} are missing; what is there is scored as evenly spaced"
 
 
+def check_files(files: list[Path]) -> None:
+    """Raises ValueError for what is no file: to open a pipe would wait without end."""
+    for file in files:
+        if not file.is_file():
+            raise ValueError(f"{file.name} is not a file")
+
+
 def frames_digest(files: list[Path]) -> str:
-    """SHA-256 over the bytes of all pictures in their order."""
+    """SHA-256 over the bytes of all pictures in their order. Raises ValueError as `check_files` does."""
+    check_files(files)
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as content:
@@ -88,6 +96,7 @@ class FrameReader:
         most = limits()
         if len(self.files) > most.frames:
             raise ValueError(over("frames", len(self.files), most.frames))
+        check_files(self.files)
         with self._opened(self.files[0]) as picture:
             if picture.width * picture.height > most.pixels:
                 raise ValueError(over("pixels", picture.width * picture.height, most.pixels))

@@ -1,5 +1,6 @@
 """When the frames of a video are shown: evenly or not."""
 
+from collections import defaultdict, deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,25 @@ def uneven_times(stamps: Sequence[int | None], base: float) -> tuple[float, ...]
     return tuple(float(t) for t in (ticks - ticks[0]) * base)
 
 
+class TimesOfFrames:
+    """Looks up the seconds of decoded frames, of which some may be lost, among the `times` of all `stamps`."""
+
+    def __init__(self, stamps: Sequence[int | None], times: Sequence[float], base: float) -> None:
+        self.base = base
+        self.times: dict[int | None, deque[float]] = defaultdict(deque)
+        order = sorted(range(len(times)), key=lambda index: stamps[index] or 0)
+        for index, seconds in zip(order, times, strict=True):
+            self.times[stamps[index]].append(seconds)
+        self.first = stamps[order[0]] if order else 0
+
+    def of(self, stamp: int | None, before: float) -> float:
+        """Seconds of a frame, which comes after one at `before`."""
+        if self.times[stamp]:
+            return self.times[stamp].popleft()
+        told = 0.0 if stamp is None else (stamp - (self.first or 0)) * self.base
+        return max(told, before + self.base)
+
+
 def told_repeats(stamps: Sequence[int | None]) -> str:
     """What to tell of frames that have the time stamp of another one; empty for none."""
     known = [stamp for stamp in stamps if stamp is not None]
@@ -50,7 +70,8 @@ def told_gaps(times: Sequence[float], fps: float) -> str:
     if not times:
         return ""
     gaps = np.diff(times) * 1000
-    return f"frames are {gaps.min():.0f} to {gaps.max():.0f} {APART}; rates use {fps:.4g} a second"
+    measured = f"speed and steadiness are measured by these times, VBench's dimensions by {fps:.4g} frames a second"
+    return f"frames are {gaps.min():.0f} to {gaps.max():.0f} {APART}; {measured}"
 
 
 def evenly(times: Sequence[float]) -> tuple[float, list[int]]:

@@ -25,7 +25,15 @@ KEPT_TRANSFERS = {4: "gamma 2.2", 5: "gamma 2.8", 8: "linear light", 13: "sRGB",
 LIKE_BT709 = (1, 2, 6, 7, 11, 12, 14, 15)
 TILT = 2.0  # degrees from a quarter turn that are a writer's rounding
 LONGEST_PIXEL = 16
+TRANSPARENT = "parts of the picture are transparent; the colours stored there are scored, as VBench does"
 ORIENTATION = 0x112  # EXIF
+
+
+def _transparent(frame: av.VideoFrame) -> bool:
+    """Whether a part of a frame lets through what lies behind."""
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    return bool(frame.to_ndarray(format="rgba")[..., 3].min() < 255)
 
 
 class Picture:
@@ -48,6 +56,8 @@ class Picture:
             self.notices.append(f"pixels are {self.aspect.numerator}:{self.aspect.denominator}, not square; {shown}")
             if square:
                 width, height = stretched(width, height, self.aspect)
+        if _transparent(first):
+            self.notices.append(TRANSPARENT)
         self.stored = width, height
         self.width, self.height = (height, width) if self.transposed else (width, height)
         self.reformatter = VideoReformatter()

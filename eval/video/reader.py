@@ -15,12 +15,13 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.container.streams import StreamContainer
 from av.stream import Disposition
 
 from eval.video.early_ends import told_early_end
 from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
-from eval.video.frame_times import told_gaps, told_repeats, uneven_times
+from eval.video.frame_times import TimesOfFrames, told_gaps, told_repeats, uneven_times
 from eval.video.limits import VARIABLE, Limits, limits, over
 from eval.video.picture import Picture
 from eval.video.read_ahead import made_ahead
@@ -32,6 +33,7 @@ CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h2
 UNTIMED = ("h264", "hevc", "mpegvideo", "m4v")  # pictures one after the other, without times
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
 PACKETS_BYTES = 64_000_000
+LAYER = "the file has a layer of transparency; the colours stored beneath it are scored, as VBench does"
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Video:
         self.sizes: set[tuple[int, int]] = set()
         self.stamps: list[int | None] = []
         self.whole: int | None = None  # frames before the first damage, where it is known
+        self.coded_width = 0  # pixels, with columns that are not shown
         self.ends = 0.0  # seconds; the end of the last packet of any stream
         with _open(path, 1, self.limits) as (container, stream):
             self._packets, listed, self._damaged = self._list(container, stream)
@@ -149,15 +152,17 @@ class Video:
                 most = f"of at most {self.limits.pixels:,} pixels ({VARIABLE}=pixels=N allows more)"
                 raise Unreadable(f"{str(path)!r} holds no frame {most} that can be decoded; {_WAY_OUT}")
             self._first = first
+            squeezed = self._squeezed(first.width) if self.coded_width > first.width else ""
             self.picture = Picture(first, self.aspect, square=square)
             shown = [stamp for stamp, hidden in listed if not hidden]
-            told = [_told_streams(container, stream), *self.picture.notices]
+            told = [_told_streams(container, stream), squeezed, _told_layer(stream), *self.picture.notices]
             if self.total > len(shown):
                 told.append(f"the file is cut short: {len(shown)} of {self.total} frames are there")
             else:
                 told.append(told_early_end(path, container, stream, shown, self.ends))
             facts = _facts(container, stream, shown, self.picture, len(shown) < len(listed), self.joined)
             self.facts = replace(facts, notices=(*filter(None, told), *facts.notices))
+            self._seconds = TimesOfFrames(shown, facts.times, self.base)
 
     def _list(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -218,10 +223,21 @@ class Video:
                         self._find_damage(given, strict)
                     if strict and self._damaged:
                         return
+                    self.coded_width = stream.codec_context.coded_width
                     yield frame
                     given += 1
                 if strict and self._damaged:
                     return
+
+    def _squeezed(self, width: int) -> str:
+        """What to tell of columns that the file cuts off on the left; "" for none."""
+        with _open(self.path, 1, self.limits) as (container, stream):
+            stream.codec_context.flags &= ~Flags.unaligned
+            whole = next(container.decode(stream), None)
+        if whole is None or whole.width == width:
+            return ""
+        left = whole.width - width
+        return f"{left} columns that the file cuts off on the left are left out; VBench squeezes them into the picture"
 
     def _find_damage(self, given: int, strict: bool) -> None:
         self._damaged = True
@@ -272,7 +288,7 @@ class Video:
             notify("the picture size changes within the file; frames are scaled to the first size")
 
     def _windows(self, size: int) -> Iterator[Window]:
-        first, before, frames = 0, None, iter(self)
+        first, before, frames, last = 0, None, iter(self), 0.0
         while True:
             # into one array: a frame is copied once on its way out of the decoder
             window = np.empty((size, self.facts.height, self.facts.width, 3), np.uint8)
@@ -280,8 +296,12 @@ class Video:
             for slot, frame in zip(window, frames, strict=False):
                 self.picture.write(frame, slot)
                 count += 1
+            times = []
+            for stamp in self.stamps[first : first + count] if self.facts.times else ():
+                last = self._seconds.of(stamp, last)
+                times.append(last)
             if count:
-                yield Window(window[:count], first, before)
+                yield Window(window[:count], first, before, tuple(times))
             if count < size:
                 return
             first, before = first + size, window[-1].copy()
@@ -349,6 +369,11 @@ def _told_streams(container: av.container.InputContainer, stream: av.VideoStream
     return f"the file has {len(streams)} video streams; number {place}, of {size}, is scored{first}"
 
 
+def _told_layer(stream: av.VideoStream) -> str:
+    """WebM keeps transparency as a second picture in each block, which FFmpeg's own decoders leave out."""
+    return LAYER if stream.metadata.get("alpha_mode") == "1" else ""
+
+
 @contextmanager
 def _open(path: Path, threads: int, most: Limits) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     options = {
@@ -375,6 +400,7 @@ def _open(path: Path, threads: int, most: Limits) -> Iterator[tuple[av.container
             reason = over("pixels", codec.width * codec.height, most.pixels)
             raise Unreadable(f"{str(path)!r} is {size}: {reason}")
         codec.options = {"max_pixels": str(most.pixels)}
+        codec.flags |= Flags.unaligned  # or columns that are cut off on the left are shown
         # more threads cost memory
         codec.thread_type, codec.thread_count = "FRAME", threads
         yield container, stream

@@ -16,11 +16,15 @@ LEVELS = np.arange(256.0)
 
 @dataclass(frozen=True)
 class Window:
-    """`frames` (n, H, W, 3) uint8 RGB starting at frame `first` of the clip; `before` the frame just ahead of them."""
+    """`frames` (n, H, W, 3) uint8 RGB starting at frame `first` of the clip; `before` the frame just ahead of them.
+
+    `times`: seconds at which each frame is shown where they are uneven, else empty.
+    """
 
     frames: np.ndarray
     first: int
     before: np.ndarray | None
+    times: tuple[float, ...] = ()
 
     @property
     def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,6 +1,7 @@
 """Folders of numbered PNG frames are clips: same values as the video they came from, and a rate that is said."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -166,3 +167,11 @@ def test_a_file_without_a_decoder_does_not_end_a_batch(capsys, tmp_path, monkeyp
     first, second = json.loads(told.out)["clips"]
     assert "cannot be decoded" in first["skipped"] and second["results"]["sharpness"]["value"] is not None
     assert "Traceback" not in told.err
+
+
+def test_a_pipe_among_the_pictures_does_not_hang(tmp_path, frames):
+    folder = write(tmp_path / "clip", frames)
+    os.mkfifo(folder / "frame_900.png")
+    assert "frame_900.png is not a file" in fault(folder)
+    with pytest.raises(Unreadable, match=r"frame_900\.png is not a file"):
+        file_digest(folder)

@@ -9,11 +9,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 
 from eval.evaluator import Source, evaluate
+from eval.metric import ClipFacts
 from eval.metrics import create_metrics
+from eval.video.frame_times import TimesOfFrames
 from eval.video.reader import Reading, Unreadable, inspect_video, open_video
+from eval.video.windows import Window
 from models.specs import MODELS
 from models.types import RequestError
 from models.video_input import fit_frames
@@ -114,6 +118,76 @@ def test_frames_of_one_time_stamp_are_spread_and_told(tmp_path, stamps, times, s
     assert found.times == pytest.approx(times) and any(said in text for text in found.notices)
     assert any("ms apart" in text for text in found.notices) == bool(times)
     assert len(decode_mp4(path)[0]) >= len(set(stamps))
+
+
+def moving(path, milliseconds, fps=24):
+    """H.264 of a texture that moves by 2 px in 1/24 s, shown at these times."""
+    ground = np.random.default_rng(5).integers(0, 256, (9, 24, 3), np.uint8)
+    picture = cv2.resize(ground, (320, 96), interpolation=cv2.INTER_CUBIC)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 128, 96, "yuv420p", Fraction(1, 1000)
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for stamp in milliseconds:
+            left = round(stamp * 24 / 1000 * 2)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:, left : left + 128]), format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def wrapped_again(source, path):
+    with av.open(str(source)) as read, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            packet.stream = stream
+            if packet.size:
+                container.mux(packet)
+    return path
+
+
+def test_speed_and_steadiness_go_by_the_times_of_frames_in_every_container(tmp_path):
+    """The same movement has the same speed whether frames are evenly timed or every third is missing."""
+    names = ("dynamic_degree_flow", "ground_stability")
+    stamps = [125 * k // 3 for k in range(36)]
+    even = scores(moving(tmp_path / "even.mp4", stamps), names).results
+    uneven = moving(tmp_path / "uneven.mp4", [stamp for k, stamp in enumerate(stamps) if k % 3 != 2])
+    speed = even["dynamic_degree_flow"].parts["speed"]
+    seen = []
+    for ending in ("mp4", "mkv", "ts"):
+        path = uneven if ending == "mp4" else wrapped_again(uneven, tmp_path / f"uneven.{ending}")
+        found = scores(path, names)
+        assert found.times and found.results["dynamic_degree_flow"].parts["speed"] == pytest.approx(speed, rel=0.03)
+        seen.append(found.results)
+    _, *curve = seen[0]["dynamic_degree_flow"].per_frame
+    assert curve == pytest.approx([speed] * len(curve), rel=0.15)
+    for other in seen[1:]:
+        for name, result in other.items():
+            numbers, same = ([v for v in each.per_frame if v is not None] for each in (result, seen[0][name]))
+            assert result.value == pytest.approx(seen[0][name].value, rel=0.01)
+            assert numbers == pytest.approx(same, rel=0.05)
+
+
+@pytest.mark.parametrize("size", [1, 5, 16])
+def test_steadiness_takes_the_frame_nearest_to_a_quarter_of_a_second_before(monkeypatch, size):
+    times = (0.0, 0.1, 0.2, 0.24, 0.5, 0.51, 1.0)
+    frames = np.zeros((len(times), 32, 32, 3), np.uint8) + np.arange(len(times), dtype=np.uint8)[:, None, None, None]
+    monkeypatch.setattr(
+        "eval.metrics.motion.ground_stability.ground_agreement", lambda a, b: float(10 * int(a[0, 0]) + int(b[0, 0]))
+    )
+    scorer = create_metrics(["ground_stability"])[0].open(ClipFacts(32, 32, 10.0, len(times)))
+    for first in range(0, len(times), size):
+        part = slice(first, first + size)
+        scorer.add(Window(frames[part], first, frames[first - 1] if first else None, times[part]))
+    # 0.2 s is within half of the first gap of a quarter, 0.1 s is not
+    assert scorer.result().per_frame == (None, None, 2.0, 3.0, 34.0, 35.0, 56.0)
+
+
+def test_frames_keep_their_times_where_others_are_lost():
+    times = TimesOfFrames([3, 0, 1, 1, 9], (0, 0.1, 0.2, 0.3, 0.9), 0.1)
+    assert [times.of(stamp, 0) for stamp in (0, 1, 9)] == [0, 0.1, 0.9]
+    assert times.of(12, 0.9) == pytest.approx(1.2) and times.of(None, 2.0) == pytest.approx(2.1)
 
 
 def test_a_frame_that_is_lost_makes_no_uneven_times(tmp_path):
@@ -425,3 +499,55 @@ def test_a_lost_frame_does_not_hide_that_others_are_damaged(tmp_path):
         told = " ".join(scores(tmp_path / "broken.mp4").notices)
         seen.add(("lost" in told, "are damaged, from frame" in told))
     assert (True, True) in seen
+
+
+@pytest.mark.parametrize(("left", "width"), [(0, 96), (16, 80), (10, 86)])
+def test_columns_that_a_file_cuts_off_on_the_left_are_left_out_and_told(tmp_path, left, width):
+    """As players show it; FFmpeg leaves them in for the sake of memory, and OpenCV squeezes the picture."""
+    columns = np.tile(np.arange(96, dtype=np.uint8) * 2 + 30, (64, 1))
+    path, whole = tmp_path / "clip.mp4", tmp_path / "whole.mp4"
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"qp": "1"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(np.stack([columns] * 3, 2), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(str(whole)) as read, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(read.streams.video[0])
+        cut = BitStreamFilterContext(f"h264_metadata=crop_left={left}", read.streams.video[0], stream)
+        for packet in read.demux(video=0):
+            for changed in cut.filter(packet if packet.size else None):
+                changed.stream = stream
+                container.mux(changed)
+    found = scores(path)
+    frames = decoded(path)
+    assert (found.width, frames.shape[2]) == (width, width) and bool(found.notices) == bool(left)
+    assert np.abs(frames[0, 8].mean(1) - columns[0, left:]).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt", "clear", "told"),
+    [
+        ("a.mov", "qtrle", "argb", True, True),
+        ("a.mov", "qtrle", "argb", False, False),
+        ("a.webm", "libvpx-vp9", "yuva420p", True, True),
+        ("a.webm", "libvpx-vp9", "yuv420p", False, False),
+    ],
+)
+def test_transparency_is_told(tmp_path, name, codec, pix_fmt, clear, told):
+    pixels = np.full((32, 32, 4), 128, np.uint8)
+    pixels[:, :, 3] = 255
+    pixels[:, :9, 3] = 0 if clear else 255
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, pix_fmt
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format=pix_fmt)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    said = inspect_video(tmp_path / name).notices
+    assert any("transparen" in text for text in said) == told
+    assert decoded(tmp_path / name).mean() == pytest.approx(128, abs=2)

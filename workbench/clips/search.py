@@ -59,6 +59,7 @@ def _clips_in(folder: Path, recursive: bool, notify: Callable[[str], None]) -> l
             continue
         if not is_video(name):
             passed[ending(name)] += not is_beside(name) and (recursive or place == str(folder))
+            passed[f"hidden {ending(name)}"] += is_hidden_video(name) and (recursive or place == str(folder))
         elif recursive or place == str(folder):
             clips.append(Path(place) / name)
         else:
@@ -91,6 +92,11 @@ def is_video(name: str) -> bool:
 def is_beside(name: str) -> bool:
     """Whether a file belongs to a clip or is hidden, so that nobody asks why it is no video."""
     return name.endswith(BESIDE_CLIPS) or name.startswith(".")
+
+
+def is_hidden_video(name: str) -> bool:
+    """Whether a hidden file is a video by its ending; "._name" is what macOS keeps beside one."""
+    return name.startswith(".") and not name.startswith("._") and Path(name).suffix.lower() in SUFFIXES
 
 
 def ending(name: str) -> str:

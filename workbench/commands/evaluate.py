@@ -300,7 +300,9 @@ def _score(sources: "Sources", metrics: Sequence[Metric], journal: ScoreJournal)
     with tqdm(total=len(sources), unit="clip", disable=len(sources) == 1) as bar:
 
         def show(progress: Progress) -> None:
-            bar.set_postfix_str(f"{Path(progress.id).name[-40:]} {progress.frame}", refresh=False)
+            bar.set_postfix_str(
+                f"{one_line(shown_name(Path(progress.id).name))[-40:]} {progress.frame}", refresh=False
+            )
 
         for scores in evaluate(sources, metrics, done=journal.done, on_progress=show, at_once=at_once(metrics)):
             journal.add(scores)

@@ -1,8 +1,11 @@
 """`sweep`: models x steps x FFE x prompts x seeds into the store, clips and values."""
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
@@ -71,15 +74,30 @@ def run(options: argparse.Namespace) -> int:
     check_metrics(plan, options.weights, options.device)
     runner, processors = _runner(options)
     workers = options.workers or processors or workers_here(options.device)
-    store = open_store(Settings(options.data_dir, options.database_url, options.device))
-    try:
-        sweep = Sweep(plan, Settings(options.data_dir, options.database_url, options.device), store, options.weights)
-        if options.dry_run:
-            _show_plan(sweep, workers, options)
-            return 0
-        return _run(sweep, workers, runner, options)
-    finally:
-        store.close()
+    settings = Settings(options.data_dir, options.database_url, options.device)
+    with _readable(settings) if options.dry_run else nullcontext(settings) as database:
+        store = open_store(database)
+        try:
+            sweep = Sweep(plan, settings, store, options.weights)
+            if options.dry_run:
+                _show_plan(sweep, workers, options)
+                return 0
+            return _run(sweep, workers, runner, options)
+        finally:
+            store.close()
+
+
+@contextmanager
+def _readable(settings: Settings) -> Iterator[Settings]:
+    """Settings whose database may be opened without making one: an empty one elsewhere where there is none."""
+    from workbench.store.database import database_url
+
+    url = database_url(settings.database_url, settings.data_dir)
+    if url.get_backend_name() != "sqlite" or Path(url.database or "").is_file():
+        yield settings
+        return
+    with TemporaryDirectory() as folder:
+        yield replace(settings, data_dir=Path(folder), database_url=None)
 
 
 def plan_from(options: argparse.Namespace):

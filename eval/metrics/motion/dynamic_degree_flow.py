@@ -4,9 +4,11 @@ The rule and the threshold are VBench's, which searches flow with RAFT; this one
 are not VBench's.
 """
 
+import math
+
 import numpy as np
 
-from eval.metric import Facts, MetricResult, Resources
+from eval.metric import ClipFacts, Facts, MetricResult, Resources
 from eval.metrics.frame_curve import NO_PAIR, FrameMetric, FrameScorer, mean
 from eval.video.flow import LEAST_SIDE, TOO_SMALL, unit_speed
 from eval.video.windows import Window
@@ -26,27 +28,42 @@ FACTS = Facts(
     curve_unit="pixels in 1/8 s, at a shorter side of 256",
     moved_by={"freeze": -1},
     may_move_by=("judder", "jpeg", "morph"),
+    version="2",
 )
 FASTEST = 0.05  # share of pixels whose mean speed is a frame's
 THRESHOLD = 6.0  # pixels in 1/8 s at a shorter side of 256
-ENOUGH = 4 / 16  # share of frames above the threshold
+ENOUGH = 4 / 16  # share of the time above the threshold
+ROUNDING = 1e-9
 
 
 class DynamicDegree(FrameScorer):
     """Collects the speed of the fastest pixels. VBench skips frames to come to 8 a second; speed in time is the same
-    without skipping, and every frame has one."""
+    without skipping, and every frame has one. Frames that are unevenly timed have their own times."""
+
+    def __init__(self, metric: FrameMetric, clip: ClipFacts) -> None:
+        super().__init__(metric, clip)
+        self.last: tuple[float, ...] = ()  # time of the last frame, where frames are unevenly timed
+        self.gaps: list[float] = []  # seconds
 
     def add(self, window: Window) -> None:
-        scale = unit_speed(self.clip.height, self.clip.width) * self.clip.fps / 8
-        self.curve.extend(window.after_first([fastest(steps) * scale for steps in window.flows]))
+        gaps = [1 / self.clip.fps] * len(window.small_pairs)
+        if window.times:
+            gaps = np.diff((*self.last, *window.times)).tolist()
+            self.last = window.times[-1:]
+        scale = unit_speed(self.clip.height, self.clip.width) / 8
+        speeds = [fastest(steps) * scale / gap for steps, gap in zip(window.flows, gaps, strict=True)]
+        self.curve.extend(window.after_first(speeds))
+        self.gaps += gaps
 
     def result(self) -> MetricResult:
         result = super().result()
         if result.value is None:
             return result
         speeds = [speed for speed in self.curve if speed is not None]
-        moving = sum(speed > THRESHOLD for speed in speeds) >= ENOUGH * len(speeds)
-        return MetricResult(float(moving), result.per_frame, parts={"speed": mean(speeds)})
+        moving = [gap for speed, gap in zip(speeds, self.gaps, strict=True) if speed > THRESHOLD]
+        enough = math.fsum(moving) >= ENOUGH * math.fsum(self.gaps) * (1 - ROUNDING)
+        speed = np.average(speeds, weights=self.gaps) if self.last else mean(speeds)
+        return MetricResult(float(enough), result.per_frame, parts={"speed": float(speed)})
 
 
 def fastest(steps: np.ndarray) -> float:

@@ -22,7 +22,14 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "clips" / "a" / "b").mkdir(parents=True)
     for name in ("clips/top.mp4", "clips/a/b/deep.MP4"):
         shutil.copyfile(CASES / "base.mp4", tmp_path / name)
-    for name in ("clips/one.png", "clips/two.PNG", "clips/note.txt", "clips/.hidden"):
+    for name in (
+        "clips/one.png",
+        "clips/two.PNG",
+        "clips/note.txt",
+        "clips/.hidden",
+        "clips/.old.mp4",
+        "clips/._top.mp4",
+    ):
         (tmp_path / name).write_text("x")
     return tmp_path
 
@@ -77,7 +84,7 @@ def test_what_a_folder_holds_beside_its_videos_is_told(capsys, folder):
     code, said, err = evaluate(capsys, "clips", "--json")
     assert code == 0 and [row["id"] for row in json.loads(said)["clips"]] == ["clips/top.mp4"]
     assert "1 video is scored; 1 in its sub-folders can be scored with --recursive" in err
-    assert "no videos were passed over: 2 .png, 1 .txt" in err
+    assert "no videos were passed over: 2 .png, 1 hidden .mp4, 1 .txt" in err
 
 
 def test_sub_folders_are_scored_when_asked(capsys, folder):

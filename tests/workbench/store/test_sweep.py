@@ -281,6 +281,12 @@ def test_a_dry_run_tells_the_cost_and_makes_nothing(small, capsys):
     assert sorted(path.name for path in (small / "clips").iterdir()) == before
 
 
+def test_a_dry_run_in_a_new_place_leaves_it_as_it_was(tmp_path, capsys):
+    flags = ["--models", ASD, "--prompts", "held-out:2", "--frames", "5", "--metrics", "sharpness"]
+    assert main(["sweep", *flags, "--dry-run", "--workers", "1", "--json", "--data-dir", str(tmp_path / "new")]) == 0
+    assert json.loads(capsys.readouterr().out)["make"] == 2 and not list(tmp_path.iterdir())
+
+
 TINY = ["--models", ASD, "--frames", "5", "--metrics", "sharpness", "--prompts", "held-out:24", "--seeds", "0-0"]
 
 

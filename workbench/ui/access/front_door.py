@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -25,6 +26,7 @@ OWN_API = "/api/v1/"  # routes of ours read their bodies themselves; all others 
 UPLOAD = "/gradio_api/upload"
 FILE = f"{GRADIO}file="
 LARGEST_CALL = 8 * 2**20
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::\d{0,5})?")  # RFC 9110: a name or address, and a port
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 SAFE = ("GET", "HEAD", "OPTIONS")
 # Gradio's pages need inline scripts and eval; nothing comes from another site or goes to one
@@ -115,8 +117,11 @@ class FrontDoor:
     def _check_origin(self, request: Request) -> Response | None:
         """Another site's name may not lead here, and its pages may not act for whoever looks at them."""
         host = request.headers.get("host", "").lower()
-        if _without_port(host) not in self.hosts:
-            shown = _without_port(host)[:80]
+        name = _host_name(host)
+        if not name:
+            return told(421, f"the request's Host, {host[:80]!r}, is no host; use the address of this server")
+        if name not in self.hosts:
+            shown = name[:80]
             return told(421, f"{shown!r} is not a name of this server; start it with --allowed-host {shown}")
         if request.method in SAFE:
             return None
@@ -214,8 +219,10 @@ def _site(origin: str) -> str:
         return ""
 
 
-def _without_port(host: str) -> str:
-    return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+def _host_name(host: str) -> str:
+    """What a Host header names, less its port; "" for what is no host."""
+    parts = HOST.fullmatch(host)
+    return parts[1] if parts else ""
 
 
 async def _body(receive: Receive) -> bytes:
