@@ -20,7 +20,9 @@ TURN = 32  # frames for which a solid keeps its direction
 SLOWEST = 0.25  # pixels a frame
 STRAIGHT = np.cos(np.radians(30))
 LEAST_LIKELY = -10.5  # mean log likelihood of a ground under which it is not that ground
-VAGUE = -9.5  # mean log likelihood of a colour under which nobody would use the word
+VAGUE = -9.5  # mean log likelihood of a colour under which nobody would use the word,
+FAINT = -11.0  # unless it is above this one and
+DISTINCT = 2.5  # so much likelier than the next
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,16 @@ def _look(track: Track) -> Look:
     fitted = tables()
     kinds = (calm @ fitted["solid_weights"].T + fitted["solid_offsets"]).argmax(1)
     off = np.abs(calm - fitted["solid_means"][kinds])[:, : PATCH**2 // 2].mean(1)
-    words = [COLORS[row.argmax()] if row.max() > VAGUE else "unclear" for row in colors]
+    words = [_color(row) for row in colors]
     solids = [SOLIDS[k] if o <= fitted["farthest_outline"] else "unclear" for k, o in zip(kinds, off, strict=True)]
     return Look(times, words, solids, _direction(times, np.array([(blob.x, blob.y) for blob in blobs])))
+
+
+def _color(likely: np.ndarray) -> str:
+    """The word for a colour by the log likelihood (8,) of each; off shades keep the word that fits far better."""
+    second, best = np.sort(likely)[-2:]
+    clear = best > VAGUE or (best > FAINT and best - second > DISTINCT)
+    return COLORS[likely.argmax()] if clear else "unclear"
 
 
 def _direction(times: list[int], places: np.ndarray) -> str:

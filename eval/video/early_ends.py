@@ -42,6 +42,21 @@ def told_early_end(
     return f"the file is cut short: {reason}; {len(stamps)}{of} frames are there, and the last may not be whole"
 
 
+def frames_told(kind: str, stream: av.VideoStream, stamps: Sequence[int | None], hidden: int) -> int:
+    """How many frames the container of `kind` says it stores; `stamps` are those of the frames that it gives, of
+    which an edit list hides some.
+
+    AVI also counts the ticks of its clock at which nothing new is shown, and mp4 what lies before the first frame that
+    an edit list needs, which FFmpeg does not give: there the frames missing are those up to the end that is told.
+    """
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) == len(stamps) > 1 and (kind == "avi" or ("mp4" in kind and hidden)):
+        gap = (max(known) - min(known)) / (len(known) - 1) if hidden else 1
+        ends = (stream.frames if kind == "avi" else stream.duration or 0) - max(known) - gap
+        return len(stamps) + max(0, round(ends / gap)) if gap else len(stamps)
+    return max(stream.frames, len(stamps))
+
+
 def _seconds(text: str) -> float:
     """Of Matroska's tag, as 00:00:03.023000000."""
     parts = text.split(":")

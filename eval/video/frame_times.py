@@ -7,6 +7,7 @@ import numpy as np
 
 MOST_RATE = 60  # frames a second; what is unevenly timed is shown at an even rate up to it
 APART = "ms apart"
+ROUNDED = 0.01  # seconds: a tick more or less is rounding where ticks are no longer
 UNEVEN = 0.1  # a gap between frames may differ from the usual one by this share of it
 
 
@@ -15,23 +16,43 @@ def uneven_times(stamps: Sequence[int | None], base: float) -> tuple[float, ...]
 
     Frames of one time stamp are spread evenly up to the next one, or over all of it where that leaves no gap.
     """
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(stamps) < 3 or len(known) < len(stamps) or not base:
-        return ()
-    own, counts = np.unique(known, return_counts=True)
-    if len(own) < 2:
-        return ()
-    usual = np.median(np.diff(own))
-    if counts.max() > 1 and abs((own[-1] - own[0]) - usual * (len(known) - 1)) <= max(UNEVEN * usual, 1):
-        return ()  # a stamp went to the frame before: MPEG's parser does that where a packet holds two frames
-    room = np.append(np.diff(own), usual)
-    ticks = np.concatenate([t + gap * np.arange(n) / n for t, gap, n in zip(own, room, counts, strict=True)])
-    gaps = np.diff(ticks)
-    usual = np.median(gaps)
-    # a tick more or less is rounding: WebM counts milliseconds
-    if np.abs(gaps - usual).max() <= max(UNEVEN * usual, 1):
+    ticks = _spread(stamps) if base else np.zeros(0)
+    if len(ticks) < 3 or not _uneven(np.diff(ticks), base):
         return ()
     return tuple(float(t) for t in (ticks - ticks[0]) * base)
+
+
+def own_rate(stamps: Sequence[int | None], base: float, told: float) -> float | None:
+    """Frames a second by their mean distance in time, or None where it is not known or within a hundredth, or the
+    rounding of ticks, of the rate that is `told`."""
+    ticks = _spread(stamps) if base else np.zeros(0)
+    if len(ticks) < 2:
+        return None
+    span = float(ticks[-1] - ticks[0])
+    own = (len(ticks) - 1) / (span * base)
+    return own if abs(own / told - 1) > max(0.01, 2 / span) else None
+
+
+def _spread(stamps: Sequence[int | None]) -> np.ndarray:
+    """Ticks of each frame in order, those of one stamp spread up to the next; empty where they are not known."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    own, counts = np.unique(known, return_counts=True)
+    if len(known) < len(stamps) or len(own) < 2:
+        return np.zeros(0)
+    gaps = np.diff(own)
+    usual = np.median(gaps)
+    if counts.max() > 1 and abs((own[-1] - own[0]) - usual * (len(known) - 1)) <= max(UNEVEN * usual, 1):
+        # a stamp went to the frame before: MPEG's parser does that where a packet holds two frames
+        return np.linspace(own[0], own[-1], len(known))
+    room = np.append(gaps, usual)
+    return np.concatenate([t + gap * np.arange(n) / n for t, gap, n in zip(own, room, counts, strict=True)])
+
+
+def _uneven(gaps: np.ndarray, base: float) -> bool:
+    """Whether gaps between frames differ by more than rounding: GIF counts in hundredths of a second, WebM in
+    thousandths."""
+    usual = np.median(gaps)
+    return bool(np.abs(gaps - usual).max() > max(UNEVEN * usual, min(1.0, ROUNDED / base) + 1e-9))
 
 
 class TimesOfFrames:

@@ -56,7 +56,8 @@ class Picture:
             self.notices.append(f"pixels are {self.aspect.numerator}:{self.aspect.denominator}, not square; {shown}")
             if square:
                 width, height = stretched(width, height, self.aspect)
-        if _transparent(first):
+        self.transparent = _transparent(first)
+        if self.transparent:
             self.notices.append(TRANSPARENT)
         self.stored = width, height
         self.width, self.height = (height, width) if self.transposed else (width, height)
@@ -68,6 +69,7 @@ class Picture:
 
     def write(self, frame: av.VideoFrame, out: np.ndarray) -> None:
         """Convert into `out` (height, width, 3)."""
+        self.transparent = self.transparent or _transparent(frame)
         width, height = self.stored
         # BGR first and bicubic: swscale's other paths round 10-bit video differently from OpenCV's. One thread: new
         # ones for every frame would take longer than the conversion

@@ -19,11 +19,11 @@ from av.codec.context import Flags
 from av.container.streams import StreamContainer
 from av.stream import Disposition
 
-from eval.video.early_ends import told_early_end
+from eval.video.early_ends import frames_told, told_early_end
 from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
-from eval.video.frame_times import TimesOfFrames, told_gaps, told_repeats, uneven_times
+from eval.video.frame_times import TimesOfFrames, own_rate, told_gaps, told_repeats, uneven_times
 from eval.video.limits import VARIABLE, Limits, limits, over
-from eval.video.picture import Picture
+from eval.video.picture import TRANSPARENT, Picture
 from eval.video.read_ahead import made_ahead
 from eval.video.windows import Window
 
@@ -145,7 +145,7 @@ class Video:
             self._packets, listed, self._damaged = self._list(container, stream)
             self.base, self.aspect = float(stream.time_base or 0), stream.sample_aspect_ratio
             self._decoder: Any = self._decode()
-            self.total = max(stream.frames, len(listed)) - sum(hidden for _, hidden in listed)
+            self.total = self._told(container, stream, listed) - sum(hidden for _, hidden in listed)
             self.listed = len(listed) - sum(hidden for _, hidden in listed)
             first = next(self._decoder, None)
             if first is None:
@@ -191,7 +191,15 @@ class Video:
         seconds = (max(stamps) - min(stamps)) * float(stream.time_base or 0) if stamps else 0
         if seconds > self.limits.seconds:
             raise Unreadable(f"{str(self.path)!r} is too long: {over('seconds', seconds, self.limits.seconds)}")
-        return packets if keep else None, listed, damaged or stream.frames > len(listed)
+        return packets if keep else None, listed, damaged or self._told(container, stream, listed) > len(listed)
+
+    @staticmethod
+    def _told(
+        container: av.container.InputContainer, stream: av.VideoStream, listed: list[tuple[int | None, bool]]
+    ) -> int:
+        """How many frames the container says it stores."""
+        stamps, hidden = [stamp for stamp, _ in listed], sum(hidden for _, hidden in listed)
+        return frames_told(container.format.name, stream, stamps, hidden)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames in order. A strict decoder stops at the first damage, where threads would lose and spoil other frames
@@ -284,6 +292,8 @@ class Video:
         if self._damaged and (amid or not told):
             since = f", from frame {self.whole + 1} of {count} on" if amid else ""
             notify(f"parts of the file are damaged{since}; what is shown of them may be wrong")
+        if self.picture.transparent and TRANSPARENT not in self.facts.notices:
+            notify(TRANSPARENT)
         if len(self.sizes) > 1:
             notify("the picture size changes within the file; frames are scaled to the first size")
 
@@ -327,10 +337,15 @@ def _facts(
         notices.append(f"the file tells no frame rate; {USUAL_FPS:g} frames a second are assumed")
     fps, base = float(rate or USUAL_FPS), float(stream.time_base or 0)
     known = [stamp for stamp in stamps if stamp is not None]
-    if edited and len(known) == len(stamps) and max(known) > min(known):
-        own = (len(known) - 1) / ((max(known) - min(known)) * base)
-        fps = own if abs(own / fps - 1) > 0.01 else fps  # the rate of all that is stored is another
     times = () if joined else uneven_times(stamps, base)
+    own = None if joined else own_rate(stamps, base, fps)
+    if edited and own:
+        fps = own  # the rate of all that is stored is another
+    elif own and not times:
+        notices.append(
+            f"the file tells {fps:.4g} frames a second, which VBench takes; its frames are {own:.4g} a second"
+        )
+        fps = own
     if joined:
         notices.append("time stamps go back within the file; frames are taken to be evenly spaced")
     else:

@@ -15,7 +15,7 @@ from av.stream import Disposition
 from eval.evaluator import Source, evaluate
 from eval.metric import ClipFacts
 from eval.metrics import create_metrics
-from eval.video.frame_times import TimesOfFrames
+from eval.video.frame_times import TimesOfFrames, own_rate, uneven_times
 from eval.video.reader import Reading, Unreadable, inspect_video, open_video
 from eval.video.windows import Window
 from models.specs import MODELS
@@ -120,12 +120,13 @@ def test_frames_of_one_time_stamp_are_spread_and_told(tmp_path, stamps, times, s
     assert len(decode_mp4(path)[0]) >= len(set(stamps))
 
 
-def moving(path, milliseconds, fps=24):
+def moving(path, milliseconds, **options):
     """H.264 of a texture that moves by 2 px in 1/24 s, shown at these times."""
     ground = np.random.default_rng(5).integers(0, 256, (9, 24, 3), np.uint8)
     picture = cv2.resize(ground, (320, 96), interpolation=cv2.INTER_CUBIC)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "bf": "0"})
+        options = {name: str(value) for name, value in ({"crf": 12, "bf": 0} | options).items()}
+        stream = container.add_stream("libx264", rate=24, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.time_base = 128, 96, "yuv420p", Fraction(1, 1000)
         stream.codec_context.time_base = Fraction(1, 1000)
         for stamp in milliseconds:
@@ -182,6 +183,93 @@ def test_steadiness_takes_the_frame_nearest_to_a_quarter_of_a_second_before(monk
         scorer.add(Window(frames[part], first, frames[first - 1] if first else None, times[part]))
     # 0.2 s is within half of the first gap of a quarter, 0.1 s is not
     assert scorer.result().per_frame == (None, None, 2.0, 3.0, 34.0, 35.0, 56.0)
+
+
+@pytest.mark.parametrize("every", [320, 125 / 3])
+def test_evenly_timed_frames_have_the_rate_of_their_times_in_every_container(tmp_path, every):
+    """Whatever rate the file tells, which VBench takes."""
+    first = moving(tmp_path / "a.mkv", [round(every * k) for k in range(12)])
+    speeds = []
+    for ending in ("mkv", "ts", "mp4"):
+        path = wrapped_again(first, tmp_path / f"b.{ending}")
+        found = scores(path, ("dynamic_degree_flow", "ground_stability"))
+        assert found.fps == pytest.approx(1000 / every, rel=0.01) and not found.times
+        with av.open(str(path)) as read:
+            told = float(read.streams.video[0].average_rate or read.streams.video[0].base_rate)
+        assert any("which VBench takes" in text for text in found.notices) == (abs(found.fps / told - 1) > 0.01)
+        speeds.append(found.results["dynamic_degree_flow"].parts["speed"])
+    assert speeds == pytest.approx([speeds[0]] * 3, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "base", "uneven"),
+    [
+        ([0, 1, 3, 4, 6, 7], 1 / 30, True),  # every third is missing, and a tick is a frame
+        ([0, 1, 3, 4, 6, 7], 1 / 1000, False),
+        ([0, 8, 16, 25, 33], 1 / 100, False),  # 12 a second in GIF
+        ([0, 33, 67, 100], 1 / 1000, False),
+        ([0, 33, 100, 133], 1 / 1000, True),
+    ],
+)
+def test_a_tick_is_rounding_only_where_it_is_short(stamps, base, uneven):
+    assert bool(uneven_times(stamps, base)) == uneven
+
+
+@pytest.mark.parametrize(
+    ("stamps", "base", "told", "own"),
+    [
+        ([0, 320, 640], 1 / 1000, 30, 3.125),
+        ([0, 33, 67], 1 / 1000, 30, None),
+        ([0, 33], 1 / 1000, 30, None),
+        ([0, 0, 0, 100, 100, 100], 1 / 1000, 1000, 30),
+        ([0, None, 2], 1, 5, None),
+        ([7, 7], 1, 5, None),
+    ],
+)
+def test_the_rate_of_frames_is_their_own_where_it_is_another(stamps, base, told, own):
+    assert own_rate(stamps, base, told) == (None if own is None else pytest.approx(own))
+
+
+def avi(path, stamps):
+    """MPEG-4 in AVI, whose clock ticks on where nothing new is shown."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for stamp in stamps:
+            pixels = np.random.default_rng(stamp).integers(0, 256, (48, 64, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_an_avi_that_leaves_out_frames_is_whole(tmp_path):
+    path = avi(tmp_path / "clip.avi", [stamp for stamp in range(60) if stamp % 3 != 2])
+    found = scores(path)
+    assert found.frames == 40 and [text for text in found.notices if "ms apart" not in text] == []
+    assert found.times[:4] == pytest.approx((0, 1 / 30, 3 / 30, 4 / 30))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert any("cut short" in text for text in scores(path).notices)
+
+
+def test_an_edit_list_that_starts_later_than_one_key_frame_leaves_a_whole_file(tmp_path):
+    source, path = moving(tmp_path / "long.mkv", [40 * k for k in range(30)], g=6), tmp_path / "trim.mp4"
+    with av.open(str(source)) as read, av.open(str(path), "w", container_options={"movflags": "faststart"}) as out:
+        stream = out.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                packet.pts, packet.dts = packet.pts - 640, packet.dts - 640
+                out.mux(packet)
+    found = scores(path)
+    with av.open(str(path)) as read:
+        assert read.streams.video[0].frames > sum(packet.size > 0 for packet in read.demux(video=0))
+    assert (found.frames, found.notices, found.times) == (14, (), ())
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    assert any("cut short" in text and "of 14 frames" in text for text in scores(path).notices)
 
 
 def test_frames_keep_their_times_where_others_are_lost():

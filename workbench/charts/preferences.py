@@ -157,7 +157,8 @@ def win_matrix(
     shares = [[None if a == b else ratings.expected(a, b) for b in names] for a in names]
     figure = Figure()
     figure.add_heatmap(
-        z=[[None if cell is None else 100 * cell.value for cell in row] for row in shares],
+        # a guess about two that nobody compared is told where the pointer is, and not drawn
+        z=[[_share(shares[i][j], (a, b) in seen) for j, b in enumerate(names)] for i, a in enumerate(names)],
         text=[[_cell(shares[i][j], seen.get((a, b))) for j, b in enumerate(names)] for i, a in enumerate(names)],
         customdata=[[_told(shares[i][j], seen.get((a, b))) for j, b in enumerate(names)] for i, a in enumerate(names)],
         texttemplate="%{text}",
@@ -166,7 +167,6 @@ def win_matrix(
         zmax=100,
         colorscale=[[0, THEIRS], [0.5, "#e9ecef"], [1, OURS]],
         showscale=False,
-        hoverongaps=False,
         xgap=2,
         ygap=2,
     )
@@ -241,8 +241,15 @@ def shorten(label: str, longest: int = LONGEST) -> str:
 
 
 def _cell(share: Interval | None, rate: PairRate | None) -> str:
-    """What a field of the matrix says; a pair nobody voted on has only the model's guess, and says so."""
-    return "" if share is None else f"{100 * share.value:.0f} %<br>n = {rate.votes if rate else 0}"
+    """What a field of the matrix says."""
+    if share is None:
+        return ""
+    return f"{100 * share.value:.0f} %<br>n = {rate.votes}" if rate else "no votes"
+
+
+def _share(share: Interval | None, seen: bool) -> float | None:
+    """Percent by which a field is coloured; None leaves it blank."""
+    return 100 * share.value if share and seen else None
 
 
 def _told(share: Interval | None, rate: PairRate | None) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 from eval.metric import Facts
+from eval.statistics.intervals import wilson
 from eval.statistics.paired import holm
 from workbench.experiments.ablation import METRICS as ABLATION_METRICS
 from workbench.experiments.ablation_report import COLUMNS as ABLATION_COLUMNS
@@ -127,7 +128,8 @@ def leaderboard(
 ) -> pd.DataFrame:
     """One row for each system, settings and metric, with `BOARD_COLUMNS`.
 
-    `mean` is over prompts with Student's 95 % interval (nan for one prompt), cut at the metric's bounds; `n` counts
+    `mean` is over prompts with Student's 95 % interval (nan for one prompt), cut at the metric's bounds, or with
+    Wilson's where a metric says yes or no (nothing but 0 and 1 in `rows`); `n` counts
     clips. Differences are from system `reference` of the same conditions, over the prompts that both have, p from the
     paired t test of prompt means, `p_holm` corrected for all comparisons in this table. `rows` has one version of
     each metric.
@@ -144,6 +146,7 @@ def leaderboard(
         limits = board["metric"].map(lambda name, place=place: words_of(name).bounds[place])
         limits = pd.to_numeric(limits).fillna(-np.inf if place == 0 else np.inf)
         board[bound] = cut(board[bound].to_numpy(float), limits.to_numpy(float))
+    board = _with_shares(board, per_prompt)
     against = _differences(per_prompt, reference, keys)
     board = (
         board.merge(against, on=keys, how="left")
@@ -161,6 +164,19 @@ def leaderboard(
         ["model", "steps", "first_steps", "settings", "place"], ascending=[True, False, True, True, True]
     )
     return board[list(BOARD_COLUMNS)].reset_index(drop=True)
+
+
+def _with_shares(board: pd.DataFrame, per_prompt: pd.DataFrame) -> pd.DataFrame:
+    """The board with Wilson's intervals for metrics that say yes or no."""
+    scored = per_prompt[per_prompt["n"] > 0]
+    yes_or_no = scored["value"].isin((0.0, 1.0)).groupby(scored["metric"]).all()
+    shares = board["metric"].map(yes_or_no).eq(True) & (board["prompts"] > 0)
+    found = [
+        wilson(round(mean * n), n) for mean, n in zip(board["mean"][shares], board["prompts"][shares], strict=True)
+    ]
+    board.loc[shares, "low"] = [share.low for share in found]
+    board.loc[shares, "high"] = [share.high for share in found]
+    return board
 
 
 def prompt_means(rows: pd.DataFrame, conditions: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from eval.preferences.ratings import Ratings, bootstrap_strengths, rate
 from eval.preferences.table import check_flags, check_votes, counted
 from eval.statistics.intervals import Interval
 from workbench.votes.findings import Duel, finding
+from workbench.votes.voting import describe_system
 
 RESAMPLES = 400
 FEW_SIDES = 0.01  # p below which a preference for a side is told
@@ -108,7 +109,7 @@ def study_report(votes: pd.DataFrame, flags: pd.DataFrame, filters: Filters = Fi
         attention=people,
         days=tuple((str(day), int(n)) for day, n in good["created_at"].str[:10].value_counts().sort_index().items()),
         flags=_flag_counts(flags, good),
-        headline=finding(duels, len(good)),
+        headline=finding(duels, len(good), name=describe_system),
     )
 
 

@@ -162,6 +162,7 @@ def create_tabletop_right(resources: Resources) -> Metric:
     return TabletopMetric(
         Facts(
             name="tabletop_right",
+            version="2",
             title="Tabletop oracle: as asked",
             group="text alignment",
             kind="weight-free",

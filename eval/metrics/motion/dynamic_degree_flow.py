@@ -34,6 +34,7 @@ FASTEST = 0.05  # share of pixels whose mean speed is a frame's
 THRESHOLD = 6.0  # pixels in 1/8 s at a shorter side of 256
 ENOUGH = 4 / 16  # share of the time above the threshold
 ROUNDING = 1e-9
+SHORTEST = 0.001  # seconds: frames nearer to each other are not filmed apart
 
 
 class DynamicDegree(FrameScorer):
@@ -48,7 +49,7 @@ class DynamicDegree(FrameScorer):
     def add(self, window: Window) -> None:
         gaps = [1 / self.clip.fps] * len(window.small_pairs)
         if window.times:
-            gaps = np.diff((*self.last, *window.times)).tolist()
+            gaps = np.maximum(np.diff((*self.last, *window.times)), SHORTEST).tolist()
             self.last = window.times[-1:]
         scale = unit_speed(self.clip.height, self.clip.width) / 8
         speeds = [fastest(steps) * scale / gap for steps, gap in zip(window.flows, gaps, strict=True)]

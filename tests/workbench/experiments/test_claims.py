@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eval.statistics.intervals import Interval
+from models.default_world import MEASURED
 from models.registry import get_spec
 from models.worlds import shapes as world
 from models.worlds.captions import held_out_captions
@@ -31,9 +32,7 @@ from workbench.experiments.claims_clips import (
     turned,
 )
 from workbench.experiments.claims_report import build_report, markdown, told_interval
-from workbench.requests.timeline import EXAMPLE as SWITCH
 from workbench.scoring.resumable_jobs import read_done
-from workbench.ui.context import EXAMPLE_PROMPTS
 from workbench.ui.pages.claims import checklist_table, read_report, see_it, systems_table
 
 PROMPTS = held_out_captions("shapes", 4)
@@ -243,7 +242,7 @@ def test_the_page_names_the_shipped_systems_as_everywhere_and_links_what_can_be_
 )
 def test_a_claim_leads_to_its_clips(conditions, href):
     found = see_it(conditions, 361)
-    prompt, switch = quote_plus(EXAMPLE_PROMPTS[0]), quote_plus(SWITCH)
+    prompt, switch = quote_plus(MEASURED.prompt), quote_plus(f"2: {MEASURED.switch}")
     assert found.get("href") == (href and href.format(prompt, switch=switch)) and found["text"]
 
 

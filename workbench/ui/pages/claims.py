@@ -17,10 +17,9 @@ from workbench.requests.links.compare import compare_link
 from workbench.requests.links.generate import generate_link
 from workbench.requests.links.insight import steps_link
 from workbench.requests.systems import System
-from workbench.requests.timeline import EXAMPLE as SWITCH
 from workbench.requests.timeline import read_switches
 from workbench.ui.components.component import SEGMENTS, form_script, script_component
-from workbench.ui.context import EXAMPLE_PROMPTS, PRIVATE, Context
+from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 
 SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "results" / "claims.json"
@@ -134,13 +133,13 @@ def see_it(conditions: Sequence[str], long_frames: int) -> Any:
     found = [LINKED.fullmatch(condition) for condition in conditions]
     if not all(found):
         return {"text": "By the command only: starts from a picture or video", "tone": "mute"}
-    prompt, kind = EXAMPLE_PROMPTS[0], found[0]["kind"] or ""
+    prompt, kind = MEASURED.prompt, found[0]["kind"] or ""
     if kind == ", step by step":
         steps = int(found[0]["plan"].rstrip("*"))
         return {"text": "Look at the steps", "href": steps_link(found[0]["model"], prompt, steps)}
     caches = [each["cache"] for each in found if each["cache"]]
     frames = long_frames if kind == ", 30 s" else None
-    switches = read_switches(SWITCH, caches[0]) if caches else ()
+    switches = read_switches(f"2: {MEASURED.switch}", caches[0]) if caches else ()
     sides = [System.read(f"{each['model']}:{each['plan']}") for each in found]
     if len(set(sides)) == 2:
         return {"text": "Compare the two", "href": compare_link(sides, prompt, frames=frames, switches=switches)}

@@ -39,9 +39,9 @@ FEW_LINES = 4  # systems that are all drawn along the clip
 MOST_CURVES = 400  # clips of a system behind a line over time
 DIRECTION = {True: "higher is better", False: "lower is better", None: "neither good nor bad"}
 READ_AS = (
-    "Mean (Student's 95 % interval over prompts; a prompt's clips are averaged first). ▲ better, ▼ worse, ≠ different "
-    "from the reference: p below 0.05 in a paired t test over the prompts that both have, after Holm over all "
-    "comparisons shown. Press a name or a number for what is behind it."
+    "Mean (Student's 95 % interval over prompts, Wilson's for metrics that say yes or no; a prompt's clips are "
+    "averaged first). ▲ better, ▼ worse, ≠ different from the reference: p below 0.05 in a paired t test over the "
+    "prompts that both have, after Holm over all comparisons shown. Press a name or a number for what is behind it."
 )
 EMPTY = (
     "python -m workbench sweep --help: models x steps x FFE x prompts x seeds, made and scored into this store",
