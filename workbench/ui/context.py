@@ -8,6 +8,7 @@ from typing import Any
 
 from models.default_world import DEFAULT, SHAPES, TABLETOP
 from models.registry import get_spec, list_models, unavailable
+from models.specs import ModelSpec
 from models.types import RequestError
 from models.wan.rows import PROMPTS as WAN_PROMPTS
 from workbench.clips.generation import GenerationService
@@ -50,11 +51,11 @@ class Context:
             raise RequestError("this server is read-only and makes nothing; start one without --read-only")
 
 
-def model_choices() -> list[tuple[str, str]]:
-    """(title, name) of every model that can run here, for a dropdown; those of another world than the app's own say
-    so."""
-    runnable = [spec for spec in list_models() if not unavailable(spec)]
-    return [(spec.title + _other_world(spec.family), spec.name) for spec in runnable]
+def model_choices(specs: Sequence[ModelSpec] | None = None) -> list[tuple[str, str]]:
+    """(title, name) of `specs`, by default of every model that can run here, for a dropdown; those of another world
+    than the app's own say so."""
+    offered = [spec for spec in list_models() if not unavailable(spec)] if specs is None else specs
+    return [(spec.title + _other_world(spec.family), spec.name) for spec in offered]
 
 
 def _other_world(family: str) -> str:

@@ -28,6 +28,7 @@ from workbench.ui.context import (
     MODEL_QUEUE,
     PRIVATE,
     Context,
+    model_choices,
     sentence,
 )
 from workbench.ui.pages.header import page_header
@@ -129,7 +130,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
 def _form() -> tuple[dict[str, Any], list[tuple[gr.Button, dict[str, Any]]]]:
     """The fields by the names a link gives them, and the presets' buttons."""
-    models = [(spec.title, spec.name) for spec in watchable()]
+    models = model_choices(watchable())
     names = [name for _, name in models]
     with gr.Row(equal_height=True):
         prompts = prompts_field(EXAMPLE_PROMPTS[0], scale=5)
