@@ -118,3 +118,8 @@ TABLETOP = EmbeddedWorld(
 EMBEDDED = (SHAPES, TABLETOP)
 DEFAULT = TABLETOP
 MEASURED = SHAPES
+
+
+def world_of(family: str) -> EmbeddedWorld:
+    """The world of a model's family; `DEFAULT` for a family without models that ship."""
+    return next((world for world in EMBEDDED if world.name == family), DEFAULT)

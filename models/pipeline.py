@@ -26,7 +26,7 @@ from models.specs import ModelSpec
 from models.types import CACHES, Chunk, GenerationRequest, GenerationResult, RequestError
 from models.video_input import fit_frames, fit_image, fitted_length
 from models.video_input import notices as video_notices
-from models.worlds.training_worlds import WORLDS
+from models.worlds.training_worlds import WORLDS, about_prompt
 
 MAX_STEPS = 100
 
@@ -259,7 +259,9 @@ def check_request(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     if request.step_plan or request.switches:
         _check_timeline(spec, request)
     return [
-        notice for text in (prompt, *(s.prompt for s in request.switches)) for notice in _about_prompt(spec, text)
+        notice
+        for text in (prompt, *(s.prompt for s in request.switches))
+        for notice in about_prompt(spec.family, text)
     ] + _notices(spec, request)
 
 
@@ -336,21 +338,6 @@ def _check_video(spec: ModelSpec, request: GenerationRequest) -> None:
         raise RequestError(
             f"strength is {request.strength}; it must be from 0, the video as it is, to 1, nothing but noise"
         )
-
-
-def _about_prompt(spec: ModelSpec, prompt: str) -> list[str]:
-    world = WORLDS.get(spec.family)
-    if world is None:
-        return []
-    if strange := world.unknown_words(prompt):
-        shown = ", ".join(strange[:12]) + (", ..." if len(strange) > 12 else "")
-        return [f"words this model does not know: {shown}"]
-    caption = world.parse(prompt)
-    if caption is None:
-        return [f"the prompt is outside the grammar this model was trained on: {world.form}"]
-    if len(caption.objects) > 1:
-        return ["two things are more than this model learned: expect their colours, shapes and ways to be mixed up"]
-    return []
 
 
 def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:

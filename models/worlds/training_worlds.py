@@ -87,3 +87,19 @@ WORLDS = {
         "a COLOR SOLID rolling DIRECTION over GROUND",
     ),
 }
+
+
+def about_prompt(world: str, prompt: str) -> list[str]:
+    """What models of `world` will not show of a prompt, in words; nothing of a world that does not ship."""
+    if world not in WORLDS:
+        return []
+    language = WORLDS[world]
+    if strange := language.unknown_words(prompt):
+        shown = ", ".join(strange[:12]) + (", ..." if len(strange) > 12 else "")
+        return [f"words this model does not know: {shown}"]
+    caption = language.parse(prompt)
+    if caption is None:
+        return [f"the prompt is outside the grammar this model was trained on: {language.form}"]
+    if len(caption.objects) > 1:
+        return ["two things are more than this model learned: expect their colours, shapes and ways to be mixed up"]
+    return []

@@ -75,3 +75,12 @@ def recipe_difference(recipes: Sequence[Mapping[str, Any]]) -> list[tuple[str, l
     names = list(dict.fromkeys(name for recipe in recipes for name in recipe))
     rows = [(name, [recipe.get(name) for recipe in recipes]) for name in names]
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
+
+
+def told_apart(notices: Mapping[str, Sequence[str]]) -> list[str]:
+    """Notices of several sides by the sides' names, each once; one that is not about all of them names its own."""
+    found = []
+    for notice in dict.fromkeys(notice for several in notices.values() for notice in several):
+        named = [name for name, several in notices.items() if notice in several]
+        found.append(notice if len(named) == len(notices) else f"{', '.join(named)}: {notice}")
+    return found

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import gradio as gr
 
-from workbench.ui.components.prompts import example_prompts, prompt_field, prompts_field, switch_fields
+from models.default_world import DEFAULT, MEASURED
+from workbench.ui.components.prompts import (
+    example_prompts,
+    fitting_prompt,
+    notice_value,
+    prompt_field,
+    prompts_field,
+    switch_fields,
+)
 from workbench.ui.context import EXAMPLE_PROMPTS
 
 PAGES = Path(__file__).resolve().parents[3] / "workbench" / "ui" / "pages"
@@ -33,3 +41,21 @@ def test_the_fields():
     assert [world for world, box in shown.items() if box.visible] == ["shapes"]
     assert switches.elem_id == "switches" and cache.value == "keep"
     assert {value for _, value in cache.choices} == {"keep", "recache", "reset"}
+
+
+def test_an_example_of_another_world_gives_way_and_what_was_written_stays():
+    for other in MEASURED.prompts:
+        assert fitting_prompt(other, [DEFAULT.asd]) == DEFAULT.prompt
+    assert fitting_prompt(DEFAULT.prompt, [MEASURED.asd]) == MEASURED.prompt
+    assert fitting_prompt(DEFAULT.prompt, ["self-forcing-wan-1.3b"]) not in DEFAULT.prompts
+    for kept in ("a red ball rolling right", "", MEASURED.prompts[2]):
+        assert fitting_prompt(kept, [MEASURED.asd]) == kept
+
+
+def test_what_a_model_does_not_know_is_told_before_it_is_asked():
+    told = {"notices": ["words this model does not know: ball, rolling, over, grass"]}
+    assert notice_value(DEFAULT.prompt, {"Side A": MEASURED.asd, "Side B": MEASURED.baseline}) == told
+    (notice,) = notice_value(DEFAULT.prompt, {"Side A": DEFAULT.asd, "Side B": MEASURED.asd})["notices"]
+    assert notice == f"Side B: {told['notices'][0]}"
+    for silent in ("", DEFAULT.prompt, "\n".join(DEFAULT.prompts)):
+        assert notice_value(silent, {"it": DEFAULT.asd}) == {"notices": []}

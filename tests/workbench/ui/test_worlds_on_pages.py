@@ -1,9 +1,14 @@
 """Pages that offer models of several worlds keep the worlds apart."""
 
 import gradio as gr
+import pytest
 
-from models.registry import watchable
+from models.default_world import DEFAULT, EMBEDDED, MEASURED
+from models.registry import get_spec, watchable
 from workbench.ui.context import model_choices
+from workbench.ui.pages.compare.page import preset_sides, presets
+from workbench.ui.pages.grid import preset_axes
+from workbench.ui.pages.grid import presets as grid_presets
 from workbench.ui.pages.insight.page import _form
 
 
@@ -16,3 +21,20 @@ def test_no_two_models_of_a_list_have_one_name():
         "model"
     ].choices
     assert set(form["model"].choices) <= set(model_choices())
+
+
+@pytest.mark.parametrize("world", EMBEDDED, ids=lambda world: world.name)
+def test_presets_are_of_the_world_that_is_chosen(world):
+    three = {world.teacher, world.baseline, world.asd}
+    for title, _ in presets():
+        assert {side.model for side in preset_sides(title, world.model("ode-init"))} <= three
+    sides = preset_sides("Teacher, baseline, ASD", world.asd)
+    assert [side.model for side in sides] == [world.teacher, world.baseline, world.asd]
+    assert all(side.steps in get_spec(side.model).steps for side in sides)
+    named = {text for title, _ in grid_presets() for text in preset_axes(title, world.asd) if world.asd in text}
+    assert named == {f"{world.baseline}, {world.asd}"}
+
+
+def test_a_family_without_models_that_ship_has_the_presets_of_the_default_world():
+    sides = preset_sides("Baseline and ASD, 1 step", "self-forcing-wan-1.3b")
+    assert [side.model for side in sides] == [DEFAULT.baseline, DEFAULT.asd] != [MEASURED.baseline, MEASURED.asd]

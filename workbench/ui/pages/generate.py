@@ -46,7 +46,16 @@ from workbench.ui.components.inputs import (
     size_update,
     with_input,
 )
-from workbench.ui.components.prompts import example_prompts, examples_update, prompt_field, switch_fields
+from workbench.ui.components.prompts import (
+    check_prompt_when_left,
+    example_prompts,
+    examples_update,
+    notice_value,
+    prompt_field,
+    prompt_notice,
+    prompt_updates,
+    switch_fields,
+)
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     MODEL_QUEUE,
@@ -122,6 +131,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     with gr.Row(equal_height=False, elem_classes="wb-make"):
         with gr.Column(min_width=320, elem_classes="wb-make-form"):
             prompt = prompt_field(lines=2)
+            notice = prompt_notice()
             with gr.Row():
                 model = gr.Dropdown(
                     model_choices(),
@@ -207,8 +217,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             wanted = given.get("source", TEXT)
             chosen = found.get("size", "")
             length = found.get("frames", frames.value)
-            updates |= fit(found["model"], found.get("steps"), found.get("ffe", False), wanted, chosen, length)
+            text = found.get("prompt", prompt.value)
+            updates |= fit(found["model"], found.get("steps"), found.get("ffe", False), wanted, chosen, length, text)
             opened.pop(inputs.source, None)
+        if "prompt" in found:  # a link's own prompt stays, whatever its model knows
+            updates[prompt] = found["prompt"]
         updates |= opened
         if found.get("plan") or found.get("switches"):
             updates[timeline] = gr.update(open=True)
@@ -244,9 +257,13 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         text = "Cancelled. The chunks made so far stay here; nothing was saved."
         return {status: {"state": "idle", "text": text}} | ready
 
-    def fit(name: str, n: int | None, enhance: bool, kind: str, chosen: str, length: Any) -> Update:
+    def told_before(text: str, name: str) -> dict[str, Any]:
+        return notice_value(text, {name: name})
+
+    def fit(name: str, n: int | None, enhance: bool, kind: str, chosen: str, length: Any, text: str) -> Update:
         """Only what the model can do is offered."""
         return {
+            **prompt_updates(prompt, notice, text, {name: name}),
             frames: length_update([name], length),
             **examples_update(examples, [name]),
             model: gr.update(value=name, info=about_model(name)),
@@ -257,14 +274,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         }
 
     everything = [*form_fields, *inputs.linked]
-    shown = [*form_fields, *inputs.opened, status, timeline, linked, *examples.values()]
+    shown = [*form_fields, *inputs.opened, notice, status, timeline, linked, *examples.values()]
     opened = blocks.load(reopen, None, shown, **quiet)
     filled = opened.then(None, everything, None, js=OPENED, **quiet)
     keep_typed(filled, form_fields)
     filled.then(show_linked, linked, [player, status], **quiet)
+    filled.then(told_before, [prompt, model], notice, queue=False, **quiet)
     gr.on([field.change for field in everything], None, everything, None, js=WRITE_LINK, **quiet)
-    fitted = [model, size, frames, steps, ffe, inputs.source, *examples.values()]
-    model.input(fit, [model, steps, ffe, inputs.source, size, frames], fitted, queue=False, **quiet)
+    fitted = [model, prompt, notice, size, frames, steps, ffe, inputs.source, *examples.values()]
+    model.input(fit, [model, steps, ffe, inputs.source, size, frames, prompt], fitted, queue=False, **quiet)
+    check_prompt_when_left(prompt, notice, [model], told_before)
     ffe.change(lambda on: gr.update(visible=on), ffe, first_steps, queue=False, **quiet)
     connect_inputs(inputs, context)
     dice.click(None, None, seed, js=DICE, **quiet)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -9,8 +10,8 @@ import gradio as gr
 
 from eval.evaluator import Source, evaluate
 from eval.metric import MetricResult
-from models.default_world import DEFAULT, EMBEDDED
-from models.registry import get_spec, list_models
+from models.default_world import DEFAULT, EMBEDDED, EmbeddedWorld, world_of
+from models.registry import get_spec
 from models.types import RequestError
 from workbench.clips.generation import SavedClip
 from workbench.clips.kept import as_stored, kept_clip
@@ -21,6 +22,7 @@ from workbench.requests.links.generate import generate_link
 from workbench.requests.links.grid import grid_query, read_grid_link
 from workbench.requests.links.inputs import TEXT, input_query
 from workbench.requests.numbers import frames_of, seed_of, whole
+from workbench.requests.systems import System
 from workbench.scoring.evaluation import create_metrics
 from workbench.ui.api.export_api import export_links
 from workbench.ui.components.clips import chunk_starts, sheet, speed_facts
@@ -43,7 +45,15 @@ from workbench.ui.components.inputs import (
     open_inputs,
     with_input,
 )
-from workbench.ui.components.prompts import example_prompts, examples_update, prompt_field
+from workbench.ui.components.prompts import (
+    check_prompt_when_left,
+    example_prompts,
+    examples_update,
+    notice_value,
+    prompt_field,
+    prompt_notice,
+    prompt_updates,
+)
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     FFE_CHOICES,
@@ -63,7 +73,6 @@ SHADES = (
     *(name for world in WORLDS for name in reversed(world.metrics)),
     *("temporal_flickering", "dynamic_degree_flow", "sharpness"),
 )
-MAIN = (DEFAULT.baseline, DEFAULT.asd)
 EMPTY = "Choose what goes along the axes and press “Generate grid”. Click a cell to see it beside the reference."
 ASKED = "(axis) => ({ __type__: 'update', visible: Boolean(axis) })"  # an axis that is not there has no values
 VALUES = "Separated by commas, prompts by |; seeds also as 7-10. FFE 0 is off."
@@ -84,14 +93,14 @@ WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "ma
 Update = dict[Any, Any]
 
 
-def presets() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Grids worth one click, of the models this registry has."""
-    few = [name for name in MAIN if name in {spec.name for spec in list_models()}]
+def presets(world: EmbeddedWorld = DEFAULT) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Grids worth one click, of the models of a world."""
+    both = f"{world.baseline}, {world.asd}"
     return [
         ("Ladder: steps and FFE", [("steps", "1, 2, 4"), ("first_steps", "0, 4"), ("", "")]),
-        ("Models and steps", [("steps", "1, 2, 4"), ("model", ", ".join(few)), ("", "")]),
-        ("Models and seeds", [("seed", "7-10"), ("model", ", ".join(few)), ("", "")]),
-        ("Models, steps and FFE", [("steps", "1, 2"), ("model", ", ".join(few)), ("first_steps", "0, 4")]),
+        ("Models and steps", [("steps", "1, 2, 4"), ("model", both), ("", "")]),
+        ("Models and seeds", [("seed", "7-10"), ("model", both), ("", "")]),
+        ("Models, steps and FFE", [("steps", "1, 2"), ("model", both), ("first_steps", "0, 4")]),
     ]
 
 
@@ -110,6 +119,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
         frames = length_box([model.value])
         dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
+    notice = prompt_notice()
     axes = []
     with gr.Row(equal_height=False):
         for name, (axis, text) in zip("XYZ", start, strict=True):
@@ -127,7 +137,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 )
             axes += [what, values]
     with gr.Row(elem_id="presets"):
-        buttons = [(gr.Button(title, size="sm", min_width=130), rows) for title, rows in presets()]
+        buttons = [(gr.Button(title, size="sm", min_width=130), title) for title, _ in presets()]
     with gr.Row():
         run = gr.Button("Generate grid", variant="primary", scale=3, elem_id="make")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
@@ -156,6 +166,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         except RequestError as error:
             return {status: {"state": "error", "text": str(error)}, linked: False}
         updates: Update = {component: found[name] for name, component in simple.items() if name in found}
+        if "prompt" not in found:
+            updates |= suited(prompt.value, found.get("model") or model.value, *along)
         updates[frames] = length_update(models, found.get("frames", frames.value))
         updates |= opened | {linked: "axes" in found, **examples_update(examples, models)}
         if opened:
@@ -166,6 +178,15 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 updates[axes[2 * i + 1]] = text
             updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         return updates
+
+    def suited(text: str, name: str, *along: str) -> Update:
+        """A prompt that suits the grid's models, and what they will not show of the grid's prompts."""
+        fitting = prompt_updates(prompt, notice, text, _models_by_title(name, along))
+        return fitting | ({notice: told_before(text, name, *along)} if "prompt" in along[::2] else {})
+
+    def told_before(text: str, name: str, *along: str) -> dict[str, Any]:
+        prompts = dict(zip(along[::2], along[1::2], strict=True)).get("prompt", text)
+        return notice_value(prompts.replace("|", "\n"), _models_by_title(name, along))
 
     def fit(kind: str, length: Any, name: str, *along: str) -> Update:
         """Only what every model of the grid takes is offered: inputs, lengths, and example prompts."""
@@ -199,7 +220,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     outputs = {"cells": cells, "status": status}
     for what, values in zip(axes[::2], axes[1::2], strict=True):
         what.change(None, what, values, js=ASKED, **quiet)
-    shown = [*form, *inputs.opened, status, linked, more, *examples.values()]
+    shown = [*form, *inputs.opened, notice, status, linked, more, *examples.values()]
     opened = blocks.load(reopen, None, shown, **quiet)
     keep_typed(opened.then(None, in_link, None, js=MAKING, **quiet), form)
     gr.on([field.change for field in in_link], None, in_link, None, js=WRITE_LINK, **quiet)
@@ -216,13 +237,37 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         queue=False,
         **quiet,
     )
+    chosen = [model, *axes]
+    check_prompt_when_left(prompt, notice, chosen, told_before)
+    opened.then(told_before, [prompt, *chosen], notice, queue=False, **quiet)
+    gr.on(
+        [model.input, *(what.input for what in axes[::2]), *(values.blur for values in axes[1::2])],
+        suited,
+        [prompt, *chosen],
+        [prompt, notice],
+        queue=False,
+        **quiet,
+    )
     for event in (opening, making):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
-    for button, rows in buttons:
-        flat = [part for row in rows for part in row]
-        button.click(lambda flat=flat: flat, None, axes, queue=False, **quiet)
+
+    def preset(title: str, text: str, name: str) -> Update:
+        flat = preset_axes(title, name)
+        return dict(zip(axes, flat, strict=True)) | suited(text, name, *flat)
+
+    for button, title in buttons:
+        button.click(partial(preset, title), [prompt, model], [prompt, notice, *axes], queue=False, **quiet)
+
+
+def preset_axes(title: str, model: str) -> list[str]:
+    """What a preset puts along the axes, of the world of `model`: each axis and its values, one after the other."""
+    return [part for row in dict(presets(world_of(get_spec(model).family)))[title] for part in row]
+
+
+def _models_by_title(model: str, axes: Sequence[str]) -> dict[str, str]:
+    return {System(name, 0).model_title: name for name in _models(model, axes)}
 
 
 def _models(model: str, axes: Sequence[str]) -> list[str]:

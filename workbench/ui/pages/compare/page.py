@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from models.default_world import DEFAULT
+from models.default_world import DEFAULT, EmbeddedWorld, world_of
 from models.registry import get_spec, list_models
 from models.types import RequestError
 from workbench.requests.clip_length import length_choices
@@ -37,7 +38,16 @@ from workbench.ui.components.inputs import (
     size_box,
     size_update,
 )
-from workbench.ui.components.prompts import example_prompts, examples_update, prompt_field, switch_fields
+from workbench.ui.components.prompts import (
+    check_prompt_when_left,
+    example_prompts,
+    examples_update,
+    notice_value,
+    prompt_field,
+    prompt_notice,
+    prompt_updates,
+    switch_fields,
+)
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
@@ -85,18 +95,19 @@ class Card:
         return [self.model, self.steps, self.ffe, self.plan]
 
 
-def presets() -> list[tuple[str, tuple[System, ...]]]:
-    """Comparisons worth one click, of the models this registry has."""
-    baseline, asd = DEFAULT.baseline, DEFAULT.asd
-    offered = [
+def presets(world: EmbeddedWorld = DEFAULT) -> list[tuple[str, tuple[System, ...]]]:
+    """Comparisons worth one click, of the models of a world, which every world that ships has."""
+    teacher, baseline, asd = world.teacher, world.baseline, world.asd
+    return [
         ("Baseline 1, ASD 1*", (System(baseline, 1), System(asd, 1, FFE_STEPS))),
         ("Baseline and ASD, 1 step", (System(baseline, 1), System(asd, 1))),
         ("Both with FFE", (System(baseline, 1, FFE_STEPS), System(asd, 1, FFE_STEPS))),
         ("ASD ladder: 1, 1*, 2, 4", (System(asd, 1), System(asd, 1, FFE_STEPS), System(asd, 2), System(asd, 4))),
-        ("Teacher, baseline, ASD", (*_teacher(), System(baseline, 4), System(asd, 4))),
+        (
+            "Teacher, baseline, ASD",
+            (System(teacher, get_spec(teacher).default_steps), System(baseline, 4), System(asd, 4)),
+        ),
     ]
-    names = {spec.name for spec in list_models()}
-    return [(title, sides) for title, sides in offered if all(side.model in names for side in sides)]
 
 
 def start_sides() -> tuple[System, ...]:
@@ -107,9 +118,9 @@ def start_sides() -> tuple[System, ...]:
     return left, replace(right, first_steps=FFE_STEPS if specs[1].few_step else 0)
 
 
-def _teacher() -> tuple[System, ...]:
-    teacher = next((spec for spec in list_models() if not spec.causal), None)
-    return (System(teacher.name, teacher.default_steps),) if teacher else ()
+def preset_sides(title: str, model: str) -> tuple[System, ...]:
+    """The sides of a preset, of the world of `model`."""
+    return dict(presets(world_of(get_spec(model).family)))[title]
 
 
 def build(blocks: gr.Blocks, context: Context) -> None:
@@ -120,6 +131,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         with gr.Column(scale=2, min_width=200):
             run = gr.Button("Generate all", variant="primary", elem_id="compare")
             stop = gr.Button("Cancel", variant="stop", size="sm", interactive=False, elem_id="cancel")
+    notice = prompt_notice()
     with gr.Row(elem_id="presets"):
         columns = [(f"{n} sides", n) for n in range(MIN_SIDES, MAX_SIDES + 1)]
         count = gr.Radio(
@@ -133,7 +145,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             min_width=230,
             elem_id="columns",
         )
-        preset_buttons = [(gr.Button(title, size="sm", min_width=120), sides) for title, sides in presets()]
+        preset_buttons = [(gr.Button(title, size="sm", min_width=120), title) for title, _ in presets()]
     with gr.Row(equal_height=True, elem_classes="wb-cards"):
         cards = [_card(i, start[i] if i < len(start) else start[-1], i < len(start)) for i in range(MAX_SIDES)]
     status = script_component("status", elem_id="status")
@@ -198,6 +210,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             updates[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         if "sides" not in found:
             return updates
+        if "prompt" not in found:
+            updates |= prompt_updates(prompt, notice, prompt.value, _by_side([s.model for s in found["sides"]]))
         return updates | show_sides(found["sides"], found.get("size", ""), found.get("frames"))
 
     def told(parts: dict[str, Any]) -> Update:
@@ -251,7 +265,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         [
             *[prompt, seed, frames, size, count, switches, cache, *inputs.opened, *card_fields],
             *[card.group for card in cards],
-            *[status, linked, more, *examples.values()],
+            *[notice, status, linked, more, *examples.values()],
         ],
         **quiet,
     )
@@ -267,6 +281,24 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     stop.click(stopped, None, [status, run, stop], cancels=[opening, making], js=STOPPED, queue=False, **quiet)
     dice.click(None, None, seed, js=DICE, **quiet)
     models = [card.model for card in cards]
+    sides_chosen = [count, *models]
+
+    def told_before(text: str, columns: int, *names: str) -> dict[str, Any]:
+        return notice_value(text, _by_side(names[:columns]))
+
+    def suited(text: str, columns: int, *names: str) -> Update:
+        return prompt_updates(prompt, notice, text, _by_side(names[:columns]))
+
+    opened.then(told_before, [prompt, *sides_chosen], notice, queue=False, **quiet)
+    check_prompt_when_left(prompt, notice, sides_chosen, told_before)
+    gr.on(
+        [count.input, *(side.input for side in models)],
+        suited,
+        [prompt, *sides_chosen],
+        [prompt, notice],
+        queue=False,
+        **quiet,
+    )
 
     def shared(kind: str, columns: int, chosen: str, length: Any, *names: str) -> Update:
         """What the sides can start from, and what all of them make."""
@@ -284,11 +316,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         given = [inputs.source, count, size, frames, *models]
         fitted = [inputs.source, size, frames, *examples.values()]
         card.model.change(shared, given, fitted, queue=False, **quiet)
-    for button, sides in preset_buttons:
+
+    def preset(title: str, text: str, model: str) -> Update:
+        sides = preset_sides(title, model)
+        return show_sides(sides) | suited(text, len(sides), *[side.model for side in sides])
+
+    for button, title in preset_buttons:
         button.click(
-            lambda sides=sides: show_sides(sides),
-            None,
-            [count, size, frames, *card_fields, *[c.group for c in cards], *examples.values()],
+            partial(preset, title),
+            [prompt, cards[0].model],
+            [prompt, notice, count, size, frames, *card_fields, *[c.group for c in cards], *examples.values()],
             queue=False,
             **quiet,
         )
@@ -296,6 +333,10 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
 NO_NUMBERS = "How far the sides are from one another, once they are made."
 EMPTY = "Choose what to compare and press “Generate all”. The clips play here in step, with their curves below."
+
+
+def _by_side(models: Sequence[str]) -> dict[str, str]:
+    return {f"Side {letter}": model for letter, model in zip(LETTERS, models, strict=False)}
 
 
 def _card(i: int, side: System, visible: bool) -> Card:

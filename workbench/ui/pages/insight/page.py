@@ -20,7 +20,14 @@ from workbench.requests.insight_settings import (
 from workbench.requests.links.insight import insight_query, read_insight
 from workbench.requests.numbers import frames_of, whole
 from workbench.ui.components.component import NOT_STARTED, SEGMENTS, keep_typed, pressed, script_component
-from workbench.ui.components.prompts import prompts_field
+from workbench.ui.components.prompts import (
+    check_prompt_when_left,
+    fitting_prompt,
+    notice_value,
+    prompt_notice,
+    prompt_updates,
+    prompts_field,
+)
 from workbench.ui.components.updates import PATIENT, holding
 from workbench.ui.context import (
     EXAMPLE_PROMPTS,
@@ -47,6 +54,7 @@ Update = dict[Any, Any]
 def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Insight", "What each denoising step changes, what every chunk reads, and what that costs.")
     form, preset_buttons = _form()
+    notice = prompt_notice()
     with gr.Row():
         run = gr.Button("Analyse", variant="primary", scale=3, elem_id="watch")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
@@ -83,6 +91,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         components = {**form, "plans": plans, "repeats": repeats}
         update: Update = {components[name]: value for name, value in found.items()}
         update[linked] = bool(query.get("prompts"))
+        if "model" in found and not update[linked]:
+            update[form["prompts"]] = fitting_prompt(form["prompts"].value, [found["model"]])
         if update[linked]:
             update[status] = {"state": "running", "text": "Waiting for the model", "progress": 0}
         return update
@@ -122,6 +132,17 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     )
     timing.failure(None, told, [told, measure, halt], js=NOT_STARTED, **quiet)
     halt.click(_stopped(told, measure, halt), None, [told, measure, halt], cancels=[timing], queue=False, **quiet)
+    written = [form["prompts"], form["model"]]
+
+    def told_before(text: str, name: str) -> dict[str, Any]:
+        return notice_value(text, {name: name})
+
+    def suited(text: str, name: str) -> Update:
+        return prompt_updates(form["prompts"], notice, text, {name: name})
+
+    check_prompt_when_left(form["prompts"], notice, [form["model"]], told_before)
+    opened.then(told_before, written, notice, queue=False, **quiet)
+    form["model"].input(suited, written, [form["prompts"], notice], queue=False, **quiet)
     for button, preset in preset_buttons:
         button.click(
             lambda preset=preset: list(preset.values()), None, [form[name] for name in preset], queue=False, **quiet
