@@ -89,7 +89,7 @@ def visible_difference(
         if not fps > 0:
             raise ValueError(f"fps={fps} is not a frame rate; give a number above 0")
     except (ValueError, TypeError) as error:
-        return Visibility(None, None, None, str(error))
+        return Visibility(None, None, None, f"not measured: {error}")
     part = f" in the first {len(reference)} of {frames} frames" if len(reference) < frames else ""
     if np.array_equal(reference, other):
         return Visibility(10.0, 0.5, False, f"the same pixels{part}")
@@ -148,7 +148,7 @@ def _together(reference: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.
         check_frames(frames)
     sizes = [f"{frames.shape[2]}x{frames.shape[1]}" for frames in (reference, other)]
     if sizes[0] != sizes[1]:
-        raise ValueError(f"clips of {sizes[0]} and {sizes[1]} pixels cannot be laid over each other; give one size")
+        raise ValueError(f"the clips have different sizes, {sizes[0]} and {sizes[1]}")
     if min(reference.shape[1:3]) < LEAST_SIDE:
         raise ValueError(f"clips of {sizes[0]} pixels are too small to judge; give {LEAST_SIDE} a side or more")
     frames = min(len(reference), len(other))

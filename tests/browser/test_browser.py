@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from eval.video.pair_difference import flip_maps, flip_pictures
+from models.default_world import DEFAULT, MEASURED
 from tests.helpers.tiny_models import tiny_pipeline
 from workbench.clips.generation import GenerationService
 from workbench.clips.media import encode_mp4
@@ -519,3 +520,53 @@ def test_a_prompt_switches_on_the_way_and_the_address_tells_it(open_page):
     )
     again = open_page(page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0]), PLAYER)
     again.wait_for_function("() => document.querySelector('#plan textarea')?.value === '2,1'")
+
+
+def choose(page, field: str, title: str) -> None:
+    page.click(f"{field} input")
+    page.click(f"[role=option]:has-text('{title}')")
+
+
+def test_a_prompt_follows_the_world_of_the_model_and_what_was_typed_is_held_against_it(open_page):
+    page = open_page("/generate", PLAYER)
+    choose(page, "#model", "ASD against real clips")
+    page.wait_for_function("(text) => document.querySelector('#prompt textarea').value === text", arg=MEASURED.prompt)
+    page.fill("#prompt textarea", "a red circle moving right over grass")
+    page.click("#seed input")
+    page.wait_for_selector("#prompt-notice :text('words this model does not know: over, grass')")
+    page.fill("#prompt textarea", DEFAULT.prompt)
+    choose(page, "#model", "ASD against real clips")
+    page.wait_for_function("(text) => document.querySelector('#prompt textarea').value === text", arg=MEASURED.prompt)
+    assert not page.is_visible("#prompt-notice")
+    linked = open_page("/generate?model=shapes-asd", PLAYER)
+    linked.wait_for_function(
+        "(text) => document.querySelector('#prompt textarea').value === text", arg=MEASURED.prompt
+    )
+
+
+def test_a_link_keeps_its_prompt_and_says_what_of_it_will_be_missing(open_page):
+    page = open_page("/generate?model=shapes-asd&prompt=a+red+ball", PLAYER)
+    page.wait_for_selector("#prompt-notice :text('words this model does not know: ball')")
+    assert page.input_value("#prompt textarea") == "a red ball"
+
+
+def test_presets_of_a_comparison_keep_the_world_that_is_chosen(open_page):
+    page = open_page("/compare", PLAYER)
+    choose(page, "#side-A", "CausVid, causal teacher")
+    page.wait_for_function("(text) => document.querySelector('#prompt textarea').value === text", arg=MEASURED.prompt)
+    page.click("#presets button:has-text('Baseline and ASD, 1 step')")
+    page.wait_for_function("() => document.querySelector('#side-B input').value === 'ASD \u00b7 Shapes world'")
+    assert page.input_value("#side-A input") == "Self Forcing (baseline) \u00b7 Shapes world"
+
+
+def test_clips_of_two_sizes_are_only_shown_side_by_side(open_page):
+    page = open_page("/models", "#models-table table")
+    views = """async (sizes) => {
+      const { Stage } = await import('/ui/js/player/stage.js');
+      const stage = new Stage(document.createElement('div'));
+      stage.setClips(sizes.map((size) => ({ label: size, size, frames: [] })));
+      return stage.modes().join();
+    }"""
+    assert page.evaluate(views, ["64x64", "64x64"]) == "side,wipe,difference,blink"
+    assert page.evaluate(views, ["64x64", "128x128"]) == "side"
+    assert page.evaluate(views, ["64x64", "128x128", "64x64"]) == "side,wipe,difference,blink"

@@ -7,7 +7,7 @@ import pytest
 
 from eval.evaluator import Source, evaluate
 from eval.metrics import create_metrics
-from models.default_world import DEFAULT
+from models.default_world import DEFAULT, MEASURED
 from workbench.clips.generation import GenerationService
 from workbench.clips.kept import as_stored
 from workbench.requests.grid import Cell, read_grid
@@ -65,3 +65,24 @@ def test_compression_moves_what_is_measured(context):
     raw, stored = (next(iter(scores)).results["sharpness"].value for scores in values)
     assert stored > 1.2 * raw  # why pages measure one of the two, and not now this and now that
     assert np.abs(clip.result.frames.astype(int) - as_stored(clip).result.frames).mean() < 3
+
+
+def test_a_comparison_of_two_worlds_says_what_is_not_the_same(context):
+    plan = Plan(DEFAULT.prompt, 3, FRAMES, (System(DEFAULT.asd, 1), System(MEASURED.asd, 1)))
+    *_, made, last = make_comparison(context, plan)
+    rows = {name: values for name, *values in made["recipes"]["rows"]}
+    assert rows["world"] == ["Tabletop world", "Shapes world"] and rows["size"] == ["128x128", "64x64"]
+    assert "noise is not" in made["recipes"]["note"] and made["player"]["flip"] == []
+    assert made["status"]["notices"] == ["Side B: words this model does not know: ball, rolling, over, grass"]
+    ((_, verdict),) = last["status"]["facts"]
+    assert verdict == "not measured: the clips have different sizes, 128x128 and 64x64"
+    same = Plan(DEFAULT.prompt, 3, FRAMES, (System(DEFAULT.asd, 1), System(DEFAULT.baseline, 1)))
+    *_, made, _ = make_comparison(context, same)
+    assert "noise are the same" in made["recipes"]["note"] and "size" not in str(made["recipes"]["rows"])
+
+
+def test_a_grid_of_two_worlds_says_whose_words_are_unknown(context):
+    base = Cell(DEFAULT.asd, 1, 0, 3, DEFAULT.prompt, FRAMES)
+    grid = read_grid(base, [("model", f"{DEFAULT.asd},{MEASURED.asd}"), ("seed", "3")])
+    *_, last = make_grid(context, grid)
+    assert last["status"]["notices"] == ["ASD (shapes): words this model does not know: ball, rolling, over, grass"]

@@ -16,6 +16,7 @@ from models.types import RequestError
 from workbench.clips.generation import SavedClip
 from workbench.clips.kept import as_stored, kept_clip
 from workbench.common.words import counted, readable
+from workbench.requests.comparison import told_apart
 from workbench.requests.grid import AXES, Cell, Grid, read_grid
 from workbench.requests.links.evaluate import evaluate_link
 from workbench.requests.links.generate import generate_link
@@ -327,14 +328,14 @@ def make_grid(
         "metrics": [_shade(name) for name in SHADES],
         "link": grid_query(grid) | input_query(*given),
     }
-    metrics, clips, notices = create_metrics(SHADES), [], []
+    metrics, clips, notices = create_metrics(SHADES), [], {}
     for i, (_, cell) in enumerate(cells):
         clip = kept_clip(context.service, context.evaluations.library, cell.model, requests[i][0]) if kept else None
         if clip is None:
             with closing(context.service.stream(cell.model, *requests[i])) as events:
                 clip = as_stored(next(event for event in events if isinstance(event, SavedClip)))
         clips.append(clip)
-        notices += clip.notices
+        notices.setdefault(cell.system.model_title, []).extend(clip.notices)
         frames = clip.result.frames
         world = clip.manifest.family
         source = Source(clip.path.stem, frames=frames, fps=clip.result.fps, prompt=cell.prompt, world=world)
@@ -348,7 +349,7 @@ def make_grid(
         }
         value["ticks"] = chunk_starts(clip.result.chunk_frames)
         yield {"cells": value | {"cells": list(shown)}, "status": _progress(i + 1, len(cells), shown[i]["label"])}
-    yield {"status": _done(grid, clips, notices)}
+    yield {"status": _done(grid, clips, told_apart(notices))}
 
 
 def _done(grid: Grid, clips: Sequence[SavedClip], notices: Sequence[str]) -> dict[str, Any]:
@@ -357,7 +358,7 @@ def _done(grid: Grid, clips: Sequence[SavedClip], notices: Sequence[str]) -> dic
     return {
         "state": "done",
         "text": f"Done: {counted(len(clips), 'clip')} in {seconds:.1f} s.",
-        "notices": list(dict.fromkeys(notices)),
+        "notices": list(notices),
         "links": [
             {"label": "Evaluate these clips", "url": evaluate_link(list(dict.fromkeys(ids)))},
             *export_links(ids, len(grid.axes[0][1])),

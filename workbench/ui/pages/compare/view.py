@@ -14,8 +14,8 @@ from workbench.charts import frame_curves
 from workbench.clips.generation import SavedClip
 from workbench.clips.kept import as_stored, kept_clip
 from workbench.common.words import counted
-from workbench.requests.comparison import LETTERS, recipe_difference
-from workbench.requests.frame_size import chosen_size
+from workbench.requests.comparison import LETTERS, recipe_difference, told_apart
+from workbench.requests.frame_size import chosen_size, size_text
 from workbench.requests.links.compare import compare_query
 from workbench.requests.links.evaluate import evaluate_link
 from workbench.requests.links.generate import generate_link
@@ -25,13 +25,12 @@ from workbench.requests.systems import System
 from workbench.ui.api.export_api import export_links
 from workbench.ui.components.clips import chunk_starts, file_name, finished_clip, speed_facts
 from workbench.ui.components.inputs import with_input
-from workbench.ui.context import (
-    Context,
-)
+from workbench.ui.context import WORLDS, Context
 from workbench.ui.pages.compare.pair_view import NumbersFile, effort, flip_sheets, flip_value
 
 RECIPE_FIELDS = {
     "model": "model",
+    "family": "world",
     "steps": "steps",
     "ffe": "FFE",
     "first_steps": "steps on the first chunk",
@@ -41,6 +40,9 @@ RECIPE_FIELDS = {
     "frames": "frames",
     "dtype": "number type",
 }
+
+SAME_NOISE = "Prompt, seed and noise are the same on every side."
+DIFFERENT_SIZES = "Prompt and seed are the same on every side. The noise is not: the clips have different sizes."
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def player_value(context: Context, plan: Plan, made: Sequence[SavedClip], identi
 
 def _results(plan: Plan, clips: Sequence[SavedClip]) -> dict[str, Any]:
     labels = [f"{letter} · {side.label}" for letter, side in zip(LETTERS, plan.sides, strict=False)]
-    notices = list(dict.fromkeys(notice for clip in clips for notice in clip.notices))
+    notices = told_apart({f"Side {letter}": clip.notices for letter, clip in zip(LETTERS, clips, strict=False)})
     ids = [clip.path.stem for clip in clips]
     seconds = sum(clip.result.seconds for clip in clips)
     done = f"Done: {counted(len(clips), 'clip')} in {seconds:.1f} s, all from seed {plan.seed}."
@@ -178,6 +180,8 @@ def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
     recipes = [{name: getattr(clip.manifest, name) for name in RECIPE_FIELDS} for clip in clips]
     for recipe, clip in zip(recipes, clips, strict=True):
         recipe["model"] = System.of(clip.manifest.model, clip.manifest).model_title
+        recipe["family"] = WORLDS.get(clip.manifest.family, clip.manifest.family)
+        recipe["size"] = size_text((clip.manifest.height, clip.manifest.width))
         recipe["weights_digest"] = recipe["weights_digest"][:12]
         recipe["noise levels of the first chunk"] = _numbers(clip.manifest.sigmas[0])
         recipe["noise levels of the last chunk"] = _numbers(clip.manifest.sigmas[-1])
@@ -189,7 +193,7 @@ def recipe_table(clips: Sequence[SavedClip]) -> dict[str, Any]:
         "caption": "What differs",
         "columns": columns,
         "rows": rows,
-        "note": "Prompt, seed and noise are the same on every side.",
+        "note": DIFFERENT_SIZES if len({recipe["size"] for recipe in recipes}) > 1 else SAME_NOISE,
     }
 
 

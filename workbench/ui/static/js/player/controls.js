@@ -39,6 +39,7 @@ export class Controls {
 
   /** The views need a pair; with more than two clips the pair can be chosen. */
   setClips(labels) {
+    this.modes = this.player.stage.modes().join();
     this.views.hidden = labels.length < 2;
     if (labels.length < 2) return;
     const { player } = this;

@@ -52,7 +52,9 @@ export class Player {
     if (value.error) throw new Error(value.error);
     for (let side = 0; side < value.clips.length; side += 1) await this.load(side, value.clips[side]);
     if (this.clock.available) this.root.dataset.state = "ready";
-    if (this.stage.flips.offer(value.flip)) this.controls.setClips(value.clips.map((clip) => clip.label));
+    const renewed = this.stage.flips.offer(value.flip);
+    if (renewed || this.stage.modes().join() !== this.controls.modes) this.controls.setClips(value.clips.map((clip) => clip.label));
+    if (!this.stage.modes().includes(this.stage.mode)) this.setMode("side");
     this.stage.setClips(this.stage.clips); // captions may have changed with this value
     this.open(value);
     this.controls.update();
@@ -81,6 +83,7 @@ export class Player {
     if (clip.video && !kept.loaded) {
       const source = { fps: clip.fps ?? this.value.fps, count: clip.count };
       const video = await openVideo(clip.video);
+      kept.size = `${video.videoWidth}x${video.videoHeight}`;
       const tell = (k, n) => (this.message.textContent = `Decoding frame ${k} of ${n}`);
       if (tooLong(video, clip.count)) kept.live = new LiveVideo(video, source, () => this.stage.draw(this.clock.frame));
       else kept.frames = await framesFromVideo(video, source, tell);
@@ -88,6 +91,7 @@ export class Player {
     }
     for (const sheet of (clip.sheets ?? []).slice(kept.loaded)) {
       kept.frames = kept.frames.concat(await framesFromSheet(sheet));
+      kept.size = `${kept.frames[0].width}x${kept.frames[0].height}`;
       kept.loaded += 1;
       this.grow();
     }

@@ -8,7 +8,7 @@ const BLINK_MS = 500; // two changes a second: below the three flashes a second 
 export class Stage {
   constructor(root) {
     this.root = root;
-    this.clips = []; // {label, frames: [ImageBitmap], live: LiveVideo, fps, facts, downloads}
+    this.clips = []; // {label, frames: [ImageBitmap], live: LiveVideo, size, fps, facts, downloads}
     this.flips = new FlipLayer(() => this.draw(this.frame));
     Object.assign(this, { mode: "side", pair: [0, 1], gain: 4, wipe: 0.5, blinkFirst: true, frame: 0, fps: 12 });
     this.root.addEventListener("pointerdown", (event) => this.drag(event));
@@ -22,9 +22,16 @@ export class Stage {
     this.layout();
   }
 
-  /** The views that these clips have. */
+  /** The views that these clips have: all but the first lay two clips of one size over each other. */
   modes() {
-    return MODES.filter((mode) => mode === "side" || (this.clips.length > 1 && (mode !== "flip" || this.flips.offered)));
+    const pairs = this.clips.some((_, a) => this.clips.some((_, b) => a < b && this.sameSize(a, b)));
+    return MODES.filter((mode) => mode === "side" || (pairs && (mode !== "flip" || this.flips.offered)));
+  }
+
+  /** Whether two sides have one size, which is taken to be so until both have arrived. */
+  sameSize(a, b) {
+    const [one, other] = [this.clips[a]?.size, this.clips[b]?.size];
+    return !one || !other || one === other;
   }
 
   setMode(mode) {
@@ -68,6 +75,7 @@ export class Stage {
     this.frame = frame;
     for (const figure of this.figures ?? []) {
       if (this.mode === "side") this.drawOne(figure, figure.side);
+      else if (!this.sameSize(...this.pair)) this.prepare(figure, this.pair[0], "", null, "these two have different sizes");
       else if (this.mode === "wipe") this.drawWipe(figure);
       else if (this.mode === "difference") this.drawDifference(figure);
       else if (this.mode === "flip") this.drawFlip(figure);
