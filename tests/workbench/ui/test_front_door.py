@@ -205,7 +205,7 @@ def test_parameters_that_cannot_be_read_are_told_in_a_sentence(client, caplog, p
 # hosts and origins
 
 
-SOME_HOST = re.compile(r"[a-z0-9.]+(:[0-9]+)?")
+SOME_HOST = re.compile(r"[a-z0-9.]+(:[1-9][0-9]{,3})?")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,7 @@ SOME_HOST = re.compile(r"[a-z0-9.]+(:[0-9]+)?")
     [
         *("evil.example", "evil.example:7860", "localhost.evil.example", "127.0.0.1.nip.io", ""),
         *("127.0.0.1:1@evil", "localhost:evil", "localhost/x", "[::1]x", "[::1", "local host"),
+        *("127.0.0.1:99999", "localhost:0"),
     ],
 )
 def test_a_foreign_name_does_not_lead_here(client, host):

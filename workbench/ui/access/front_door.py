@@ -26,7 +26,8 @@ OWN_API = "/api/v1/"  # routes of ours read their bodies themselves; all others 
 UPLOAD = "/gradio_api/upload"
 FILE = f"{GRADIO}file="
 LARGEST_CALL = 8 * 2**20
-HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::\d{0,5})?")  # RFC 9110: a name or address, and a port
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::(\d{0,5}))?")  # RFC 9110: a name or address, and a port
+PORTS = range(1, 2**16)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 SAFE = ("GET", "HEAD", "OPTIONS")
 # Gradio's pages need inline scripts and eval; nothing comes from another site or goes to one
@@ -220,9 +221,9 @@ def _site(origin: str) -> str:
 
 
 def _host_name(host: str) -> str:
-    """What a Host header names, less its port; "" for what is no host."""
+    """What a Host header names, less its port; "" for what is no host, and for a port that cannot be."""
     parts = HOST.fullmatch(host)
-    return parts[1] if parts else ""
+    return parts[1] if parts and int(parts[2] or 80) in PORTS else ""
 
 
 async def _body(receive: Receive) -> bytes:
