@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from models.specs import MODELS, ModelSpec
 from models.types import GenerationRequest, RequestError
 from models.wan.adapted_kinds import KINDS, kind_of
-from models.wan.places import missing
+from models.wan.places import check_there, missing
 from models.wan.source import FORM, PREFIX, Source, network_source, of_checkpoint, parse_source
 
 if TYPE_CHECKING:
@@ -30,13 +30,12 @@ def register(text: str) -> ModelSpec:
     if not text.startswith(PREFIX):
         raise RequestError(f"{text[:80]!r} is no file of your own; give {FORM}")
     source = parse_source(text)
-    if not source.path.exists():
-        raise RequestError(f"{str(source.path)!r} is not there; give {FORM}")
+    check_there(source.path, f"give {FORM}")
     if kind := kind_of(source.path):
         note = f"{KINDS[kind].title}: your own folder, run by diffusers' {kind}"
         return _add(source, ModelSpec("", "", note=note, pipeline=kind, **KINDS[kind].row))
-    if source.lora and not source.lora.exists():
-        raise RequestError(f"the LoRA {str(source.lora)!r} is not there; give {FORM}")
+    if source.lora:
+        check_there(source.lora, f"give {FORM}", "the LoRA ")
     source = network_source(source)
     released = [spec for spec in MODELS.values() if spec.checkpoint]
     named = [spec for spec in released if spec.checkpoint.file.name == source.path.name]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.types import RequestError
 from models.wan.names import UMT5, NameTable, bare_name, recognise
-from models.wan.places import network_files, read_table
+from models.wan.places import check_there, network_files, read_table
 from models.weights import check_finite
 from models.whole_files import replacing, write_bytes
 
@@ -83,8 +83,7 @@ def read_entry(path: Path, entry: str | None = None) -> tuple[State, str | None,
     """The tensors of a file under its own names, the wrapper's entry they came from, and the entries left."""
     if path.is_dir():
         return choose_entry(_read_folder(path), str(path), entry)
-    if not path.is_file():
-        raise RequestError(f"{str(path)!r} is not there; give a checkpoint file or a diffusers folder")
+    check_there(path, "give a checkpoint file or a diffusers folder")
     read = _read_safetensors if path.suffix.lower() == ".safetensors" else _read_torch
     return choose_entry(read(path), str(path), entry)
 

@@ -53,8 +53,16 @@ def find_part(name: str, *pipelines: Path) -> Path | None:
     return next((folder for folder in there if folder.is_dir()), None)
 
 
+def check_there(path: Path, way_out: str, what: str = "") -> None:
+    """Raise RequestError unless a file or folder is there: a pipe or device may be read without end."""
+    if not path.is_file() and not path.is_dir():
+        fault = "is neither a file nor a folder" if path.exists() else "is not there"
+        raise RequestError(f"{what}{str(path)!r} {fault}; {way_out}")
+
+
 def read_table(path: Path) -> dict[str, Any]:
-    """A table from a JSON file. Raises RequestError for a damaged one."""
+    """A table from a JSON file. Raises RequestError for one that is damaged or not there."""
+    check_there(path, "get it again")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.types import RequestError
-from models.wan.places import file_digest, find, network_files
+from models.wan.places import check_there, file_digest, find, network_files
 from models.wan.rows import Checkpoint
 
 PREFIX = "path:"
@@ -34,9 +34,8 @@ class Source:
 
     def digest(self) -> str:
         """SHA-256 of its one file, or of its files' digests, and of the entry, as hex."""
-        absent = next((path for path in self.files if not path.is_file()), None)
-        if absent and not absent.is_dir():
-            raise RequestError(f"{str(absent)!r} is not there; get the model's files again")
+        for path in self.files:
+            check_there(path, "get the model's files again")
         files = [file for path in self.files for file in (network_files(path) if path.is_dir() else [path])]
         parts = [*map(file_digest, files), *([self.entry] if self.entry else [])]
         return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()
