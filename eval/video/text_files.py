@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from eval.video.given_files import open_given
 from eval.video.limits import limits, over
 
 
@@ -17,7 +18,7 @@ def read_text(path: Path, limit: str = "text_bytes") -> str:
     """A UTF-8 file, with or without a mark at its start. Raises ValueError for other bytes and above the limit of this
     name (`eval.video.limits`)."""
     most = getattr(limits(), limit)
-    with path.open("rb") as file:
+    with open_given(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(over(limit, max(path.stat().st_size, len(content)), most))

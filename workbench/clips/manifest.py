@@ -14,7 +14,7 @@ from eval.video.text_files import parse_json, read_text
 from models.prompt_text import character_fault
 from models.types import GenerationRequest, PromptSwitch, RequestError
 from models.whole_files import write_bytes
-from workbench.clips.media import check_regular, read_image, read_lossless
+from workbench.clips.media import read_image, read_lossless
 
 FORMAT = "asd-workbench clip"
 VERSION = 1
@@ -170,7 +170,6 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 
 def read_manifest(path: Path) -> Manifest:
     """Raises RequestError for a missing file and for what is not a manifest of this program."""
-    check_regular(path, f"{str(path)!r}", "the .json beside a clip")
     try:
         return Manifest.from_json(read_text(path))
     except OSError as error:

@@ -17,6 +17,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image, UnidentifiedImageError
 
 from eval.video.frame_times import evenly
+from eval.video.given_files import open_given
 from eval.video.limits import VARIABLE, limits
 from eval.video.picture import upright_rgb
 from eval.video.reader import ALONE, Reading, Unreadable, Video, open_video
@@ -147,7 +148,7 @@ def read_lossless(path: Path) -> np.ndarray:
     """What `write_lossless` wrote. Raises RequestError for a file that is gone or something else."""
 
     def frames() -> Iterator[np.ndarray]:
-        with av.open(str(path)) as container:
+        with open_given(path) as file, av.open(file, "r") as container:
             for frame in container.decode(video=0):
                 yield frame.reformat(format="rgb24").to_ndarray()
 
@@ -158,27 +159,16 @@ def read_lossless(path: Path) -> np.ndarray:
         raise RequestError(f"{reason}; it is the video that the clip was made from, put it back") from error
 
 
-def check_regular(path: Path, shown: str, wanted: str) -> None:
-    """Raises RequestError for a pipe or a device, which a reader would wait for or never come to the end of."""
-    try:
-        other = path.exists() and not path.is_file() and not path.is_dir()
-    except OSError:  # a name that is too long, say: who opens it tells why
-        return
-    if other:
-        raise RequestError(f"{shown} is not a file; give {wanted}")
-
-
 def read_image(path: Path) -> np.ndarray:
     """Read a picture as (H, W, 3) uint8 RGB, upright by its EXIF tag, transparency on white.
 
     Raises RequestError for a missing file, for what is not a picture, and above the limit `picture_pixels` or 16,384 a
     side.
     """
-    check_regular(path, f"image {str(path)!r}", "a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower and refuses
-            with Image.open(path, formats=IMAGE_FORMATS) as image:
+            with open_given(path) as file, Image.open(file, formats=IMAGE_FORMATS) as image:
                 _check_size(path, *image.size)
                 return upright_rgb(image)
     except RequestError:

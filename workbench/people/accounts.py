@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.video.text_files import read_text
 from models.types import RequestError
 from models.whole_files import write_bytes
 
@@ -129,9 +130,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def read_accounts(path: Path) -> list[Account]:
     """Raises RequestError naming the line that is wrong."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise RequestError(f"--auth {str(path)!r} cannot be read ({reason}); make it with `accounts`") from error
     return [_account(path, i, line) for i, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from eval.video.given_files import open_given
 from models.types import RequestError
 from models.whole_files import replacing
 from workbench import __version__
@@ -57,13 +58,20 @@ def restore_backup(file: Path, data_dir: Path) -> int:
     """
     if data_dir.exists() and (not data_dir.is_dir() or any(data_dir.iterdir())):
         raise RequestError(f"{str(data_dir)!r} holds something already; name an empty --data-dir, nothing is replaced")
+    try:
+        opened = open_given(file)
+    except OSError as error:
+        raise RequestError(f"{str(file)!r} cannot be read ({error.strerror}); give what `backup` wrote") from error
     data_dir.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir.absolute().parent, prefix=f".{data_dir.name}.") as temporary:
+    beside = tempfile.TemporaryDirectory(dir=data_dir.absolute().parent, prefix=f".{data_dir.name}.")
+    with opened, beside as temporary:
         folder = Path(temporary) / "data"
         folder.mkdir()
         try:
-            with tarfile.open(file, "r:") as archive:
+            with tarfile.open(fileobj=opened, mode="r:") as archive:
                 found = {member.name: _take(archive, member, folder) for member in archive if member.isfile()}
+            if CONTENTS not in found:
+                raise ValueError(f"it holds no {CONTENTS}")
             contents = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
             asked = dict(contents["files"])
         except OSError as error:

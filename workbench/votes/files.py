@@ -11,6 +11,7 @@ import pandas as pd
 
 from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_table
 from eval.report import harmless
+from eval.video.given_files import open_given
 from eval.video.text_files import read_json
 from models.types import RequestError
 from models.whole_files import write_bytes
@@ -90,7 +91,7 @@ def read_votes(path: Path) -> VoteTables:
             )
         return VoteTables(check_votes(votes), check_flags(flags))
     except OSError as error:
-        raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a file that exists") from error
+        raise RequestError(f"{str(path)!r} cannot be read ({error.strerror}); give a file of votes") from error
     except RequestError:
         raise
     except ValueError as error:  # of the table, of JSON, of Parquet and of text that is no UTF-8
@@ -113,9 +114,10 @@ def _frame(rows: Any, columns: Mapping[str, Column]) -> pd.DataFrame:
 
 
 def _table(path: Path, ending: str) -> pd.DataFrame:
-    if ending == ".parquet":
-        return pd.read_parquet(path)
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    with open_given(path) as file:
+        if ending == ".parquet":
+            return pd.read_parquet(file)
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
     return table.map(lambda text: text[1:] if text.startswith("'") else text)
 
 

@@ -105,9 +105,9 @@ def test_a_manifest_out_of_the_folder_or_a_pipe_gives_no_prompt(data, tmp_path):
     clips, _ = Library(data, [root]).folder("root")
     assert [(clip.name, clip.prompt) for clip in clips] == [("a.mp4", ""), ("b.mp4", "")]
     assert [(world_of(clip.path), conditioning_picture(clip.path)) for clip in clips] == [("", None)] * 2
-    with pytest.raises(RequestError, match=r"is not a file; give the \.json beside a clip"):
+    with pytest.raises(RequestError, match=r"Is a pipe, not a file\); give the \.json beside a clip"):
         read_manifest(root / "b.json")
-    with pytest.raises(RequestError, match="is not a file; give a picture"):
+    with pytest.raises(RequestError, match="Is a pipe, not a file"):
         read_image(root / "b.json")
 
 
