@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from models.registry import create_pipeline, get_spec, weights_digest
@@ -38,6 +37,7 @@ from workbench.clips.under_way import STOPPING_SECONDS, ProgramEnds, written_dow
 from workbench.common.clock import to_the_second
 from workbench.common.faults import wants_memory
 from workbench.common.priority import make_way
+from workbench.requests.outputs import check_place
 
 if TYPE_CHECKING:  # torch is imported when the first clip is made: pages and commands should not wait for it
     from models.pipeline import VideoPipeline
@@ -203,13 +203,7 @@ class GenerationService:
         if manifest_path(path).exists() and not is_manifest(manifest_path(path)):
             taken = f"{str(manifest_path(path))!r}, which is not a manifest"
             raise RequestError(f"{shown} would overwrite {taken}; choose another name")
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        try:
-            with TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = f"{error.strerror}: {str(folder)!r}"
-            raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
+        check_place(path, "output", folder=False)
 
     def stream(
         self, model: str, request: GenerationRequest, notices: Sequence[str] = (), *, drafts: bool = False

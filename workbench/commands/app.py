@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from eval.video.given_files import kind_at
 from models.registry import opened, register
 from models.types import RequestError
 from workbench.common.console import notice, say
@@ -130,8 +131,9 @@ def _check(settings: Settings) -> None:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        where = f"--data-dir {str(settings.data_dir)!r}"
-        raise RequestError(f"{where} cannot be made ({error.strerror}); choose another") from error
+        where, kind = f"--data-dir {str(settings.data_dir)!r}", kind_at(settings.data_dir)
+        reason = f"is {kind}" if kind else f"cannot be made ({error.strerror})"
+        raise RequestError(f"{where} {reason}; choose another folder") from error
     open_store(settings).close()  # a database that cannot be reached is told before anything slow
 
 

@@ -33,6 +33,12 @@ class Parser(argparse.ArgumentParser):
         fail(f"{message.rstrip('.')}; see {self.prog} --help")
         self.exit(2)
 
+    def add_subparsers(self, **options: Any) -> Any:
+        """Adds commands, which read their words themselves: not all that a command is given is text."""
+        commands = super().add_subparsers(**options)
+        commands.type = str
+        return commands
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         options, rest = self.parse_known_args(args, namespace)
         if rest:

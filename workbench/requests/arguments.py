@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.video.given_files import kind_at
 from models.prompt_text import character_fault
 from models.types import COMPILE, RequestError
 from workbench.requests.numbers import DIGITS, LARGEST_SEED
@@ -144,10 +145,10 @@ def check_given(options: argparse.Namespace) -> None:
 
 def check_data_dir(options: argparse.Namespace) -> None:
     """Raise RequestError when the data that a command looks at is not there: looking should not make an empty one."""
-    folder = options.data_dir
-    if folder.exists() and not folder.is_dir():
-        raise RequestError(f"--data-dir {str(folder)!r} is a file; name the folder of the app's data")
-    if not folder.exists() and not getattr(options, "database_url", None):
+    folder, kind = options.data_dir, kind_at(options.data_dir)
+    if kind not in ("", "a folder"):
+        raise RequestError(f"--data-dir {str(folder)!r} is {kind}; name the folder of the app's data")
+    if not kind and not getattr(options, "database_url", None):
         raise RequestError(f"--data-dir {str(folder)!r} is not there; name the folder of the app's data")
 
 

@@ -1,24 +1,29 @@
 """What commands may write: never over what they read, and over other files only when that was asked for."""
 
 import argparse
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from eval.video.given_files import ENDLESS, kind_at
 from models.types import RequestError
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], flag: str, *, overwrite: bool) -> None:
     """Raises RequestError, naming the file, for an output that is one of `inputs`, by whatever name, or exists.
 
-    `flag` is the option that named the outputs; `overwrite` allows files that exist and are not read.
+    `flag` is the option that named the outputs; `overwrite` allows files that exist and are not read, and links, but
+    no pipes and devices.
     """
-    there = [path for path in outputs if path.exists()]
+    there = [path for path in outputs if os.path.lexists(path)]
     if not there:
         return
+    for path in there:
+        _check_kind(path, f"{flag} {str(path)!r}")
     read = {_identity(path): path for path in inputs if path.exists()}
     for path in there:
-        if _identity(path) in read:
+        if path.exists() and _identity(path) in read:
             source = read[_identity(path)]
             raise RequestError(f"{flag} would write over {str(source)!r}, which is read here; choose another name")
     if not overwrite:
@@ -28,21 +33,30 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], flag: str, *,
 def check_place(path: Path, flag: str, *, folder: bool | None) -> None:
     """Raises RequestError unless `path` can be a folder, or a file, or (None) either, where it can be written."""
     shown = f"{flag} {str(path)!r}"
-    if folder and path.exists() and not path.is_dir():
-        raise RequestError(f"{shown} is a file; name a folder")
-    if folder is False and path.is_dir():
+    kind = kind_at(path)
+    if folder and kind not in ("", "a folder"):
+        raise RequestError(f"{shown} is {kind}; name a folder")
+    if folder is False and kind == "a folder":
         raise RequestError(f"{shown} is a folder; name a file in it")
+    _check_kind(path, shown)
     whole = path.absolute()
     places = (whole, *whole.parents) if whole.is_dir() else whole.parents
-    there = next(parent for parent in places if parent.exists())
+    there = next(parent for parent in places if os.path.lexists(parent))
     if not there.is_dir():
-        raise RequestError(f"{shown} cannot be written, for {str(there)!r} is a file; choose another name")
+        taken = f"{str(there)!r} is {kind_at(there)}"
+        raise RequestError(f"{shown} cannot be written, for {taken}; choose another name")
     try:
         with TemporaryFile(dir=there):
             pass
     except OSError as error:
         reason = f"{error.strerror}: {str(there)!r}"
         raise RequestError(f"{shown} cannot be written ({reason}); choose a folder you may write to") from error
+
+
+def _check_kind(path: Path, shown: str) -> None:
+    """To write over a pipe or device would put a file in its place."""
+    if (kind := kind_at(path)) in ENDLESS:
+        raise RequestError(f"{shown} is {kind}, and only files are written over; choose another name")
 
 
 def _identity(path: Path) -> tuple[int, int]:

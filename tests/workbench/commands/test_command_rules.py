@@ -1,7 +1,9 @@
 """All commands by the same rules: nothing that is there is lost, and wrong input is exit code 2 and one line."""
 
 import math
+import os
 import shutil
+import socket
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from workbench.commands.lab.bad_input_trials import NEEDED, WRONG, kind_of, need
 from workbench.commands.lab.timing.bench_evaluate import FPS, FRAMES, _scene, weight_free
 from workbench.commands.line import build_parser, main
 from workbench.requests.arguments import READERS
+from workbench.requests.prompt_files import read_prompts
 
 # what is read, kept up to date in place, or a place for data: every other option with a path names an output
 NO_OUTPUTS = {
@@ -117,6 +120,33 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(capsys, tmp_path, m
     assert (tmp_path / "file").read_text() == "mine" and not list((tmp_path / "folder").iterdir())
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda place: socket.socket(socket.AF_UNIX).bind(place)])
+@pytest.mark.parametrize(
+    "words, parser, output", GUARDED, ids=lambda value: "-".join(value) if type(value) is list else ""
+)
+def test_no_output_replaces_a_pipe_or_a_socket(capsys, tmp_path, monkeypatch, words, parser, output, make):
+    monkeypatch.chdir(tmp_path)
+    action = next(action for action in parser._actions if action.dest == output.dest)
+    given = [action.option_strings[0], "out.json"] if action.option_strings else ["out.json"]
+    make("out.json")
+    said = refused(capsys, [*words, *needed(parser, words, action), *given, "--overwrite"])
+    assert "out.json" in said and not Path("out.json").is_file()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "generate"])
+def test_a_link_that_leads_nowhere_is_kept(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    ending = {"evaluate": "json", "generate": "mp4"}[command]
+    argv = {"evaluate": ["evaluate", CLIP, "--metrics", "sharpness"], "generate": ["generate", "--prompt", "p"]}[
+        command
+    ]
+    Path(f"link.{ending}").symlink_to("nowhere")
+    Path("loop").symlink_to("loop")
+    assert "exists" in refused(capsys, [*argv, "--out", f"link.{ending}"])
+    assert "a link that leads nowhere" in refused(capsys, [*argv, "--out", f"loop/x.{ending}"])
+    assert sorted(os.listdir()) == [f"link.{ending}", "loop"] and Path(f"link.{ending}").is_symlink()
+
+
 def test_no_output_is_one_of_the_apps_own_files(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("workbench.db", "clips/a.mp4", "studies/b.mp4"):
@@ -179,6 +209,16 @@ def test_no_option_takes_what_is_none_of_its_kind(capsys, words, parser):
             assert stop.value.code == 2 and told.count("\n") == 1 and told.startswith("error: "), (argv, told)
 
 
+def test_paths_are_no_text_and_names_and_prompts_are(capsys, tmp_path):
+    folder = tmp_path / "dir\udcff"
+    folder.mkdir()
+    shutil.copyfile(CLIP, folder / "a.mp4")
+    argv = ["evaluate", str(folder), "--metrics", "sharpness"]
+    assert main(argv) == 0 and capsys.readouterr().out
+    assert "argument --prompt:" in refused(capsys, [*argv, "--prompt", "a\udcff"])
+    assert "argument NAME:" in refused(capsys, ["accounts", "add", folder / "people.txt", "a\udcff"])
+
+
 def test_flags_that_do_not_exist_and_missing_commands(capsys):
     for argv in ([], ["nothing"], ["generate", "--prompts-file", "x"], ["votes"], ["votes", "expert"]):
         refused(capsys, argv)
@@ -219,6 +259,10 @@ READ = [
     ("txt", "app --port 0 --auth"),
     ("md", "readme --file"),
 ]
+MODELS = [
+    ("pt", "generate --prompt p --out o.mp4 --model"),
+    ("pt", "sweep --prompts ok.txt --dry-run --models"),
+]
 
 
 @pytest.mark.parametrize("ending, line", READ)
@@ -234,6 +278,43 @@ def test_a_file_that_is_none_is_told_in_one_sentence(capsys, tmp_path, monkeypat
         words, file = line.replace(" --name-comes-last", ""), f"{name}.{ending}"
         refused(capsys, [*words.split(), file, *(["me"] if words != line else [])])
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("ending, line", [*READ, *MODELS])
+def test_a_pipe_is_waited_for_by_no_command(capsys, tmp_path, monkeypatch, ending, line):
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(CLIP, "ok.mp4")
+    Path("ok.txt").write_text("a prompt\n")
+    Path("folder").mkdir()
+    os.mkfifo(f"pipe.{ending}")
+    before = sorted(tmp_path.rglob("*"))
+    words, file = line.replace(" --name-comes-last", ""), f"pipe.{ending}"
+    given = f"path:{file}" if (ending, line) in MODELS else file
+    said = refused(capsys, [*words.split(), given, *(["me"] if words != line else [])])
+    assert f"pipe.{ending}" in said and "not there" not in said and "No such" not in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_device_without_end_is_not_read(capsys, tmp_path):
+    for line in ("accounts list", "app --port 0 --auth", f"restore --data-dir {tmp_path / 'new'}"):
+        assert "Is a device" in refused(capsys, [*line.split(), "/dev/zero"])
+
+
+def test_what_a_shell_hands_over_is_read():
+    reading, writing = os.pipe()
+    os.write(writing, b"a cat\na dog\n")
+    os.close(writing)
+    try:
+        assert read_prompts(Path(f"/dev/fd/{reading}")) == ["a cat", "a dog"]
+    finally:
+        os.close(reading)
+
+
+def test_a_data_folder_that_is_a_pipe_is_called_one(capsys, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert "is a pipe" in refused(capsys, ["app", "--port", "0", "--data-dir", pipe])
+    assert "is a pipe" in refused(capsys, ["jobs", "--data-dir", pipe])
 
 
 @pytest.mark.parametrize(

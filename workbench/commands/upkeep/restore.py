@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from workbench.common.console import say
+from workbench.requests.outputs import check_place
 from workbench.settings import Settings
 from workbench.upkeep.backup import restore_backup
 
@@ -23,6 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    check_place(options.data_dir, "--data-dir", folder=True)
     count = restore_backup(options.file, options.data_dir)
     say(f"{options.data_dir}: {count} files")
     return 0
