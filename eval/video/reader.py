@@ -5,7 +5,6 @@ one thread goes on. FFmpeg never gets a name to open, only the bytes of a file, 
 """
 
 import hashlib
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,24 +15,19 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.container.streams import StreamContainer
-from av.stream import Disposition
 
 from eval.video.early_ends import frames_told, told_early_end
 from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files, frames_digest
 from eval.video.frame_times import TimesOfFrames, own_rate, told_gaps, told_repeats, uneven_times
-from eval.video.limits import VARIABLE, Limits, limits, over
+from eval.video.limits import VARIABLE, limits, over
 from eval.video.picture import TRANSPARENT, Picture
-from eval.video.read_ahead import made_ahead
-from eval.video.windows import Window
+from eval.video.stream import WAY_OUT, Unreadable, open_stream, told_faults, told_layer, told_streams
+from eval.video.windows import Window, made_ahead
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
-# no playlists, no lists of other files, no devices; nothing in a file is opened by name
-CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
 UNTIMED = ("h264", "hevc", "mpegvideo", "m4v")  # pictures one after the other, without times
 WINDOW_BYTES = 64_000_000  # frames of 4K video come in smaller windows
 PACKETS_BYTES = 64_000_000
-LAYER = "the file has a layer of transparency; the colours stored beneath it are scored, as VBench does"
 
 
 @dataclass(frozen=True)
@@ -48,10 +42,6 @@ class Reading:
 ALONE = Reading()
 # other videos keep the cores busy: least work counts, and that is done on frames that are still in the cache
 BESIDE_OTHERS = Reading(threads=1, frames=4, ahead=False)
-
-
-class Unreadable(ValueError):
-    """A file that cannot be read as a video, in one sentence that names the file, the reason and the way out."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +65,9 @@ class VideoFacts:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, or of all pictures of a folder. Raises Unreadable."""
     if path.is_dir():
-        with _told(path):
+        with told_faults(path):
             return frames_digest(frame_files(path))
-    with _told(path), path.open("rb") as file:
+    with told_faults(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -93,7 +83,7 @@ def open_video(path: Path, reading: Reading = ALONE, *, square: bool = False) ->
 
     Raises Unreadable for what is missing, empty, not a video, over a limit, or without a frame that can be decoded.
     """
-    with _told(path):
+    with told_faults(path):
         video = FrameFolder(path, reading) if path.is_dir() else Video(path, reading, square=square)
         try:
             yield video
@@ -141,7 +131,7 @@ class Video:
         self.whole: int | None = None  # frames before the first damage, where it is known
         self.coded_width = 0  # pixels, with columns that are not shown
         self.ends = 0.0  # seconds; the end of the last packet of any stream
-        with _open(path, 1, self.limits) as (container, stream):
+        with open_stream(path, 1, self.limits) as (container, stream):
             self._packets, listed, self._damaged = self._list(container, stream)
             self.base, self.aspect = float(stream.time_base or 0), stream.sample_aspect_ratio
             self._decoder: Any = self._decode()
@@ -150,12 +140,12 @@ class Video:
             first = next(self._decoder, None)
             if first is None:
                 most = f"of at most {self.limits.pixels:,} pixels ({VARIABLE}=pixels=N allows more)"
-                raise Unreadable(f"{str(path)!r} holds no frame {most} that can be decoded; {_WAY_OUT}")
+                raise Unreadable(f"{str(path)!r} holds no frame {most} that can be decoded; {WAY_OUT}")
             self._first = first
             squeezed = self._squeezed(first.width) if self.coded_width > first.width else ""
             self.picture = Picture(first, self.aspect, square=square)
             shown = [stamp for stamp, hidden in listed if not hidden]
-            told = [_told_streams(container, stream), squeezed, _told_layer(stream), *self.picture.notices]
+            told = [told_streams(container, stream), squeezed, told_layer(stream), *self.picture.notices]
             if self.total > len(shown):
                 told.append(f"the file is cut short: {len(shown)} of {self.total} frames are there")
             else:
@@ -216,7 +206,7 @@ class Video:
             yield from islice(frames, given, None)
 
     def _decoded(self, threads: int, *, strict: bool) -> Iterator[av.VideoFrame]:
-        with _open(self.path, threads, self.limits) as (container, stream):
+        with open_stream(self.path, threads, self.limits) as (container, stream):
             if strict:
                 stream.codec_context.options = stream.codec_context.options | {"err_detect": "explode"}
             given = 0
@@ -239,7 +229,7 @@ class Video:
 
     def _squeezed(self, width: int) -> str:
         """What to tell of columns that the file cuts off on the left; "" for none."""
-        with _open(self.path, 1, self.limits) as (container, stream):
+        with open_stream(self.path, 1, self.limits) as (container, stream):
             stream.codec_context.flags &= ~Flags.unaligned
             whole = next(container.decode(stream), None)
         if whole is None or whole.width == width:
@@ -365,79 +355,3 @@ def _facts(
 def _shows_nothing(packet: av.Packet, codec: str) -> bool:
     """Whether a packet of VP8 only holds what later pictures are made from."""
     return codec == "vp8" and not memoryview(packet)[0] & 0x10
-
-
-def _chosen(streams: StreamContainer) -> av.VideoStream | None:
-    """The video stream that players show: never the picture of a cover, and the file's own default before others."""
-    own = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
-    best = streams.best("video")
-    return next((stream for stream in own if stream is best), next(iter(own), None))
-
-
-def _told_streams(container: av.container.InputContainer, stream: av.VideoStream) -> str:
-    streams = container.streams.video
-    if len(streams) < 2:
-        return ""
-    place = streams.index(stream) + 1
-    first = ", and VBench reads number 1" if place > 1 else ""
-    size = f"{stream.codec_context.width}x{stream.codec_context.height}"
-    return f"the file has {len(streams)} video streams; number {place}, of {size}, is scored{first}"
-
-
-def _told_layer(stream: av.VideoStream) -> str:
-    """WebM keeps transparency as a second picture in each block, which FFmpeg's own decoders leave out."""
-    return LAYER if stream.metadata.get("alpha_mode") == "1" else ""
-
-
-@contextmanager
-def _open(path: Path, threads: int, most: Limits) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    options = {
-        "format_whitelist": CONTAINERS,
-        "protocol_whitelist": "none",
-        "max_streams": str(most.streams),
-        "max_pixels": str(most.pixels),
-    }
-    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
-        raise Unreadable(f"{str(path)!r} is not a file; {_WAY_OUT}")
-    # the bytes and not the name: a name could be an address, a list of files or a device to FFmpeg
-    with path.open("rb") as file, av.open(file, options=options, buffer_size=2**18) as container:
-        stream = _chosen(container.streams)
-        if stream is None:
-            cover = " beside the picture of its cover" if container.streams.video else ""
-            raise Unreadable(f"{str(path)!r} has no video stream{cover}; {_WAY_OUT}")
-        if len(container.streams) > most.streams:
-            raise Unreadable(f"{str(path)!r} is not read: {over('streams', len(container.streams), most.streams)}")
-        codec = stream.codec_context
-        if codec is None:
-            raise Unreadable(f"{str(path)!r} is coded in a way that cannot be decoded here; {_WAY_OUT}")
-        if codec.width * codec.height > most.pixels:
-            size = f"{codec.width}x{codec.height}"
-            reason = over("pixels", codec.width * codec.height, most.pixels)
-            raise Unreadable(f"{str(path)!r} is {size}: {reason}")
-        codec.options = {"max_pixels": str(most.pixels)}
-        codec.flags |= Flags.unaligned  # or columns that are cut off on the left are shown
-        # more threads cost memory
-        codec.thread_type, codec.thread_count = "FRAME", threads
-        yield container, stream
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turns what the system and the decoder raise into one sentence."""
-    try:
-        yield
-    except (av.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, Unreadable):
-            raise
-        reason = "it is empty" if path.is_file() and not path.stat().st_size else _reason(error)
-        raise Unreadable(f"{str(path)!r} cannot be read as a video ({reason}); {_WAY_OUT}") from error
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, av.ArgumentError):  # of the list of containers
-        return "its format is none of those that are read here"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())
-
-
-_WAY_OUT = "give a video such as an H.264 mp4"

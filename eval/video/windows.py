@@ -1,6 +1,9 @@
-"""Consecutive frames of a clip, with what several metrics need of them computed once."""
+"""Consecutive frames of a clip, with what several metrics need of them computed once, made a little ahead of use."""
 
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,6 +15,7 @@ from eval.video.flow import flow, small_luma
 from eval.video.frame_metrics import mean_difference
 
 LEVELS = np.arange(256.0)
+WINDOWS_AHEAD = 2  # the decoder may be this far ahead of the metrics
 
 
 @dataclass(frozen=True)
@@ -91,3 +95,38 @@ def windows(frames: np.ndarray, size: int = 16) -> Iterator[Window]:
     """A whole clip (T, H, W, 3) uint8 RGB in windows of `size` frames."""
     for first in range(0, len(frames), size):
         yield Window(frames[first : first + size], first, frames[first - 1] if first else None)
+
+
+def made_ahead(items: Generator[Window], name: str) -> Iterator[Window]:
+    """The same items, made in a thread of its own a little ahead of their use; what it raises is raised here."""
+    made: queue.Queue = queue.Queue(WINDOWS_AHEAD)
+    stop = threading.Event()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            try:
+                return made.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def make() -> None:
+        try:
+            with closing(items):
+                for item in items:
+                    put(item)
+                    if stop.is_set():
+                        return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=make, name=name, daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

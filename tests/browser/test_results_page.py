@@ -57,6 +57,18 @@ TABLES = {
 }
 
 
+def test_nothing_is_drawn_of_two_that_nobody_compared():
+    votes = some_votes(300)
+    first, second = sorted(set(votes["left_system"]) | set(votes["right_system"]))[:2]
+    alone = votes[~(votes["left_system"].isin([first, second]) & votes["right_system"].isin([first, second]))]
+    report = study_report(alone, flags())
+    heat = json.loads(json.dumps(view.matrix(report)))["data"][0]
+    names = [row.system for row in report.ratings.rows]
+    row, column = names.index(first), names.index(second)
+    assert heat["z"][row][column] is None and heat["text"][row][column] == "no votes"
+    assert sum(cell is None for line in heat["z"] for cell in line) == len(names) + 2
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_part_is_plain_data(name):
     report = study_report(*TABLES[name])

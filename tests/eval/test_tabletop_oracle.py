@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eval.metric import ClipFacts
-from eval.tabletop.oracle import judge, judge_windows, look_at, parse
+from eval.tabletop.oracle import _color, judge, judge_windows, look_at, parse
 from eval.video.windows import Window
 from models.worlds.tabletop.grammar import DIRECTIONS, GROUNDS, SOLIDS, parse_prompt, sample_caption
 from models.worlds.tabletop.render import render
@@ -122,6 +122,19 @@ def test_windows_of_thirty_seconds_are_right_and_the_one_that_breaks_is_not():
     verdicts = judge_windows(np.concatenate(parts), RED_BALL, 24)
     assert [verdict.all_right for verdict in verdicts] == [True, True, False]
     assert "number of solids" in verdicts[2].reason and "direction" not in verdicts[2].reason
+
+
+@pytest.mark.parametrize(
+    ("likely", "word"),
+    [
+        ([-5, -14, -14, -14, -14, -9, -14, -14], "red"),
+        ([-14, -10.2, -14, -13.4, -14, -14, -14, -13.9], "green"),  # an off shade, as students draw
+        ([-10.8, -14, -14, -14, -14, -9.6, -10.9, -14], "unclear"),  # half faded
+        ([-11.2, -14, -14, -14, -14, -14, -14, -14], "unclear"),
+    ],
+)
+def test_an_off_shade_has_the_word_that_fits_far_better(likely, word):
+    assert _color(np.array(likely, float)) == word
 
 
 def test_the_words_read_are_words_of_the_world(ball):

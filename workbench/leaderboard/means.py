@@ -167,10 +167,10 @@ def leaderboard(
 
 
 def _with_shares(board: pd.DataFrame, per_prompt: pd.DataFrame) -> pd.DataFrame:
-    """The board with Wilson's intervals for metrics that say yes or no."""
+    """The board with Wilson's intervals for metrics that say yes or no, of two prompts or more."""
     scored = per_prompt[per_prompt["n"] > 0]
     yes_or_no = scored["value"].isin((0.0, 1.0)).groupby(scored["metric"]).all()
-    shares = board["metric"].map(yes_or_no).eq(True) & (board["prompts"] > 0)
+    shares = board["metric"].map(yes_or_no).eq(True) & (board["prompts"] > 1)
     found = [
         wilson(round(mean * n), n) for mean, n in zip(board["mean"][shares], board["prompts"][shares], strict=True)
     ]

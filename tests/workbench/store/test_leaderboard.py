@@ -111,6 +111,23 @@ def test_every_number_is_that_of_the_exported_values(many):
     assert table["n_unscored"].sum() == len(unscored) > 0
 
 
+def shares(answers, metric):
+    """What the store gives of one system whose clips answer so, one clip a prompt."""
+    rows = [{"prompt": f"p{i}", "n": 1, "n_unscored": 0, "total": float(value)} for i, value in enumerate(answers)]
+    row = {"system": "m:1:0", "model": "m", "steps": 1, "first_steps": 0, "settings": "s", "metric": metric}
+    (found,) = leaderboard(pd.DataFrame(rows).assign(**row)).to_dict("records")
+    return found["mean"], found["low"], found["high"]
+
+
+@pytest.mark.parametrize("metric", ["tabletop_right", "tabletop_right.color", "dynamic_degree_flow"])
+def test_metrics_that_say_yes_or_no_have_wilsons_interval(metric):
+    """None of three is no certainty, and one of three is not below nothing."""
+    assert shares([0, 0, 0], metric) == pytest.approx((0, 0, 0.5615), abs=1e-4)
+    assert shares([1, 0, 0], metric) == pytest.approx((1 / 3, 0.0615, 0.7923), abs=1e-4)
+    low, high = stats.t.interval(0.95, 2, 0.7, stats.sem([0.6, 0.7, 0.8]))
+    assert shares([0.6, 0.7, 0.8], "temporal_flickering") == pytest.approx((0.7, low, high))
+
+
 def test_the_page_shows_those_numbers(many):
     board = board_of(many, Query(metrics=METRICS, reference=REFERENCE))
     grid = view.leaderboard_grid(board.table)
