@@ -291,3 +291,10 @@ def test_a_long_video_counts_as_the_mean_of_its_clips_of_two_seconds(clean, size
     assert long(clean[:24]).value == pytest.approx(np.mean([result.value for result in alone[:2]]), rel=1e-12)
     assert long(clean[:7]).value == score("temporal_flickering", clean[:7]).value
     assert "one frame" in long(clean[:1]).reason
+
+
+@pytest.mark.parametrize("name", ["shapes_clip_alignment", "oracle_right", "tabletop_right"])
+def test_what_needs_a_prompt_says_that_there_is_none(name):
+    frames = np.zeros((13, 64, 64, 3), np.uint8)
+    (found,) = evaluate([Source("clip", frames=frames, fps=12.0)], [create_metric(name)])
+    assert found.results[name].reason.startswith("the clip has no prompt, ")

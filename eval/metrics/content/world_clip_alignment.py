@@ -40,7 +40,7 @@ class AlignmentScorer:
     """Cosine of each frame's embedding to the prompt's; the value is the mean over frames."""
 
     def __init__(self, clip: ClipFacts, world: ClipWorld) -> None:
-        self.world = world.name
+        self.world, self.asked = world.name, bool(clip.prompt.strip())
         self.known = world.parse(clip.prompt) is not None
         self.curve: list[float | None] = []
         if self.known:
@@ -54,6 +54,8 @@ class AlignmentScorer:
 
     def result(self) -> MetricResult:
         values = [value for value in self.curve if value is not None]
+        if not self.asked:
+            return unscored("the clip has no prompt, and its frames are compared with what was asked for; give one")
         if not self.known:
             return unscored(
                 f"the prompt is outside the grammar of the {self.world} world; use clip_score with an open_clip model"
