@@ -1,9 +1,25 @@
-"""What one file may take at most, checked before it is decoded or parsed; $WORKBENCH_LIMITS changes it."""
+"""What a file that a user named may be, and take at most: checked before it is read, decoded or parsed.
 
+$WORKBENCH_LIMITS changes how much.
+"""
+
+import errno
 import os
+import stat
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import BinaryIO
 
 VARIABLE = "WORKBENCH_LIMITS"
+KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+ENDLESS = ("a pipe", "a socket", "a device")
 
 
 @dataclass(frozen=True)
@@ -46,3 +62,20 @@ def over(what: str, found: float, most: int) -> str:
     """Why something is not read: the number, the rule and the way out."""
     named = what.replace("_", " ")
     return f"it has {found:,.0f} {named}, and at most {most:,} are read; {VARIABLE}={what}=N allows more"
+
+
+def kind_at(path: Path) -> str:
+    """What stands at a name, as "a pipe" or "a link that leads nowhere"; "" for nothing."""
+    try:
+        return KINDS.get(stat.S_IFMT(path.stat().st_mode), "a device")
+    except OSError:
+        return "a link that leads nowhere" if os.path.islink(path) else ""
+
+
+def open_given(path: Path) -> BinaryIO:
+    """Open a file to read. Raises OSError as `open` does, and for pipes, sockets and devices, which a reader may wait
+    for without end. A pipe without a name, which a shell makes for `<(...)`, is read."""
+    kind = kind_at(path)
+    if kind in ENDLESS and not (kind == "a pipe" and not path.resolve().exists()):
+        raise OSError(errno.EINVAL, f"Is {kind}, not a file", str(path))
+    return path.open("rb")

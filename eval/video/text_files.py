@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from eval.video.given_files import open_given
-from eval.video.limits import limits, over
+from eval.video.limits import limits, open_given, over
 
 
 def read_text(path: Path, limit: str = "text_bytes") -> str:

@@ -17,8 +17,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image, UnidentifiedImageError
 
 from eval.video.frame_times import evenly
-from eval.video.given_files import open_given
-from eval.video.limits import VARIABLE, limits
+from eval.video.limits import VARIABLE, limits, open_given
 from eval.video.picture import upright_rgb
 from eval.video.reader import ALONE, Reading, Unreadable, Video, open_video
 from models.types import RequestError

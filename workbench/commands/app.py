@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from eval.video.given_files import kind_at
+from eval.video.limits import kind_at
 from models.registry import opened, register
 from models.types import RequestError
 from workbench.common.console import notice, say

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.video.given_files import kind_at
+from eval.video.limits import kind_at
 from models.prompt_text import character_fault
 from models.types import COMPILE, RequestError
 from workbench.requests.numbers import DIGITS, LARGEST_SEED

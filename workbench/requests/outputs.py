@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from eval.video.given_files import ENDLESS, kind_at
+from eval.video.limits import ENDLESS, kind_at
 from models.types import RequestError
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from eval.video.given_files import open_given
+from eval.video.limits import open_given
 from models.types import RequestError
 from models.whole_files import replacing
 from workbench import __version__

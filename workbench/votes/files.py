@@ -11,7 +11,7 @@ import pandas as pd
 
 from eval.preferences.table import COLUMNS, FLAG_COLUMNS, Column, check_flags, check_votes, empty_table
 from eval.report import harmless
-from eval.video.given_files import open_given
+from eval.video.limits import open_given
 from eval.video.text_files import read_json
 from models.types import RequestError
 from models.whole_files import write_bytes
