@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 NOBODY, ANNOTATOR, REVIEWER, RESEARCHER, ADMIN = "nobody", "annotator", "reviewer", "researcher", "admin"
@@ -62,11 +62,11 @@ DOORS: tuple[Door, ...] = (
 LOOKING = frozenset(
     f"{module}.{name}"
     for module, names in {
-        "pages.generate": "reopen fit",
-        "compare.page": "reopen _fit",
+        "pages.generate": "reopen fit told_before",
+        "compare.page": "reopen _fit told_before suited",
         "components.inputs": "boxes",
-        "pages.grid": "reopen fit",
-        "insight.page": "reopen",
+        "pages.grid": "reopen fit told_before suited",
+        "insight.page": "reopen told_before suited",
         "evaluate.page": "reopen open_linked show show_chart",
         "studies.page": "opened chosen looked checked followed previewed",
         "results.page": "opened metrics_for shown_for",
@@ -96,6 +96,7 @@ def is_call(path: str) -> bool:
 
 def handler_name(function: Any) -> str:
     """A page's handler as LOOKING writes it; "" for none."""
+    function = function.func if isinstance(function, partial) else function
     module = getattr(function, "__module__", None)
     return f"{'.'.join(module.split('.')[-2:])}.{function.__name__}" if module else ""
 
