@@ -1,6 +1,8 @@
 """What the app makes in the background ends with it, and the next server goes on with it."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -20,6 +22,27 @@ from workbench.settings import Settings
 from workbench.ui.live import live_app
 from workbench.upkeep.jobs import Jobs
 
+ENDS_AS_A_WORKER_STARTS = """
+import threading, time
+from multiprocessing import forkserver
+
+connect, begun = forkserver.connect_to_new_process, threading.Event()
+
+def slowly(fds):
+    ends = connect(fds)
+    begun.set()
+    time.sleep(1)
+    return ends
+
+forkserver.connect_to_new_process = slowly
+
+from workbench.sweeps import pool
+from workbench.sweeps.work import Setup
+
+pool.CONTEXT.set_forkserver_preload([])
+threading.Thread(target=pool.Process, args=(Setup(),), daemon=True).start()
+begun.wait(60)
+"""
 REQUEST = GenerationRequest("a red ball rolling left", 2, frames=193)
 SECONDS = 30
 
@@ -119,3 +142,9 @@ def test_no_thread_is_left_when_the_app_ends_while_clips_of_a_study_are_made(ser
         thread.name for thread in threading.enumerate() if thread.name.startswith(("study", "generate", "evaluate"))
     ]
     assert not left
+
+
+def test_a_program_that_ends_as_a_worker_starts_says_nothing_of_it():
+    command = [sys.executable, "-c", ENDS_AS_A_WORKER_STARTS]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -102,6 +102,8 @@ class FirstRun:
         work = sweep.begin()
         self.total = len(work.items)
         clips: list[str] = []
+        if self._ends.is_set():
+            raise ProgramEnds
 
         def count(item, outcome) -> None:
             if self._ends.is_set():

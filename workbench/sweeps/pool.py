@@ -1,8 +1,10 @@
 """Workers as processes of this machine. One that dies takes nothing along: its items go to the next one."""
 
+import atexit
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +21,11 @@ ATTEMPTS = 3
 # of this one
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["workbench.sweeps.work", "workbench.clips.generation", "models.pipeline"])
+
+
+_STARTING = threading.Lock()
+"""Held while a worker is told what it is; a program that ends meanwhile would leave it with half a message."""
+atexit.register(_STARTING.acquire, timeout=60)  # for good: no worker starts after it
 
 
 class Deaths:
@@ -45,7 +52,7 @@ class Process:
     def __init__(self, setup: Setup) -> None:
         self.pipe, far = CONTEXT.Pipe()
         self.process = CONTEXT.Process(target=serve, args=(far, setup), daemon=True)
-        with environment(ENVIRONMENT):
+        with _STARTING, environment(ENVIRONMENT):
             self.process.start()
         far.close()
         self.items: deque[Item] = deque()
