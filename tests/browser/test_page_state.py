@@ -152,6 +152,32 @@ def test_reload_back_and_a_link_bring_back_what_was_shown(open_page, browser, kn
     until(lambda: other.url == address, other, lambda: f"{other.url} is not {address}")
 
 
+# a press that makes another result: what the address holds before, the field of the seed, the button
+AGAIN = {
+    "compare": ("mode=side", "#seed input", "#compare"),
+    "insight": ("seeds=0", "#seeds textarea, #seeds input", "#watch"),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_back_leads_to_the_result_before(open_page, known, name):
+    case, (before, field, button) = CASES[name], AGAIN[name]
+    page = open_page(named(case.path, known), case.ready)
+    act(page, "wait", before, "")
+    shown = look(page, case)
+    page.fill(field, "12")
+    page.click(button)
+    act(page, "wait", "seeds?=12", "")
+    until(lambda: not alike(look(page, case), shown), page, lambda: "the result stays the same")
+    page.wait_for_selector(case.ready)
+    page.fill(field, "13")  # settings that nothing was made with leave no trace
+    page.go_back()
+    again(page, case, shown)
+    assert not re.search("seeds?=1[23]", page.url)
+    page.go_forward()
+    act(page, "wait", "seeds?=12", "")
+
+
 def named(text: str, known: dict[str, str]) -> str:
     for word, name in known.items():
         text = text.replace(word, name)

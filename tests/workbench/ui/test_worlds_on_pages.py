@@ -1,12 +1,19 @@
 """Pages that offer models of several worlds keep the worlds apart."""
 
+from types import SimpleNamespace
+
 import gradio as gr
 import pytest
 
 from models.default_world import DEFAULT, EMBEDDED, MEASURED
 from models.registry import get_spec, watchable
+from models.types import GenerationRequest
+from workbench.clips.generation import GenerationService
+from workbench.scoring.evaluation import metric_rows
+from workbench.scoring.runs import EvaluationService
 from workbench.ui.context import model_choices
 from workbench.ui.pages.compare.page import preset_sides, presets
+from workbench.ui.pages.evaluate.view import checklist, default_metrics
 from workbench.ui.pages.grid import preset_axes
 from workbench.ui.pages.grid import presets as grid_presets
 from workbench.ui.pages.insight.page import _form
@@ -38,3 +45,14 @@ def test_presets_are_of_the_world_that_is_chosen(world):
 def test_a_family_without_models_that_ship_has_the_presets_of_the_default_world():
     sides = preset_sides("Baseline and ASD, 1 step", "self-forcing-wan-1.3b")
     assert [side.model for side in sides] == [DEFAULT.baseline, DEFAULT.asd] != [MEASURED.baseline, MEASURED.asd]
+
+
+def test_the_metrics_chosen_at_first_know_the_world_of_the_clips(tmp_path, tiny):
+    service = GenerationService(tmp_path, pipelines={"shapes-asd": tiny})
+    made = service.generate("shapes-asd", GenerationRequest("a red circle", 1, frames=1)).path.stem
+    context = SimpleNamespace(evaluations=EvaluationService(tmp_path))
+    known = {facts.name: facts.world for facts, why in metric_rows(context.evaluations.resources) if not why}
+    for clips, world in (((), DEFAULT.name), ((made,), "shapes")):
+        chosen = checklist(context, clips)["chosen"]
+        assert chosen == default_metrics(context, clips)
+        assert {known[name] for name in chosen} == {"", world}

@@ -33,7 +33,11 @@ def evaluate_endpoint(context: Context) -> None:
         Parameter("clips", "Videos to measure.", "list of video files", "any number, up to 256 MB each", None),
         Parameter("clip_ids", "Clips of the store.", "list of texts", "names of their files without ending", None),
         Parameter(
-            "metrics", "Names of metrics; without any, the quick ones.", "list of texts", "metrics that run here", None
+            "metrics",
+            "Names of metrics; without any, the quick ones that know the clips' world.",
+            "list of texts",
+            "metrics that run here",
+            None,
         ),
         Parameter(
             "prompts",
@@ -53,9 +57,9 @@ def evaluate_endpoint(context: Context) -> None:
         files = clips or []
         try:
             context.check_writable()
-            names = default_metrics(context) if metrics is None else texts_of(metrics, "metrics")
             given = [] if prompts is None else texts_of(prompts, "prompts")
             ids = [] if clip_ids is None else texts_of(clip_ids, "clip_ids")
+            names = default_metrics(context, ids) if metrics is None else texts_of(metrics, "metrics")
             run = await asyncio.to_thread(start_run, context, ids, files, given, names)
         except RequestError as error:
             raise gr.Error(sentence(error, *files), print_exception=False) from error

@@ -11,6 +11,8 @@ from workbench.ui.context import PRIVATE
 
 ROOT = "(window.gradio_config?.root ?? '')"  # in a page's script: where the app lies, behind a proxy too
 FORM = f"import({ROOT} + '/ui/js/form.js')"
+# said when a new result is asked for on a page whose address is written with the result alone
+NEW_ENTRY = f"() => import({ROOT} + '/ui/js/link.js').then((link) => {{ link.openEntry(); return []; }})"
 STOPPED = "() => document.querySelector('#player .wb-player')?.workbench.settle()"
 SEGMENTS = "wb-segments"  # a gr.Radio of this class looks like one bar of buttons
 DICE = f"() => Math.floor(Math.random() * {MAX_SEED})"

@@ -149,7 +149,7 @@ def _mean_and_worst(values: np.ndarray, worst: Any, unit: str = "") -> str:
 
 
 def effort(results: Sequence[GenerationResult]) -> list[str]:
-    """What each side costs beside A: speed and network calls as ratios, one sentence a side."""
+    """What each side costs beside A, network calls and the time of this one run as ratios, one sentence a side."""
     first, *others = results
     return [_beside(LETTERS[i], first, other) for i, other in enumerate(others, 1)]
 
@@ -160,11 +160,11 @@ def _beside(letter: str, first: GenerationResult, other: GenerationResult) -> st
     faster = first.seconds / max(other.seconds, 1e-9)
     calls = other.forwards / max(first.forwards, 1)
     if abs(faster - 1) < SAME_SPEED:
-        speed = f"{letter} is as fast as A"
+        speed = f"In this run {letter} took as long as A"
     elif faster > 1:
-        speed = f"{letter} is {readable(faster, 2)} times as fast as A"
+        speed = f"In this run {letter} was {readable(faster, 2)} times as fast as A"
     else:
-        speed = f"{letter} takes {readable(1 / faster, 2)} times as long as A"
+        speed = f"In this run {letter} took {readable(1 / faster, 2)} times as long as A"
     share = next((words for value, words in SHARES.items() if abs(calls / value - 1) < 0.02), "")
     share = share or f"{readable(calls, 2)} times"
     return f"{speed}, with {share} the network calls ({other.forwards:,} to {first.forwards:,})."

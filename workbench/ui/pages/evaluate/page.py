@@ -17,6 +17,7 @@ from workbench.requests.links.evaluate import read_evaluate
 from workbench.scoring.runs import Plan, Run
 from workbench.ui.components.component import (
     FORM_FILLED,
+    NEW_ENTRY,
     NOT_STARTED,
     SEGMENTS,
     keep_typed,
@@ -117,6 +118,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             if "clips" in found:
                 known = [context.evaluations.library.stored(clip).id for clip in found["clips"]]
                 updates[picker] = {"chosen": known}
+                updates[metrics] = view.checklist(context, known)
             if "run" in found:
                 context.evaluations.get(found["run"])
                 updates[opening] = found
@@ -143,8 +145,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         try:
             context.check_writable()
             # before the list of metrics has reached the page, none can have been unchosen
-            names = wanted["chosen"] if wanted else view.default_metrics(context)
             ids = (chosen or {}).get("chosen", [])
+            names = wanted["chosen"] if wanted else view.default_metrics(context, ids)
             plan, notice = await asyncio.to_thread(
                 make_plan, context, ids, files or [], place or "", texts or "", names
             )
@@ -237,7 +239,8 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     linked = loaded.then(open_linked, opening, outputs, **parallel)
     keep_typed(loaded, [folder, prompts])
     clicked = run.click(None, None, status, js=WAITING, **quiet).then(None, None, None, js=FORM_FILLED, **quiet)
-    making = clicked.then(start, [picker, uploads, folder, prompts, metrics], outputs, **making_queue)
+    anew = clicked.then(None, None, None, js=NEW_ENTRY, **quiet)
+    making = anew.then(start, [picker, uploads, folder, prompts, metrics], outputs, **making_queue)
     resumed = again.click(go_on, current, outputs, **making_queue)
     for event in (linked, making, resumed):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)

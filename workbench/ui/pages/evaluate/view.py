@@ -1,14 +1,16 @@
 """What the Evaluate page shows of a run, as the page's components take it: plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from eval.evaluator import ClipScores
 from eval.metric import GROUPS, Facts, MetricResult
 from eval.report import drift_rows
 from eval.video.reader import Unreadable
+from models.default_world import DEFAULT
 from workbench.charts import ClipCurves, metric_curves, spread_over_clips
 from workbench.clips.display import Display, make_display
+from workbench.clips.library import world_of
 from workbench.common.words import counted, readable
 from workbench.requests.comparison import LETTERS
 from workbench.requests.links.evaluate import TIME_AXES
@@ -27,24 +29,30 @@ DIRECTION = {True: "higher is better", False: "lower is better", None: ""}
 FRAMES, SECONDS = TIME_AXES
 
 
-def checklist(context: Context) -> dict[str, Any]:
-    """Every metric by group, as the checklist takes it, with the quick ones that run here chosen."""
+def checklist(context: Context, clips: Sequence[str] = ()) -> dict[str, Any]:
+    """Every metric by group, as the checklist takes it; chosen are those of `default_metrics`."""
     rows = metric_rows(context.evaluations.resources)
     names = [*GROUPS, *(facts.group for facts, _ in rows if facts.group not in GROUPS)]
     groups = [
         {"name": name, "metrics": [_metric(facts, why) for facts, why in rows if facts.group == name]}
         for name in dict.fromkeys(names)
     ]
-    return {"groups": [group for group in groups if group["metrics"]], "chosen": _quick(rows)}
+    return {"groups": [group for group in groups if group["metrics"]], "chosen": _quick(rows, _worlds(context, clips))}
 
 
-def default_metrics(context: Context) -> list[str]:
-    """The names of the quick metrics that run here."""
-    return _quick(metric_rows(context.evaluations.resources))
+def default_metrics(context: Context, clips: Sequence[str] = ()) -> list[str]:
+    """The names of the quick metrics that run here and know the world of stored clips, whose ids are `clips`; of the
+    world that the app opens with when there are none."""
+    return _quick(metric_rows(context.evaluations.resources), _worlds(context, clips))
 
 
-def _quick(rows: Sequence[tuple[Facts, str]]) -> list[str]:
-    return [facts.name for facts, why in rows if not why and facts.cost <= QUICK]
+def _quick(rows: Sequence[tuple[Facts, str]], worlds: Container[str]) -> list[str]:
+    return [facts.name for facts, why in rows if not why and facts.cost <= QUICK and facts.world in worlds]
+
+
+def _worlds(context: Context, clips: Sequence[str]) -> set[str]:
+    stored = context.evaluations.library.stored
+    return {"", *({world_of(stored(clip).path) for clip in clips} or {DEFAULT.name})}
 
 
 def _metric(facts: Facts, why: str) -> dict[str, Any]:

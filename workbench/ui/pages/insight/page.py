@@ -19,7 +19,7 @@ from workbench.requests.insight_settings import (
 )
 from workbench.requests.links.insight import insight_query, read_insight
 from workbench.requests.numbers import frames_of, whole
-from workbench.ui.components.component import NOT_STARTED, SEGMENTS, keep_typed, pressed, script_component
+from workbench.ui.components.component import NEW_ENTRY, NOT_STARTED, SEGMENTS, keep_typed, pressed, script_component
 from workbench.ui.components.prompts import (
     check_prompt_when_left,
     fitting_prompt,
@@ -122,7 +122,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     opened = blocks.load(reopen, None, [*fields, status, linked], **quiet)
     keep_typed(opened, fields)
     opening = opened.then(look_linked, [linked, *fields], seen, **MODEL_QUEUE, **quiet)
-    clicked = pressed(run, status, stop)
+    clicked = pressed(run, status, stop).then(None, None, None, js=NEW_ENTRY, **quiet)
     going = clicked.then(looking, fields, seen, **MODEL_QUEUE, **PATIENT, **quiet)
     for event in (opening, going):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)

@@ -1,6 +1,6 @@
 /** A page's form and its address: the address always says what the form says, and a result that was made from other
  * settings is marked. Enter makes, Shift and Enter break the line. */
-import { writeQuery } from "./link.js";
+import { openEntry, writeQuery } from "./link.js";
 
 let made = null;
 
@@ -13,7 +13,9 @@ export function changed(values) {
 
 /** What is being made now was asked for by `values`. */
 export function making(values) {
+  const before = made;
   made = JSON.stringify(values);
+  if (before !== null && before !== made) openEntry();
   changed(values);
 }
 

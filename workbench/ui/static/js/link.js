@@ -1,7 +1,13 @@
 /** The address of the page: what is on screen can be copied from the address bar and opened again. */
 
 let pending = null;
+let shown = null; // the address of the result on screen, null before there is one
+let written = window.location.search;
 const opened = readQuery(); // before anything is written
+
+window.addEventListener("popstate", () => {
+  if (window.location.search !== written) window.location.reload(); // every page fills itself from its address
+});
 
 /** What the address said when the page was opened, however much it has been rewritten since. */
 export function openedQuery() {
@@ -26,6 +32,19 @@ export function writeQuery(values) {
     const query = new URLSearchParams(kept.map(([name, value]) => [name, String(value)]));
     const theme = new URLSearchParams(window.location.search).get("__theme");
     if (theme) query.set("__theme", theme);
-    window.history.replaceState(window.history.state, "", `${window.location.pathname}?${query}`);
+    const address = `${window.location.pathname}?${query}`;
+    window.history.replaceState(window.history.state, "", address);
+    written = window.location.search;
+    if (!document.body.hasAttribute("data-stale")) shown = address;
   }, 150);
+}
+
+/** What comes now is a new result: Back leads to the one on screen, whatever the form has said since. */
+export function openEntry() {
+  clearTimeout(pending);
+  if (shown === null) return;
+  const { state } = window.history;
+  const now = window.location.href;
+  window.history.replaceState(state, "", shown);
+  window.history.pushState(state, "", now);
 }
