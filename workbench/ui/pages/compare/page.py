@@ -347,8 +347,8 @@ def _card(i: int, side: System, visible: bool) -> Card:
         ) as group,
         gr.Row(),
     ):
-        model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", scale=4, min_width=150)
-        steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, scale=3, min_width=165)
+        model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", scale=4, min_width=240)
+        steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, scale=3, min_width=200)
         ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, first chunk", scale=2, min_width=120)
     plan = gr.Textbox(
         label=f"{LETTERS[i]} · Steps per chunk",
