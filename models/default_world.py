@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class EmbeddedWorld:
     """A world whose models ship with the repository: `prefix` begins their names in the registry.
 
-    `prompts` are the examples, of one thing each; `study_prompts` show every word that its models follow, and of the
-    shapes world one thing each, as its models make two wrong. `switch` is what a prompt may change to, `metrics` what
+    `prompts` are the examples and `study_prompts` show every word, of one thing each, as the models make two wrong too
+    often to be voted on. `switch` is what a prompt may change to, `metrics` what
     tells its clips apart best, which are scores of this world alone.
     """
 
@@ -99,18 +99,18 @@ TABLETOP = EmbeddedWorld(
         "a yellow cone rolling up over stone",
         "a cyan cylinder rolling left over sand",
         "a purple cube rolling down over water",
-        "a green ball rolling left and an orange cone rolling right over stone",
+        "a green ball rolling left over stone",
         "a white cylinder rolling up over water",
         "a blue cube rolling right over sand",
         "an orange ball rolling down over night sky",
-        "a red cone rolling left and a blue cube rolling up over wood",
+        "an orange cone rolling left over wood",
         "a green cylinder rolling right over grass",
         "a cyan cone rolling down over water",
         "a yellow cube rolling left over stone",
-        "a white ball rolling right and a purple cylinder rolling down over night sky",
+        "a purple cylinder rolling down over night sky",
         "a blue ball rolling up over wood",
         "a purple cone rolling right over sand",
-        "a yellow cylinder rolling up and a cyan cube rolling left over grass",
+        "a cyan cube rolling left over grass",
     ),
     "a blue ball rolling left over sand",
     ("texture_spectrum_distance", "tabletop_right"),

@@ -24,7 +24,7 @@ from models.sampling.rollout import ChunkLatents, ClipNoise, Guidance, Observe, 
 from models.sampling.schedulers import StepPlan
 from models.specs import ModelSpec
 from models.types import CACHES, Chunk, GenerationRequest, GenerationResult, RequestError
-from models.video_input import fit_frames, fit_image, fitted_length
+from models.video_input import fit_frames, fit_image, fitted_length, size_notices
 from models.video_input import notices as video_notices
 from models.worlds.training_worlds import WORLDS, about_prompt
 
@@ -363,6 +363,8 @@ def _notices(spec: ModelSpec, request: GenerationRequest) -> list[str]:
     if request.ffe and not spec.few_step:
         why = "takes many steps anyway" if spec.causal else "makes all frames at once"
         notices.append(f"First-Frame Enhancement does nothing here: {spec.name} {why}")
+    if request.image is not None:
+        notices += size_notices("picture", request.image.shape[:2], request.size or spec.size)
     if request.video is not None:
         notices += video_notices(
             request.video.shape[1:3], len(request.video), request.video_fps, spec, request.frames

@@ -59,10 +59,7 @@ def notices(
     size: tuple[int, int], frames: int, fps: float, spec: ModelSpec, count: int, times: Sequence[float] = ()
 ) -> list[str]:
     """What fitting a video of `size` (height, width) changes about it, and about a clip of `count` frames."""
-    said = []
-    if size != spec.size:
-        crop = " and cropped to its middle" if size[0] * spec.size[1] != size[1] * spec.size[0] else ""
-        said.append(f"the video of {size[1]} x {size[0]} pixels is resized to {spec.size[1]} x {spec.size[0]}{crop}")
+    said = size_notices("video", size, spec.size)
     if times:
         said.append(f"the video's frames are unevenly timed; it is read at the model's {spec.fps} a second")
     elif abs(fps - spec.fps) > 1e-3:
@@ -71,3 +68,11 @@ def notices(
     if length < count:
         said.append(f"the video ends after {length} frames at {spec.fps} a second, and so does the clip")
     return said
+
+
+def size_notices(what: str, size: tuple[int, int], made: tuple[int, int]) -> list[str]:
+    """What fitting a picture or a video of `size` (height, width) to a clip of size `made` changes."""
+    if size == made:
+        return []
+    crop = " and cropped to its middle" if size[0] * made[1] != size[1] * made[0] else ""
+    return [f"the {what} of {size[1]} x {size[0]} pixels is resized to {made[1]} x {made[0]}{crop}"]

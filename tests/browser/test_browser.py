@@ -127,7 +127,7 @@ def test_generate_link_restores_the_form(open_page):
     page = open_page(link, "#generate")
     page.wait_for_function("() => document.querySelector('#prompt textarea').value === 'a blue star'")
     assert page.input_value("#seed input") == "11" and page.input_value("#frames input") == "13"
-    assert page.input_value("#model input") == "Self Forcing (baseline) · Shapes world"
+    assert page.input_value("#model input") == "Self Forcing (baseline, shapes)"
     assert page.inner_text("#steps label.selected") == "3" and page.inner_text("#first-steps label.selected") == "2"
     assert page.is_checked("#ffe input")
 
@@ -555,8 +555,8 @@ def test_presets_of_a_comparison_keep_the_world_that_is_chosen(open_page):
     choose(page, "#side-A", "CausVid, causal teacher")
     page.wait_for_function("(text) => document.querySelector('#prompt textarea').value === text", arg=MEASURED.prompt)
     page.click("#presets button:has-text('Baseline and ASD, 1 step')")
-    page.wait_for_function("() => document.querySelector('#side-B input').value === 'ASD \u00b7 Shapes world'")
-    assert page.input_value("#side-A input") == "Self Forcing (baseline) \u00b7 Shapes world"
+    page.wait_for_function("() => document.querySelector('#side-B input').value === 'ASD (shapes)'")
+    assert page.input_value("#side-A input") == "Self Forcing (baseline, shapes)"
 
 
 def test_clips_of_two_sizes_are_only_shown_side_by_side(open_page):

@@ -285,6 +285,19 @@ def test_what_is_typed_before_the_link_has_filled_the_form_stays(browser, url, e
         page.wait_for_function("(part) => location.search.includes(part)", arg=early.address)
 
 
+def test_numbers_count_as_they_are_typed(open_page):
+    page = open_page(f"/generate?prompt={PROMPT}&seed=7&frames=49", "#frames input")
+    page.wait_for_function("() => window.formFilled")
+    page.fill("#frames input", "1")
+    page.press("#frames input", "Enter")  # 13 is the first of the list that begins like it
+    act(page, "wait", r"frames=1(&|$)", "")
+    assert page.input_value("#frames input") == "1"
+    page.fill("#seed input", "1.5")
+    page.click("#generate")
+    page.wait_for_selector("#status [data-state=error]")
+    assert "seed is 1.5; give a whole number" in page.inner_text("#status")
+
+
 # pages with a main button: a link to settings that its form does not have by itself
 PRESSED = {
     "generate": ("/generate?frames=13&seed=11&steps=2", "#generate", "seed=11"),

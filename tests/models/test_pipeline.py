@@ -61,10 +61,14 @@ def test_the_image_is_the_first_chunk_and_ffe_moves_to_the_next(tiny):
     assert not np.array_equal(other[1:], tiny(request(image=image)).frames[1:])
 
 
-def test_pictures_of_any_size_are_cropped_to_the_middle():
+def test_pictures_of_any_size_are_cropped_to_the_middle(tiny):
     picture = np.zeros((100, 300, 3), np.uint8)
     picture[:, 100:200] = 200
     assert (fit_image(picture, (64, 64)) == 200).all()
+    assert tiny(request(image=picture)).notices[-1] == (
+        "the picture of 300 x 100 pixels is resized to 64 x 64 and cropped to its middle"
+    )
+    assert not any("resized" in told for told in tiny(request(image=picture[:64, 100:164])).notices)
 
 
 def test_bidirectional_model_starts_from_the_same_noise_and_counts_both_passes():

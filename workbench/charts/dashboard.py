@@ -91,6 +91,7 @@ def metric_dots(panels: Sequence[Panel]) -> dict[str, Any]:
             ticktext=[escape(point.label) for point in panel.points],
             range=[systems - 0.5, -0.5],
             showticklabels=column == 1,
+            automargin=True,
             row=row,
             col=column,
         )
@@ -100,7 +101,7 @@ def metric_dots(panels: Sequence[Panel]) -> dict[str, Any]:
         showlegend=False,
         hovermode="closest",
         dragmode=False,
-        margin={"l": 170, "r": 24, "t": 40, "b": 30},
+        margin={"l": 24, "r": 24, "t": 40, "b": 30},
     )
     return plain(figure)
 
@@ -300,12 +301,13 @@ def share_dots(points: Sequence[Point], title: str, chance: float | None = None)
         figure.add_vline(x=chance, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
     figure.update_xaxes(title=title)
     labels = [escape(point.label) for point in points]
-    figure.update_yaxes(tickvals=list(range(len(points))), ticktext=labels, range=[len(points) - 0.5, -0.5])
+    bottom_up = [len(points) - 0.5, -0.5]
+    figure.update_yaxes(tickvals=list(range(len(points))), ticktext=labels, range=bottom_up, automargin=True)
     figure.update_layout(
         height=90 + 28 * len(points),
         showlegend=False,
         hovermode="closest",
         dragmode=False,
-        margin={"l": 220, "r": 24, "t": 16, "b": 48},
+        margin={"l": 24, "r": 24, "t": 16, "b": 48},
     )
     return plain(figure)

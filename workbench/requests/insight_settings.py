@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from models.default_world import DEFAULT
 from models.registry import get_spec, watchable
 from models.types import GenerationRequest, RequestError
 from workbench.requests.grid import AXES
@@ -52,9 +53,7 @@ def read_settings(
     texts = AXES["prompt"].read(prompts) if isinstance(prompts, str) else [text for text in prompts if text.strip()]
     numbers = AXES["seed"].read(seeds)
     if not texts:
-        raise RequestError(
-            "there is no prompt; write one, or several one a line, as a red circle moving right on a ..."
-        )
+        raise RequestError(f"there is no prompt; write one, or several one a line, as {DEFAULT.prompt}")
     if not numbers:
         raise RequestError("there is no seed; write numbers as 7, or 0-15 for sixteen")
     unique = tuple(dict.fromkeys(texts)), tuple(dict.fromkeys(numbers))

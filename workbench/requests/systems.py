@@ -88,8 +88,9 @@ class System:
         spec = next((spec for spec in list_models() if spec.name == self.model), None)
         if spec is None:
             return self.model
-        other = spec.family in [world.name for world in EMBEDDED if world != DEFAULT]
-        return f"{spec.title} ({spec.family})" if other else spec.title
+        if spec.family not in [world.name for world in EMBEDDED if world != DEFAULT]:
+            return spec.title
+        return f"{spec.title[:-1]}, {spec.family})" if spec.title.endswith(")") else f"{spec.title} ({spec.family})"
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ from models.wan.rows import PROMPTS as WAN_PROMPTS
 from workbench.clips.generation import GenerationService
 from workbench.common.faults import fault_sentence
 from workbench.requests.insight_settings import FIRST_STEPS
+from workbench.requests.systems import System
 from workbench.scoring.runs import EvaluationService
 from workbench.settings import Settings
 from workbench.sweeps.first_run import FirstRun
@@ -27,7 +28,7 @@ MODEL_QUEUE = {"concurrency_id": "model", "concurrency_limit": 1}
 EVALUATION_QUEUE = {"concurrency_id": "evaluation", "concurrency_limit": None}
 PRIVATE = {"api_visibility": "private"}
 EXAMPLE_PROMPTS = DEFAULT.prompts
-WORLDS = {"shapes": "Shapes world", "tabletop": "Tabletop world", "wan": "Wan world"}
+WORLDS = {"shapes": "Shapes world", "tabletop": "Tabletop world", "wan": "Wan 2.1"}
 EXAMPLES = {SHAPES.name: SHAPES.prompts, TABLETOP.name: TABLETOP.prompts, "wan": WAN_PROMPTS}
 
 
@@ -55,11 +56,7 @@ def model_choices(specs: Sequence[ModelSpec] | None = None) -> list[tuple[str, s
     """(title, name) of `specs`, by default of every model that can run here, for a dropdown; those of another world
     than the app's own say so."""
     offered = [spec for spec in list_models() if not unavailable(spec)] if specs is None else specs
-    return [(spec.title + _other_world(spec.family), spec.name) for spec in offered]
-
-
-def _other_world(family: str) -> str:
-    return "" if family == DEFAULT.name else f" · {WORLDS.get(family, family)}"
+    return [(System(spec.name, spec.steps[0]).model_title, spec.name) for spec in offered]
 
 
 def about_model(name: str) -> str:

@@ -55,6 +55,7 @@ def page_frame(
         f"{SIGN_OUT if accounts else ''}</header>",
         js_on_load=f"document.title = {tab_title(current.title)!r};{SHOW_CURRENT}{WATCH_TYPING}"
         f"{FORM}.then((form) => form.submitOnEnter('#prompt textarea', '#generate, #compare, #make'));"
+        f"{FORM}.then((form) => form.typedOnEnter('#frames input'));"
         f"{SIGN_OUT_SCRIPT if accounts else ''}",
         elem_id="frame",
         padding=False,

@@ -80,7 +80,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(files, names):
     assert names[:2] == ["path:model.pt", "path:Self-Forcing/model.pt"]
     again = register(f"path:{next(iter(files.values()))}")
     assert again.name == names[0] and again.title == "model.pt"
-    assert ("Self-Forcing/model.pt · Wan world", names[1]) in model_choices()
+    assert ("Self-Forcing/model.pt", names[1]) in model_choices()
     assert "prompts are free text" in about_model(names[0]) and "81 frames, 5.1 s" in about_model(names[0])
 
 

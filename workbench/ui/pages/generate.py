@@ -178,7 +178,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 )
             with gr.Row():
                 frames = length_box([model_name])
-                seed = gr.Number(7, label="Seed", precision=0, min_width=110, elem_id="seed")
+                seed = gr.Number(7, label="Seed", min_width=110, elem_id="seed")
                 size = size_box([model_name])
                 with gr.Column(min_width=140):
                     dice = gr.Button("New seed", size="sm", elem_id="dice")

@@ -117,7 +117,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             [1, 2, 3, 4], value=1, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"
         )
         ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE", scale=1, min_width=110)
-        seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
+        seed = gr.Number(7, label="Seed", scale=1, min_width=90, elem_id="seed")
         frames = length_box([model.value])
         dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
     notice = prompt_notice()

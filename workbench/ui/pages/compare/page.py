@@ -153,7 +153,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     with gr.Accordion("More settings: input, frames, seed, schedules", open=False, elem_id="more") as more:
         with gr.Row(equal_height=True):
             frames = length_box([side.model for side in start])
-            seed = gr.Number(7, label="Seed", precision=0, scale=1, min_width=90, elem_id="seed")
+            seed = gr.Number(7, label="Seed", scale=1, min_width=90, elem_id="seed")
             dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
             size = size_box([side.model for side in start])
             inputs = build_inputs([side.model for side in start])
@@ -349,7 +349,7 @@ def _card(i: int, side: System, visible: bool) -> Card:
     ):
         model = gr.Dropdown(model_choices(), value=side.model, label=f"{LETTERS[i]} · Model", scale=4, min_width=240)
         steps = gr.Radio(choices, value=side.steps, label="Steps", elem_classes=SEGMENTS, scale=3, min_width=200)
-        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, first chunk", scale=2, min_width=120)
+        ffe = gr.Dropdown(FFE_CHOICES, value=0, label="FFE, first chunk", scale=2, min_width=135)
     plan = gr.Textbox(
         label=f"{LETTERS[i]} · Steps per chunk",
         placeholder="for example 4,1,2",

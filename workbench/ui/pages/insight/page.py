@@ -71,7 +71,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             scale=4,
             elem_id="plans",
         )
-        repeats = gr.Number(REPEATS, label="Clips per schedule", precision=0, scale=1, min_width=90, elem_id="repeats")
+        repeats = gr.Number(REPEATS, label="Clips per schedule", scale=1, min_width=90, elem_id="repeats")
         measure = gr.Button("Measure", scale=1, min_width=100, elem_id="measure")
         halt = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="halt")
     told = script_component("status", elem_id="cost-status")
@@ -166,7 +166,7 @@ def _form() -> tuple[dict[str, Any], list[tuple[gr.Button, dict[str, Any]]]]:
         seeds = gr.Textbox(
             "7", label="Seeds", placeholder="for example 0 1 2 or 0-15", scale=1, min_width=190, elem_id="seeds"
         )
-        frames = gr.Number(49, label="Frames", precision=0, scale=1, min_width=90, elem_id="frames")
+        frames = gr.Number(49, label="Frames", scale=1, min_width=90, elem_id="frames")
     with gr.Row(equal_height=True):
         steps = gr.Radio(
             offered_steps(), value=4, label="Steps", elem_classes=SEGMENTS, scale=2, min_width=150, elem_id="steps"

@@ -29,3 +29,23 @@ export function submitOnEnter(field, run) {
     document.querySelector(run)?.click();
   }, true);
 }
+
+/** In a field with a list, Enter takes what was typed, not the entry of the list that begins like it. */
+export function typedOnEnter(field) {
+  let typed = false;
+  document.addEventListener("input", ({ target }) => { typed ||= Boolean(target.matches?.(field)); }, true);
+  document.addEventListener("keydown", (event) => {
+    if (!event.target.matches?.(field)) return;
+    if (event.key.startsWith("Arrow")) typed = false; // then Enter takes the entry that was gone to
+    if (event.key !== "Enter" || !typed) return;
+    event.stopPropagation();
+    event.preventDefault();
+    typed = false;
+    event.target.blur(); // which is when the field takes it
+  }, true);
+}
+
+// what is being made would be broken off: the browser asks first
+window.addEventListener("beforeunload", (event) => {
+  if (made !== null && document.querySelector("#status [data-state=running]")) event.preventDefault();
+});

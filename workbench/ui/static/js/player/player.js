@@ -19,6 +19,7 @@ import { Stage } from "./stage.js";
 export class Player {
   constructor(root, { bus = "main", compare = false, empty = "Nothing to play yet", keyboard = true } = {}) {
     Object.assign(this, { root, bus, compare, queue: Promise.resolve(), value: null, opened: false, linked: openedQuery() });
+    this.unasked = compare && Object.keys(this.linked).every((name) => name === "__theme");
     root.classList.add("wb-player");
     root.dataset.state = "empty";
     this.message = el("div", { class: "wb-message", text: empty });
@@ -121,7 +122,8 @@ export class Player {
     this.linked = {}; // the address the page was opened with counts once
     if (mode) this.setMode(mode);
     if (frame !== null) this.seek(frame);
-    else if (value.autoplay && !this.taken) this.autoplay();
+    else if (value.autoplay && !this.taken && !this.unasked) this.autoplay(); // what a new visitor sees stands still
+    this.unasked = false;
     this.writeLink();
   }
 
