@@ -18,7 +18,7 @@ app: $(VENV)/installed ## serve the app (PORT=7860, ARGS="--data-dir data")
 
 # exit code 5 says that a selection left no test to one of the two parts; a failure in either part fails the whole
 test: $(VENV)/installed ## run the tests (ARGS="-k media")
-	@$(RUN) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile -m "not alone" $(ARGS); parallel=$$?; \
+	@$(RUN) -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS); parallel=$$?; \
 	$(RUN) -m pytest -m alone $(ARGS); alone=$$?; \
 	if [ $$parallel -eq 0 ] && [ $$alone -eq 5 ]; then exit 0; fi; \
 	if [ $$parallel -ne 0 ] && [ $$parallel -ne 5 ]; then exit $$parallel; fi; \

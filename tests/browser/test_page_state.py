@@ -164,6 +164,7 @@ def test_back_leads_to_the_result_before(open_page, known, name):
     case, (before, field, button) = CASES[name], AGAIN[name]
     page = open_page(named(case.path, known), case.ready)
     act(page, "wait", before, "")
+    until(lambda: drawn(look(page, case)), page, lambda: "a picture stays empty")
     shown = look(page, case)
     page.fill(field, "12")
     page.click(button)
@@ -215,6 +216,11 @@ def alike(found: Any, shown: Any) -> bool:
     if isinstance(found, list) and isinstance(shown, list):
         return len(found) == len(shown) and all(map(alike, found, shown))
     return found == shown or (isinstance(found, int) and isinstance(shown, int) and abs(found - shown) <= NEAR)
+
+
+def drawn(found: Any) -> bool:
+    """Whether none of the pictures is empty."""
+    return not isinstance(found, list) or (any(found) and all(map(drawn, found)))
 
 
 def look(page, case: Case) -> list[Any]:
