@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class EmbeddedWorld:
     """A world whose models ship with the repository: `prefix` begins their names in the registry.
 
-    `prompts` are the examples and `study_prompts` show every word, of one thing each, as the models make two wrong too
-    often to be voted on. `switch` is what a prompt may change to, `metrics` what
+    `prompts` are the examples and `study_prompts` show every word, all of one thing each: a pair in which both
+    models miss one of two things tells nothing of the models. `switch` is what a prompt may change to, `metrics` what
     tells its clips apart best, which are scores of this world alone.
     """
 

@@ -9,10 +9,12 @@ from models.default_world import DEFAULT, EMBEDDED, MEASURED
 from models.registry import get_spec, watchable
 from models.types import GenerationRequest
 from workbench.clips.generation import GenerationService
+from workbench.experiments.ablation_files import read_report
 from workbench.scoring.evaluation import metric_rows
 from workbench.scoring.runs import EvaluationService
 from workbench.ui.context import model_choices
 from workbench.ui.pages.compare.page import preset_sides, presets
+from workbench.ui.pages.dashboard.tables import ablation_status
 from workbench.ui.pages.evaluate.view import checklist, default_metrics
 from workbench.ui.pages.grid import preset_axes
 from workbench.ui.pages.grid import presets as grid_presets
@@ -54,3 +56,9 @@ def test_the_metrics_chosen_at_first_know_the_world_of_the_clips(tmp_path, tiny)
         chosen = checklist(context, clips)["chosen"]
         assert chosen == default_metrics(context, clips)
         assert {known[name] for name in chosen} == {"", world}
+
+
+def test_the_ablation_says_its_world_and_opens_when_its_models_are_gone(tmp_path):
+    report, _ = read_report(tmp_path)
+    assert ablation_status(report, own=False)["text"].endswith("Measured on the shapes world.")
+    assert "world" not in ablation_status(report | {"weights": {"gone": "0" * 64}}, own=True)["text"]

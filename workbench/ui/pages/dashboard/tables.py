@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models.registry import get_spec
+from models.registry import list_models
 from workbench.charts import (
     Panel,
     Point,
@@ -43,11 +43,10 @@ def ablation_status(report: Report | None, own: bool) -> dict[str, Any]:
     if report is None:
         text = "The ablation was not made yet: python -m workbench ablation makes it, and this view shows it."
         return {"state": "idle", "text": text}
-    worlds = sorted({get_spec(name).family for name in report["weights"]})
-    text = (
-        "Whether Adversarial Self-Distillation and First-Frame Enhancement help, at 4, 2 and 1 steps. "
-        f"Measured on the {' and the '.join(worlds)} world."
-    )
+    worlds = sorted({spec.family for spec in list_models() if spec.name in report["weights"]})
+    text = "Whether Adversarial Self-Distillation and First-Frame Enhancement help, at 4, 2 and 1 steps."
+    if worlds:  # models that are not registered any more say none
+        text += f" Measured on the {' and the '.join(worlds)} world."
     where = [] if own else ["This result comes with the repository; it was not made with the clips of this store."]
     return {"state": "done", "text": text, "notices": [*where, *notes(report)]}
 
