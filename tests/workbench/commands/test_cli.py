@@ -171,9 +171,12 @@ def test_the_app_serves_until_it_is_stopped(tmp_path):
             url = re.search(r"http://127\.0\.0\.1:\d+", line).group()
             assert httpx.get(f"{url}/api/v1/health", timeout=30).json()["status"] == "ok"
             assert "ASD Workbench" in httpx.get(url, timeout=30).text
+            with httpx.stream("GET", f"{url}/gradio_api/heartbeat/somebody", timeout=30) as page:
+                assert page.status_code == 200  # an open page, whose stream never ends by itself
+                server.send_signal(signal.SIGINT)
+                _, err = server.communicate(timeout=60)
         finally:
-            server.send_signal(signal.SIGINT)
-        _, err = server.communicate(timeout=60)
+            server.kill()
     assert (server.returncode, err) == (0, "")
 
 

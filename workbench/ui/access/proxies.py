@@ -1,5 +1,7 @@
 """What a proxy tells of the visitor behind it: believed of proxies that the owner has named, and of nobody else."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +29,17 @@ class Proxies:
         await self.app({**scope, "headers": kept}, receive, send)
 
 
+def is_fault(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's log tells of a fault. A page that is open when its server ends is none: its stream is
+    waited for, and then cancelled."""
+    if isinstance(record.msg, str) and record.msg.startswith("Cancel %s running task"):
+        return False
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def server_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
-    """How every server of the workbench runs. By itself uvicorn believes such headers of all programs of this
-    machine."""
-    return uvicorn.Config(app, proxy_headers=False, **options)
+    """How every server of the workbench runs. By itself uvicorn believes such headers of all programs of this machine,
+    and calls it an error when a page is open as the server ends."""
+    config = uvicorn.Config(app, proxy_headers=False, **options)  # sets up the loggers
+    logging.getLogger("uvicorn.error").addFilter(is_fault)
+    return config
