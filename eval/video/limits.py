@@ -20,6 +20,7 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 ENDLESS = ("a pipe", "a socket", "a device")
+DANGLING = "a link that leads nowhere"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def kind_at(path: Path) -> str:
     try:
         return KINDS.get(stat.S_IFMT(path.stat().st_mode), "a device")
     except OSError:
-        return "a link that leads nowhere" if os.path.islink(path) else ""
+        return DANGLING if os.path.islink(path) else ""
 
 
 def open_given(path: Path) -> BinaryIO:

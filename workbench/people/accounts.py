@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.video.limits import DANGLING, kind_at
 from eval.video.text_files import read_text
 from models.types import RequestError
 from models.whole_files import write_bytes
@@ -150,6 +151,8 @@ def add_account(path: Path, name: str, role: str, password: str, cost: int = COS
         )
     if role not in ROLES:
         raise RequestError(f"role {role[:40]!r} is none; choose {', '.join(ROLES)}")
+    if kind_at(path) == DANGLING:
+        raise RequestError(f"{str(path)!r} is {DANGLING}; name the file itself, or delete the link")
     if len(password) < SHORTEST:
         raise RequestError(f"the password has {len(password)} letters; use at least {SHORTEST}")
     others = [account for account in (read_accounts(path) if path.exists() else []) if account.name != name]

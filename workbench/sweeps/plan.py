@@ -277,7 +277,7 @@ def _prompts(value: Any, where: Where) -> tuple[str, ...]:
 
 def _from_file(name: str, where: Where) -> list[str]:
     try:
-        return read_prompts(Path(name))
+        return read_prompts(Path(name), "file")
     except RequestError as error:
         raise RequestError(f"{where(None)}{error}") from error
 

@@ -1,5 +1,6 @@
 """All commands by the same rules: nothing that is there is lost, and wrong input is exit code 2 and one line."""
 
+import io
 import math
 import os
 import shutil
@@ -145,6 +146,28 @@ def test_a_link_that_leads_nowhere_is_kept(capsys, tmp_path, monkeypatch, comman
     assert "exists" in refused(capsys, [*argv, "--out", f"link.{ending}"])
     assert "a link that leads nowhere" in refused(capsys, [*argv, "--out", f"loop/x.{ending}"])
     assert sorted(os.listdir()) == [f"link.{ending}", "loop"] and Path(f"link.{ending}").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "argv", [["train", "autoencoder", "--steps", "1", "--out"], ["few-steps", "--systems", "teacher:1", "--out"]]
+)
+def test_a_folder_of_results_is_no_pipe(capsys, tmp_path, monkeypatch, argv):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    assert "'pipe' is a pipe; name a folder" in refused(capsys, [*argv, "pipe"])
+
+
+def test_accounts_are_not_written_in_place_of_a_link(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("people").symlink_to("nowhere")
+    monkeypatch.setattr("sys.stdin", io.StringIO("a long password\n"))
+    said = refused(capsys, ["accounts", "add", "people", "ann", "--role", "annotator"])
+    assert "'people' is a link that leads nowhere" in said and Path("people").is_symlink()
+
+
+def test_a_file_of_prompts_is_named_once(capsys):
+    said = refused(capsys, ["sweep", "--models", "asd", "--prompts", "nope.txt"])
+    assert said.count("--prompts") == 1 and "'nope.txt'" in said
 
 
 def test_no_output_is_one_of_the_apps_own_files(capsys, tmp_path, monkeypatch):

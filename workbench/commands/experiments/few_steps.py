@@ -16,6 +16,7 @@ from models.types import RequestError
 from workbench.common.clock import to_the_second
 from workbench.common.console import say, say_json
 from workbench.requests.arguments import PROCESSES, SEED, add_output, device
+from workbench.requests.outputs import check_place
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
     prompts = held_out_captions(options.world, options.captions)
     jobs = few_steps.plan_jobs(options.world, systems, prompts, weights, options.seed, options.frames)
     folder = options.out or options.data_dir / "few-steps"
+    check_place(folder, "--out" if options.out else "--data-dir", folder=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 from models.types import RequestError
 from workbench.common.console import notice, say, say_json
 from workbench.requests.arguments import PROCESSES, device, whole
+from workbench.requests.outputs import check_place
 
 SAMPLE_EVERY = 500
 TRACKERS = ("trackio", "wandb")
@@ -264,6 +265,7 @@ def _check_out(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     elif options.resume:
         raise RequestError(f"{shown} holds no run to go on with; name the folder of one, or begin without --resume")
     try:
+        check_place(options.out, "--out", folder=True)
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"{shown} cannot be made ({error.strerror}); choose another folder") from error
