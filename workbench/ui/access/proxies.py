@@ -30,8 +30,8 @@ class Proxies:
 
 
 def is_fault(record: logging.LogRecord) -> bool:
-    """Whether a line of uvicorn's log tells of a fault. A page that is open when its server ends is none: its stream is
-    waited for, and then cancelled."""
+    """Whether a line of uvicorn's log tells of a fault. A page that is open when its server ends is none: its stream
+    is waited for, and then cancelled."""
     count = str(record.msg).startswith("Cancel %s running task")
     return not (count or (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)))
 
