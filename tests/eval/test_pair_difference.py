@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.video.pair_difference import frame_psnr, frame_ssim
+from eval.video.pair_difference import _vdp, frame_psnr, frame_ssim, visible_difference
 from models.types import GenerationResult
 from workbench.ui.pages.compare.pair_view import FlipSheet, effort, flip_sheets, numbers_table
 
@@ -49,6 +49,16 @@ def test_ssim_is_its_definition():
 
 def made(frames: np.ndarray, forwards: int = 5, seconds: float = 1.0, fps: int = 12) -> GenerationResult:
     return GenerationResult(frames, fps, (len(frames),), ((1.0,),), forwards, 0.1, seconds)
+
+
+def test_what_a_person_would_see_is_worked_out_once_for_a_pair():
+    clip = np.random.default_rng(0).integers(0, 256, (5, 32, 48, 3), dtype=np.uint8)
+    near, far = clip // 16 * 16, clip // 128 * 128
+    seen = [visible_difference(clip, other, 12) for other in (clip, near, far)]
+    assert seen[0].jod == 10 > seen[1].jod > seen[2].jod and seen[2].visible
+    calls = _vdp.cache_info()
+    assert visible_difference(clip.copy(), far.copy(), 12) == seen[2] and _vdp.cache_info() == calls
+    assert visible_difference(clip, far, 24).jod != seen[2].jod and _vdp.cache_info() != calls
 
 
 def test_flip_is_worked_out_once_and_says_where_it_differs():
