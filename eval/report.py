@@ -15,7 +15,7 @@ from eval.statistics.intervals import bootstrap_mean
 from eval.statistics.over_time import drift_score, first_to_last, frame_seconds, motion_collapse, slope_of_windows
 
 SPEED = "dynamic_degree_flow"  # its curve is the speed
-FORMULA = ("=", "+", "-", "@", "'", "\t", "\r")  # what a spreadsheet begins to compute at
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20'\t\r\n")  # what a spreadsheet begins to compute at, wide letters too
 
 
 @dataclass(frozen=True)

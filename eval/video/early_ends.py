@@ -69,6 +69,8 @@ def _lost_bytes(path: Path, kind: str, stream: av.VideoStream, count: int) -> st
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if kind == "gif":
             return "" if _gif_ends(data) else "its end mark is missing"
+        if kind == "apng":
+            return "" if data.rfind(b"IEND", max(0, len(data) - TAIL)) > 0 else "its end mark is missing"
         if kind == "ogg":
             return "" if _ogg_ends(data) else "its last page is missing"
         if kind in ("mpeg", "mpegts"):

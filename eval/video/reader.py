@@ -21,7 +21,7 @@ from eval.video.frame_folder import NO_RATE, USUAL_FPS, FrameReader, frame_files
 from eval.video.frame_times import TimesOfFrames, own_rate, told_gaps, told_repeats, uneven_times
 from eval.video.limits import VARIABLE, limits, over
 from eval.video.picture import TRANSPARENT, Picture
-from eval.video.stream import WAY_OUT, Unreadable, open_stream, told_faults, told_layer, told_streams
+from eval.video.stream import WAY_OUT, Unreadable, open_stream, told_faults, told_fields, told_layer, told_streams
 from eval.video.windows import Window, made_ahead
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
@@ -145,7 +145,8 @@ class Video:
             squeezed = self._squeezed(first.width) if self.coded_width > first.width else ""
             self.picture = Picture(first, self.aspect, square=square)
             shown = [stamp for stamp, hidden in listed if not hidden]
-            told = [told_streams(container, stream), squeezed, told_layer(stream), *self.picture.notices]
+            told = [told_streams(container, stream), squeezed, told_layer(stream), told_fields(first)]
+            told += self.picture.notices
             if self.total > len(shown):
                 told.append(f"the file is cut short: {len(shown)} of {self.total} frames are there")
             else:

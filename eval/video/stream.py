@@ -11,11 +11,12 @@ from av.container import InputContainer
 from av.container.streams import StreamContainer
 from av.stream import Disposition
 
-from eval.video.limits import Limits, over
+from eval.video.limits import SAMPLES_A_FRAME, Limits, over, told_samples
 
 # no playlists, no lists of other files, no devices; nothing in a file is opened by name
 CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
 LAYER = "the file has a layer of transparency; the colours stored beneath it are scored, as VBench does"
+INTERLACED = "the video is interlaced; a frame is scored as it is stored, with both of its fields in one picture"
 WAY_OUT = "give a video such as an H.264 mp4"
 
 
@@ -41,6 +42,11 @@ def told_streams(container: InputContainer, stream: av.VideoStream) -> str:
     return f"the file has {len(streams)} video streams; number {place}, of {size}, is scored{first}"
 
 
+def told_fields(frame: av.VideoFrame) -> str:
+    """What to tell of a video whose pictures were taken in two halves, one after the other."""
+    return INTERLACED if frame.interlaced_frame else ""
+
+
 def told_layer(stream: av.VideoStream) -> str:
     """WebM keeps transparency as a second picture in each block, which FFmpeg's own decoders leave out."""
     return LAYER if stream.metadata.get("alpha_mode") == "1" else ""
@@ -57,6 +63,8 @@ def open_stream(path: Path, threads: int, most: Limits) -> Iterator[tuple[InputC
     }
     if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
         raise Unreadable(f"{str(path)!r} is not a file; {WAY_OUT}")
+    if path.is_file() and (samples := told_samples(path)) > SAMPLES_A_FRAME * most.frames:
+        raise Unreadable(f"{str(path)!r} is too long: {over('frames', samples, most.frames)}")
     # the bytes and not the name: a name could be an address, a list of files or a device to FFmpeg
     with path.open("rb") as file, av.open(file, options=options, buffer_size=2**18) as container:
         stream = _chosen(container.streams)

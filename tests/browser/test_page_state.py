@@ -139,6 +139,8 @@ def test_reload_back_and_a_link_bring_back_what_was_shown(open_page, browser, kn
     for what, selector, *given in case.does:
         act(page, what, selector, "".join(given))
     act(page, "wait", named(case.address, known), "")
+    if "mode=wipe" not in page.url:  # which draws both clips into one canvas
+        until(lambda: drawn(look(page, case)), page, lambda: "a picture stays empty")
     shown, address = look(page, case), page.url
     assert all(shown), shown  # nothing that is looked at is empty
     assert riddles(page) == []
@@ -150,6 +152,17 @@ def test_reload_back_and_a_link_bring_back_what_was_shown(open_page, browser, kn
     other = open_page(address[address.index("/", 8) :], case.ready)
     again(other, case, shown)
     until(lambda: other.url == address, other, lambda: f"{other.url} is not {address}")
+
+
+def test_the_address_keeps_how_a_link_looks_at_clips_while_they_are_made(open_page):
+    link = f"/compare?prompt={PROMPT}&frames=2401&seed=9&sides=shapes-asd:1;shapes-asd:2&frame_number=10&mode=wipe"
+    page = open_page(link, "#status [data-state=running]")
+    page.wait_for_function("() => window.formFilled")
+    page.wait_for_timeout(500)  # longer than the address waits
+    assert page.locator("#status [data-state=running]").count() == 1
+    assert "frame_number=10" in page.url and "mode=wipe" in page.url
+    page.click("#cancel")
+    page.wait_for_selector("#status [data-state=idle], #status [data-state=error]")
 
 
 # a press that makes another result: what the address holds before, the field of the seed, the button

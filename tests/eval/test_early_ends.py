@@ -13,6 +13,7 @@ CASES = Path(__file__).parents[1] / "cases"
 # (ending, encoder, pixels, encoder of the sound or "")
 KINDS = [
     ("gif", "gif", "rgb8", ""),
+    ("apng", "apng", "rgb24", ""),
     ("ogv", "libvpx", "yuv420p", ""),
     ("ogv", "libvpx", "yuv420p", "libopus"),
     ("mkv", "libx264", "yuv420p", ""),
@@ -92,7 +93,7 @@ def test_sound_that_ends_later_or_earlier_is_no_early_end(tmp_path, kind):
 
 
 def test_matroska_tells_how_many_frames_there_should_be(tmp_path):
-    content = make(tmp_path / "whole.mkv", KINDS[4]).read_bytes()
+    content = make(tmp_path / "whole.mkv", KINDS[5]).read_bytes()
     path = tmp_path / "cut.mkv"
     path.write_bytes(content[: len(content) - 3000])
     (said,) = [text for text in told(path)[1] if "cut short" in text]
@@ -100,7 +101,7 @@ def test_matroska_tells_how_many_frames_there_should_be(tmp_path):
 
 
 def test_files_that_are_written_as_they_are_sent_are_whole(tmp_path):
-    path = make(tmp_path / "live.webm", KINDS[5], format="webm", container_options={"live": "1"})
+    path = make(tmp_path / "live.webm", KINDS[6], format="webm", container_options={"live": "1"})
     assert told(path) == (50, ())
 
 

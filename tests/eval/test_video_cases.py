@@ -16,6 +16,7 @@ from eval.evaluator import Source, evaluate
 from eval.metric import ClipFacts
 from eval.metrics import create_metrics
 from eval.video.frame_times import TimesOfFrames, own_rate, uneven_times
+from eval.video.limits import told_samples
 from eval.video.reader import Reading, Unreadable, inspect_video, open_video
 from eval.video.windows import Window
 from models.specs import MODELS
@@ -531,6 +532,60 @@ def test_limits_are_checked_before_decoding_and_can_be_set(monkeypatch, limit, s
     monkeypatch.setenv("WORKBENCH_LIMITS", "pixels=many")
     with pytest.raises(Unreadable, match="pixels=many"):
         inspect_video(CASES / "base.mp4")
+
+
+def tell_samples(content: bytes, count: int) -> bytes:
+    """An mp4 whose tables of twenty bytes say that it holds `count` samples of one byte."""
+    made = bytearray(content)
+    for kind, numbers in ((b"stsz", {8: 1, 12: count}), (b"stsc", {16: count}), (b"stts", {12: count, 16: 1})):
+        place = made.index(kind)
+        for at, number in numbers.items():
+            made[place + at : place + at + 4] = struct.pack(">I", number)
+    return bytes(made)
+
+
+def test_tables_that_tell_of_endless_frames_are_refused_before_room_is_made_for_them(tmp_path):
+    """A file of a few kB took 3 GB to open."""
+    path = tmp_path / "endless.mp4"
+    content = (CASES / "base.mp4").read_bytes()
+    path.write_bytes(tell_samples(content, 30_000_000))
+    assert told_samples(path) == 30_000_000 and told_samples(CASES / "base.mp4") == 36
+    with pytest.raises(Unreadable, match="too long: it has 30,000,000 frames"):
+        inspect_video(path)
+    # FFmpeg reads tables in any box, and boxes with a size of 64 bits
+    tables = tell_samples(content, 30_000_000)[content.index(b"moov") + 4 : content.index(b"moov") + 2000]
+    path.write_bytes(struct.pack(">I4sQ", 1, b"moof", 16 + len(tables)) + tables)
+    assert told_samples(path) == 30_000_000
+
+
+@pytest.mark.parametrize(("codec", "count"), [("pcm_s16le", 36), ("aac", 144)])
+def test_sound_is_no_endless_table(tmp_path, codec, count):
+    """Plain sound has a sample for each moment."""
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w") as container:
+        picture, sound = container.add_stream("libx264", rate=12), container.add_stream(codec, rate=48000)
+        picture.width, picture.height = 64, 48
+        for number in range(36):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+            noise = av.AudioFrame.from_ndarray(np.zeros((1, 4000 * 2), np.int16), format="s16", layout="stereo")
+            noise.sample_rate, noise.pts = 48000, number * 4000
+            container.mux(sound.encode(noise))
+        container.mux(picture.encode())
+        container.mux(sound.encode())
+    assert count <= told_samples(path) < count + 40 and inspect_video(path).frames == 36
+
+
+def test_a_video_of_two_fields_is_told(tmp_path):
+    for name, options in (("fields.mp4", {"x264-params": "tff=1"}), ("whole.mp4", {})):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("libx264", rate=12, options=options)
+            stream.width, stream.height = 64, 64
+            for number in range(4):
+                picture = np.full((64, 64, 3), 40 * number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+    assert any("interlaced" in text for text in inspect_video(tmp_path / "fields.mp4").notices)
+    assert inspect_video(tmp_path / "whole.mp4").notices == ()
 
 
 def test_a_picture_of_enormous_size_is_refused(tmp_path):

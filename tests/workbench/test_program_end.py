@@ -1,6 +1,7 @@
 """What the app makes in the background ends with it, and the next server goes on with it."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,13 +13,15 @@ import httpx
 import numpy as np
 import pytest
 
-from models.types import Chunk, GenerationRequest
+from models.types import Chunk, GenerationRequest, RequestError
 from workbench.clips.generation import GenerationService
 from workbench.clips.library import ClipFile
 from workbench.clips.media import encode_mp4
-from workbench.clips.under_way import ProgramEnds
+from workbench.clips.under_way import ProgramEnds, mark
 from workbench.scoring.runs import AT_WORK, EvaluationService, Plan
 from workbench.settings import Settings
+from workbench.ui import server
+from workbench.ui.app import build_app
 from workbench.ui.live import live_app
 from workbench.upkeep.jobs import Jobs
 
@@ -76,6 +79,57 @@ def test_a_clip_that_is_made_when_the_program_ends_is_broken_off_and_stays_in_th
     assert json.loads(left.read_text())["request"]["prompt"] == REQUEST.prompt
     # another app in the same process may use it again
     assert len(service.generate("shapes-asd", GenerationRequest("a", 1, frames=1)).result.frames) == 1
+
+
+def test_what_an_app_makes_ends_with_it_when_nobody_stops_it(service, tmp_path):
+    """As in a program that only calls it and ends: threads that compute then abort the program."""
+    app = build_app(service, Settings(data_dir=tmp_path))
+    assert app.state.stop_work.atexit
+    begun, raised = threading.Event(), []
+
+    def make() -> None:
+        try:
+            service.generate("shapes-asd", REQUEST, on_chunk=lambda chunk: begun.set())
+        except ProgramEnds as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    assert begun.wait(SECONDS)
+    app.state.stop_work()
+    thread.join(SECONDS)
+    assert raised
+
+
+def test_a_clip_is_in_the_list_while_its_model_loads(service, tmp_path, monkeypatch):
+    loaded, listed = service.pipeline, []
+
+    def load(*asked):
+        listed.extend((tmp_path / "jobs").glob("*.json"))
+        return loaded(*asked)
+
+    monkeypatch.setattr(service, "pipeline", load)
+    service.generate("shapes-asd", GenerationRequest("a", 1, frames=1))
+    assert len(listed) == 1 and not list((tmp_path / "jobs").iterdir())
+    with pytest.raises(RequestError):
+        service.generate("shapes-asd", GenerationRequest("", 1, frames=1))
+    assert not list((tmp_path / "jobs").iterdir())
+
+
+def test_uploads_of_a_killed_server_are_deleted_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    owners = {"gone": {"process": os.getpid(), "began": "gone"}, "here": None}
+    for name, owner in owners.items():
+        folder = tmp_path / f"workbench-{name}"
+        folder.mkdir()
+        (folder / "clip.mp4").write_bytes(b"clip")
+        if owner:
+            (folder / server.MARK).write_text(json.dumps(owner))
+        else:
+            mark(folder / server.MARK)
+    (tmp_path / "workbench-other").mkdir()  # of another program
+    server.clear_uploads()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["workbench-here", "workbench-other"]
 
 
 def test_a_clip_that_is_made_again_when_the_program_ends_is_once_in_the_list(service, tmp_path):

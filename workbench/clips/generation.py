@@ -152,14 +152,14 @@ class GenerationService:
         Raises RequestError, before anything is made, for a bad request or an output that cannot be written, and
         between chunks Cancelled when `cancelled()` turns true, ProgramEnds when `stop` is called.
         """
-        pipeline = self.pipeline(model, request)
-        notices = [*notices, *pipeline.check(request), *picture_notices(pipeline.spec, request)]
-        asked, request = request, pipeline.fit(request)
         self.check_output(out or self.clips / "clip.mp4")
         with ExitStack() as listed:
             ending = listed.enter_context(self._call())
-            if out is None:  # for the app, whose killed server is followed by another
-                listed.enter_context(written_down(self.clips.parent, model, asked))
+            if out is None:  # for the app, whose killed server is followed by another; weights take a while to load
+                listed.enter_context(written_down(self.clips.parent, model, request))
+            pipeline = self.pipeline(model, request)
+            notices = [*notices, *pipeline.check(request), *picture_notices(pipeline.spec, request)]
+            request = pipeline.fit(request)
 
             def stopped() -> bool:
                 if ending.is_set():

@@ -9,13 +9,15 @@ from pathlib import Path
 from models.types import RequestError
 from workbench.common.console import say, say_json
 from workbench.people.accounts import NAME_LENGTH, ROLES, add_account, is_name, read_accounts, remove_account
-from workbench.requests.arguments import check_data_dir
+from workbench.requests.arguments import check_data_dir, whole
 from workbench.requests.links.people import invitation_link
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.people import INVITATION_DAYS, SESSION_DAYS
 from workbench.store.records import Session
 from workbench.votes.studies import DEFAULT_STUDY
+
+DAYS = whole(1, 36_500)
 
 URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 TOKEN_ROLES = ("researcher", "admin")
@@ -42,14 +44,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     invite = actions.add_parser("invite", help="make a link by which somebody votes without a password")
     invite.add_argument("name", metavar="NAME", help="the annotator's name; one link for each")
     invite.add_argument("--study", metavar="ID", help="the study it leads to (default: the default study)")
-    invite.add_argument("--days", type=int, default=INVITATION_DAYS, help=f"how long (default {INVITATION_DAYS})")
+    invite.add_argument("--days", type=DAYS, default=INVITATION_DAYS, help=f"how long (default {INVITATION_DAYS})")
     invite.add_argument("--url", default=f"http://127.0.0.1:{Settings.port}", help="address of the app")
     end = actions.add_parser("end", help="end all sessions, access tokens and invitations of a person")
     end.add_argument("name", metavar="NAME")
     token = actions.add_parser("token", help="make an access token, by which programs act for an account")
     token.add_argument("file", type=Path, metavar="FILE", help="the auth file")
     token.add_argument("name", metavar="NAME")
-    token.add_argument("--days", type=int, default=SESSION_DAYS["token"], help="how long (default %(default)s)")
+    token.add_argument("--days", type=DAYS, default=SESSION_DAYS["token"], help="how long (default %(default)s)")
     tokens = actions.add_parser("tokens", help="list the access tokens of an account, without their secrets")
     tokens.add_argument("name", metavar="NAME")
     tokens.add_argument("--json", action="store_true", help="print JSON")
@@ -91,8 +93,6 @@ def _end(options: argparse.Namespace) -> None:
 
 def _token(options: argparse.Namespace) -> None:
     """The token is all that is printed, once; the database keeps its digest."""
-    if options.days < 1:
-        raise RequestError(f"--days {options.days} is over already; give 1 or more")
     account = next((each for each in read_accounts(options.file) if each.name == options.name), None)
     if account is None:
         raise RequestError(f"{options.name!r} is not in {str(options.file)!r}; `accounts list` shows who is")
@@ -132,8 +132,6 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _invite(options: argparse.Namespace) -> None:
-    if options.days < 1:
-        raise RequestError(f"--days {options.days} is over already; give 1 or more")
     if not is_name(options.name):
         raise RequestError(f"name {options.name[:40]!r} cannot be a name here; use 1 to {NAME_LENGTH} letters")
     if not URL.fullmatch(options.url):

@@ -18,7 +18,7 @@ from pathlib import Path
 from eval.video.limits import DANGLING, kind_at
 from eval.video.text_files import read_text
 from models.types import RequestError
-from models.whole_files import write_bytes
+from models.whole_files import alone_in, write_bytes
 
 # scrypt as RFC 7914 has it, with costs that OWASP recommends (2^15, 8, 3: 32 MiB, a third of a second)
 COST, BLOCK, PARALLEL, LENGTH = 15, 8, 3, 32
@@ -135,7 +135,15 @@ def read_accounts(path: Path) -> list[Account]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RequestError(f"--auth {str(path)!r} cannot be read ({reason}); make it with `accounts`") from error
-    return [_account(path, i, line) for i, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+    found: dict[str, Account] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith("#"):
+            account = _account(path, number, line)
+            if account.name in found:
+                again = f"line {number} of {str(path)!r} names {account.name!r} a second time"
+                raise RequestError(f"{again}; delete the line that is wrong")
+            found[account.name] = account
+    return list(found.values())
 
 
 def is_name(name: str) -> bool:
@@ -145,9 +153,10 @@ def is_name(name: str) -> bool:
 
 def add_account(path: Path, name: str, role: str, password: str, cost: int = COST) -> None:
     """Write a person into the file, in place of one of the same name. Raises RequestError."""
-    if not is_name(name) or ":" in name or name.startswith("#"):
+    if not is_name(name) or name != name.strip() or ":" in name or name.startswith("#"):
         raise RequestError(
-            f"name {name[:40]!r} cannot be a name here; use 1 to {NAME_LENGTH} letters, without a colon"
+            f"name {name[:40]!r} cannot be a name here; use 1 to {NAME_LENGTH} letters, without a colon and without "
+            "blanks around"
         )
     if role not in ROLES:
         raise RequestError(f"role {role[:40]!r} is none; choose {', '.join(ROLES)}")
@@ -155,17 +164,21 @@ def add_account(path: Path, name: str, role: str, password: str, cost: int = COS
         raise RequestError(f"{str(path)!r} is {DANGLING}; name the file itself, or delete the link")
     if len(password) < SHORTEST:
         raise RequestError(f"the password has {len(password)} letters; use at least {SHORTEST}")
-    others = [account for account in (read_accounts(path) if path.exists() else []) if account.name != name]
-    _write(path, [*others, Account(name, role, hash_password(password, cost))])
+    added = Account(name, role, hash_password(password, cost))
+    with alone_in(path.parent):
+        others = [account for account in (read_accounts(path) if path.exists() else []) if account.name != name]
+        _write(path, [*others, added])
 
 
 def remove_account(path: Path, name: str) -> None:
     """Take a person out of the file. Raises RequestError when they are not in it."""
-    accounts = read_accounts(path)
-    others = [account for account in accounts if account.name != name]
-    if len(others) == len(accounts):
-        raise RequestError(f"{name!r} is not in {str(path)!r}; `accounts list` shows who is")
-    _write(path, others)
+    accounts = read_accounts(path)  # says so where there is no file
+    with alone_in(path.parent):
+        accounts = read_accounts(path)
+        others = [account for account in accounts if account.name != name]
+        if len(others) == len(accounts):
+            raise RequestError(f"{name!r} is not in {str(path)!r}; `accounts list` shows who is")
+        _write(path, others)
 
 
 def _write(path: Path, accounts: list[Account]) -> None:

@@ -9,6 +9,8 @@ from tempfile import TemporaryFile
 from eval.video.limits import ENDLESS, kind_at
 from models.types import RequestError
 
+LONGEST_NAME = 255 - len(".0123abcd.tmp.")  # bytes; a file has a longer name while it is written
+
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], flag: str, *, overwrite: bool) -> None:
     """Raises RequestError, naming the file, for an output that is one of `inputs`, by whatever name, or exists.
@@ -16,6 +18,11 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], flag: str, *,
     `flag` is the option that named the outputs; `overwrite` allows files that exist and are not read, and links, but
     no pipes and devices.
     """
+    outputs = list(outputs)
+    for path in outputs:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            name = f"{path.name[:40]}…{path.name[-20:]}"
+            raise RequestError(f"{flag} would write {name!r}, which is too long a name for a file; shorten it")
     there = [path for path in outputs if os.path.lexists(path)]
     if not there:
         return

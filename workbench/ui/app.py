@@ -1,7 +1,9 @@
 """The application: FastAPI with the workbench's own routes, and the Gradio pages mounted in it."""
 
 import warnings
+import weakref
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
@@ -81,7 +83,8 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
         return {"status": "ok", "version": __version__}
 
     app.state.voting, app.state.first_run, app.state.jobs = voting, first_run, jobs
-    app.state.at_work = (first_run, jobs, clips, evaluations, service)
+    # threads that compute while Python ends abort the whole program
+    app.state.stop_work = weakref.finalize(app, _stop, (first_run, jobs, clips, evaluations, service))
     app.include_router(voting_router(voting, accounts))
     app.include_router(tokens_router(voting))
     app.include_router(vote_page_router())
@@ -139,7 +142,11 @@ def build_app(service: GenerationService, settings: Settings) -> FastAPI:
 
 def stop_work(app: FastAPI) -> None:
     """End what the app makes in the background, for the next server to go on with."""
-    for part in app.state.at_work:
+    app.state.stop_work()
+
+
+def _stop(parts: tuple[Any, ...]) -> None:
+    for part in parts:
         part.stop()
 
 

@@ -2,20 +2,24 @@
 
 import importlib
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable
-from tempfile import TemporaryDirectory
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 import uvicorn
 
 from workbench.clips.generation import GenerationService
+from workbench.clips.under_way import is_left, mark
 from workbench.common.console import notice
 from workbench.common.priority import answer_soon
 from workbench.settings import Settings
 from workbench.ui.access.proxies import server_config
 from workbench.ui.app import build_app, stop_work
 
+PREFIX, MARK = "workbench-", "server.json"
 KEEP_ALIVE_SECONDS = 75  # longer than browsers and proxies reuse a connection, lest a vote goes into one that closes
 
 
@@ -35,9 +39,19 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
 
     Uploads go to a folder of this server alone: in Gradio's usual one lie those of every other app of the machine.
     """
-    with TemporaryDirectory(prefix="workbench-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    clear_uploads()
+    with TemporaryDirectory(prefix=PREFIX) as folder:
+        mark(Path(folder, MARK))
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))
         _serve(settings, listener, on_ready)
+
+
+def clear_uploads() -> None:
+    """Servers that were killed could not delete what their visitors had uploaded."""
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+        own = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+        if own and is_left(folder / MARK):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:

@@ -5,6 +5,8 @@ import math
 import os
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,11 +15,13 @@ import pytest
 
 from eval.evaluator import Source, evaluate
 from eval.metrics import create_metrics
+from models.types import RequestError
 from workbench.commands import COMMANDS
 from workbench.commands import words as words_of
 from workbench.commands.lab.bad_input_trials import NEEDED, WRONG, kind_of, needed, parsers
 from workbench.commands.lab.timing.bench_evaluate import FPS, FRAMES, _scene, weight_free
 from workbench.commands.line import build_parser, main
+from workbench.people.accounts import add_account, read_accounts, remove_account
 from workbench.requests.arguments import READERS
 from workbench.requests.prompt_files import read_prompts
 
@@ -163,6 +167,37 @@ def test_accounts_are_not_written_in_place_of_a_link(capsys, tmp_path, monkeypat
     monkeypatch.setattr("sys.stdin", io.StringIO("a long password\n"))
     said = refused(capsys, ["accounts", "add", "people", "ann", "--role", "annotator"])
     assert "'people' is a link that leads nowhere" in said and Path("people").is_symlink()
+
+
+def test_accounts_that_are_changed_at_once_are_all_changed(tmp_path):
+    path = tmp_path / "people"
+    for name in ("gone", "root"):
+        add_account(path, name, "admin", "a long password", cost=10)
+    changes = [partial(remove_account, path, "gone")]
+    changes += [partial(add_account, path, f"ann {n}", "annotator", "a long password", 10) for n in range(6)]
+    changes += [partial(add_account, path, "root", "admin", "another password", 10)]
+    with ThreadPoolExecutor(len(changes)) as pool:
+        for change in [pool.submit(change) for change in changes]:
+            change.result()
+    assert sorted(each.name for each in read_accounts(path)) == [*(f"ann {n}" for n in range(6)), "root"]
+
+
+def test_an_account_has_one_name_and_one_line(tmp_path):
+    path = tmp_path / "people"
+    add_account(path, "root", "admin", "a long password", cost=10)
+    for name in ("root ", " root", "\u00a0root"):
+        with pytest.raises(RequestError, match="without blanks around"):
+            add_account(path, name, "annotator", "a long password", cost=10)
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(RequestError, match="names 'root' a second time"):
+        read_accounts(path)
+
+
+@pytest.mark.parametrize("length", [232, 240, 248])
+def test_a_name_too_long_for_a_file_is_refused_before_any_work(capsys, tmp_path, monkeypatch, length):
+    monkeypatch.chdir(tmp_path)
+    argv = ["evaluate", CLIP, "--metrics", "sharpness", "--out", "a" * length + ".csv"]
+    assert "too long a name" in refused(capsys, argv) and not os.listdir()
 
 
 def test_a_file_of_prompts_is_named_once(capsys):

@@ -55,6 +55,15 @@ def test_no_cell_of_a_csv_is_a_formula(tables, tmp_path):
     assert not cells.map(lambda text: text.startswith(("=", "+", "-", "@"))).any().any()
 
 
+@pytest.mark.parametrize("sign", ["=", "\n=", "\t=", "\uff1d", "\uff0b"])
+def test_a_comment_is_no_formula_and_comes_back_as_it_was(sign, tmp_path):
+    flags = pd.DataFrame([("v000005", "left", 1.25, "freeze", f"{sign}1+1")], columns=list(FLAG_COLUMNS))
+    written = write_votes(tmp_path / "votes.csv", VoteTables(empty_table(COLUMNS), flags))
+    cells = [cell for path in written if path.suffix == ".csv" for cell in pd.read_csv(path, dtype=str).iloc[:, -1]]
+    assert cells == [f"'{sign}1+1"]
+    assert read_votes(written[0]).flags.to_dict("records") == flags.to_dict("records")
+
+
 def test_the_dictionary_names_every_column(tables, tmp_path):
     write_votes(tmp_path / "votes.parquet", tables)
     told = json.loads((tmp_path / "votes.dictionary.json").read_text())

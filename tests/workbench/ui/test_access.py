@@ -361,7 +361,9 @@ def test_nobody_acts_by_a_cookie_behind_a_token_of_another(app):
     [
         (["token", "AUTH", "anna"], "access tokens are for a researcher or admin"),
         (["token", "AUTH", "nobody"], "is not in"),
-        (["token", "AUTH", "ada", "--days", "0"], "is over already"),
+        (["token", "AUTH", "ada", "--days", "0"], "from 1 to 36500"),
+        (["token", "AUTH", "ada", "--days", "10000000"], "from 1 to 36500"),
+        (["invite", "zed", "--url", "http://localhost", "--days", "10000000"], "from 1 to 36500"),
         (["revoke", "ada", "x"], "has no access token 'x'"),
     ],
 )

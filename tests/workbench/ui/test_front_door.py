@@ -308,3 +308,26 @@ def test_who_leaves_in_the_middle_of_a_request_raises_nothing(app, path):
     scope |= {"query_string": b"", "headers": headers, "scheme": "http", "server": ("localhost", 80), "root_path": ""}
     anyio.run(app, scope | {"client": ("127.0.0.1", 5)}, receive, send)
     assert not any(message.get("status") == 200 for message in sent)
+
+
+SENSELESS = [{"fn_index": number, "data": [], "session_hash": "x"} for number in (-1, 10_000, 1e20)] + [None, [], 3]
+
+
+@pytest.mark.parametrize("path", ["queue/join", "run/predict", "api/models", "run/nothing", "cancel", "reset"])
+@pytest.mark.parametrize("body", SENSELESS, ids=str)
+def test_a_call_that_no_page_makes_ends_in_a_sentence(client, caplog, path, body):
+    answer = client.post(f"/gradio_api/{path}", json=body)
+    assert 400 <= answer.status_code < 500 and answer.json()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("path", ["/static/", "/assets/", "/svelte/", "/gradio_api/file=", "/gradio_api/static/"])
+def test_a_name_too_long_for_a_file_is_not_there(client, path):
+    assert 400 <= client.get(path + 5000 * "a").status_code < 500
+
+
+def test_an_upload_without_a_name_ends_in_a_sentence(client):
+    kind = "multipart/form-data; boundary=x"
+    content = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nabc\r\n--x--\r\n'
+    answer = client.post("/gradio_api/upload", content=content, headers={"content-type": kind})
+    assert 400 <= answer.status_code < 500 and answer.json()["error"]

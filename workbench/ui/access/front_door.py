@@ -17,7 +17,7 @@ from workbench.requests.links.people import login_link
 from workbench.store import StoreUnavailable
 from workbench.ui.access.credentials import credential_of
 from workbench.ui.access.doors import ADMIN, ANNOTATOR, GRADIO, LOOKING, MAKERS, NOBODY, is_call, may_pass
-from workbench.ui.access.refusals import told
+from workbench.ui.access.refusals import NOTHING, told
 from workbench.ui.access.uploads import BadCall, Uploads
 from workbench.votes.bodies import Refused
 from workbench.votes.voting import VotingService
@@ -208,7 +208,7 @@ def _closed(request: Request, role: str, prefix: str) -> Response:
     if role == ANNOTATOR:
         return RedirectResponse(f"{prefix}/vote", 303) if looks else told(403, "annotators reach the Vote page only")
     if role == ADMIN and request.method in SAFE:
-        return told(404, "there is nothing at this address")
+        return told(404, NOTHING)
     return told(403, f"this is not open to a {role}; ask whoever runs this server")
 
 

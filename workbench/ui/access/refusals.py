@@ -1,6 +1,8 @@
 """What FastAPI and Gradio refuse in their own ways, told as all else is here: a status of 4xx and a sentence."""
 
+import errno
 import json
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -12,9 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workbench.ui.access.doors import GRADIO
 
 CALLS = (f"{GRADIO}run/", f"{GRADIO}api/")  # calls that are answered at once
+GRADIOS_OWN = (GRADIO, "/static/", "/assets/", "/svelte/")
+SENSELESS = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+NO_SENSE = "the request is none that the app's pages make, and cannot be answered; the API page says what is taken"
 STREAMS = (f"{GRADIO}queue/data", f"{GRADIO}call/")
 # how Gradio begins a stream in which nothing will come, before it breaks the stream off
 NOTHING_COMES = (b'"session_not_found":true', b'event: error\ndata: "404: Not Found"')
+NOTHING = "there is nothing at this address"
 UNKNOWN_STREAM = "no call with answers to come has this id; send the call first, then listen with the id of its answer"
 SUBJECTS = ("Input ", "String ", "Value ", "List ", "Dictionary ")  # that pydantic's sentences begin with
 
@@ -29,10 +35,36 @@ class Refusals:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if scope["type"] == "http" and scope["method"] == "POST" and path.startswith(CALLS):
-            return await self.app(scope, receive, _refusing(send))
+            return await self._understood(scope, receive, _refusing(send))
         if scope["type"] == "http" and scope["method"] == "GET" and path.startswith(STREAMS):
             return await self._listen(scope, receive, send)
+        if scope["type"] == "http" and path.startswith(GRADIOS_OWN):
+            return await self._understood(scope, receive, send)
         await self.app(scope, receive, send)
+
+    async def _understood(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request that no page makes may raise anything in Gradio's routes, which look at nothing before."""
+        held: list[Message] = []
+
+        async def watch(message: Message) -> None:
+            if held or (message["type"] == "http.response.start" and message["status"] == 500):
+                held.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except SENSELESS as error:
+            if not held:  # the answer has begun
+                raise
+            logging.getLogger(__name__).warning("%s %s: %r", scope["method"], scope["path"][:200], error)
+            return await told(400, NO_SENSE)(scope, receive, send)
+        except OSError as error:
+            if not held or error.errno != errno.ENAMETOOLONG:
+                raise
+            return await told(404, NOTHING)(scope, receive, send)
+        for message in held:
+            await send(message)
 
     async def _listen(self, scope: Scope, receive: Receive, send: Send) -> None:
         start, empty = None, False

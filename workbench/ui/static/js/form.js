@@ -1,6 +1,6 @@
 /** A page's form and its address: the address always says what the form says, and a result that was made from other
  * settings is marked. Enter makes, Shift and Enter break the line. */
-import { openEntry, writeQuery } from "./link.js";
+import { openEntry, writeForm } from "./link.js";
 
 let made = null;
 
@@ -8,7 +8,7 @@ let made = null;
 export function changed(values) {
   const stale = made !== null && JSON.stringify(values) !== made;
   document.body.toggleAttribute("data-stale", stale);
-  writeQuery(values);
+  writeForm(values);
 }
 
 /** What is being made now was asked for by `values`. */

@@ -2,6 +2,7 @@
 
 let pending = null;
 let shown = null; // the address of the result on screen, null before there is one
+let looked = false; // whether a result has said what is on screen
 let written = window.location.search;
 const opened = readQuery(); // before anything is written
 
@@ -24,8 +25,20 @@ function readQuery() {
   return Object.fromEntries(new URLSearchParams(window.location.search));
 }
 
-/** Replace the query of the address; empty values are left out. Waits a moment, since browsers limit how often. */
+/** The address says what the form says. Until a result has come, what the link says of looking at it (a frame, a shading) stays. */
+export function writeForm(values) {
+  const rest = looked ? [] : Object.entries(opened).filter(([name]) => !(name in values));
+  write({ ...values, ...Object.fromEntries(rest) });
+}
+
+/** The address says what is on screen. */
 export function writeQuery(values) {
+  looked = true;
+  write(values);
+}
+
+/** Replace the query of the address; empty values are left out. Waits a moment, since browsers limit how often. */
+function write(values) {
   clearTimeout(pending);
   pending = setTimeout(() => {
     const kept = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
