@@ -42,9 +42,10 @@ def test_the_given_picture_is_the_first_frame_and_moves_on(pipelines, spec):
     caption = Caption((Combination("red", "square", "right"),), "navy")
     quality, moved = [], []
     steps = min(4, max(spec.steps))
-    for seed in range(4):
+    for seed in range(2):
         picture = render(sample_scene(caption, np.random.default_rng(seed)), 1)[0]
-        frames = pipelines[spec.name](GenerationRequest(str(caption), steps=steps, seed=seed, image=picture)).frames
+        request = GenerationRequest(str(caption), steps=steps, seed=seed, image=picture, frames=25)
+        frames = pipelines[spec.name](request).frames
         quality.append(10 * np.log10(255**2 / np.mean((frames[0].astype(float) - picture) ** 2)))
         moved.append(np.abs(frames[-1].astype(float) - frames[0]).mean())
     assert min(quality) >= 25

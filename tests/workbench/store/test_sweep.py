@@ -291,8 +291,9 @@ TINY = ["--models", ASD, "--frames", "5", "--metrics", "sharpness", "--prompts",
 
 
 def test_a_sweep_killed_again_and_again_is_whole_in_the_end(tmp_path):
-    found = sweep_trials.torture(Settings(data_dir=tmp_path), TINY, 3, longest=0.3)
-    assert found.good and found.cells == 24, found
+    tiny = ["held-out:12" if word == "held-out:24" else word for word in TINY]
+    found = sweep_trials.torture(Settings(data_dir=tmp_path), tiny, 2, longest=0.3)
+    assert found.good and found.cells == 12, found
 
 
 @pytest.mark.skipif(ray is None or not os.environ.get("TEST_RAY"), reason="slow: set TEST_RAY=1, with Ray installed")
