@@ -395,6 +395,9 @@ def test_the_page_watches_plays_measures_and_its_link_reopens_it(open_page, url)
 
 def test_the_page_says_what_is_wrong_and_goes_on(open_page):
     page = open_page("/insight", "#watch")
+    page.wait_for_function("() => window.formFilled")
+    page.click("#presets button:has-text('Sixteen seeds')")
+    page.wait_for_function("() => location.search.includes('seeds=0-15')")  # before anything is analysed
     page.fill("#seeds textarea, #seeds input", "seven")
     page.click("#watch")
     page.wait_for_selector("#status [data-state=error]")

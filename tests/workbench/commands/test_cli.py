@@ -425,7 +425,7 @@ def test_a_run_leaves_weights_and_is_not_overwritten(capsys, here):
             ["video-autoencoder", "--preset", "tabletop-sharper", "--set", "start=nowhere", "--out", "run"],
             ["start 'nowhere' is not here"],
         ),
-        (["autoencoder", "--out", "/dev/null/run"], ["'/dev/null/run'", "Not a directory"]),
+        (["autoencoder", "--out", "/dev/null/run"], ["'/dev/null/run'", "is a device"]),
     ],
 )
 def test_bad_training_is_refused_in_one_line(capsys, here, argv, words):

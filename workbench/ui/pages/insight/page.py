@@ -1,5 +1,6 @@
 """The Insight page: what each denoising step changes, what every chunk reads, and what plans cost."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +20,15 @@ from workbench.requests.insight_settings import (
 )
 from workbench.requests.links.insight import insight_query, read_insight
 from workbench.requests.numbers import frames_of, whole
-from workbench.ui.components.component import NEW_ENTRY, NOT_STARTED, SEGMENTS, keep_typed, pressed, script_component
+from workbench.ui.components.component import (
+    NOT_STARTED,
+    ROOT,
+    SEGMENTS,
+    form_script,
+    keep_typed,
+    pressed,
+    script_component,
+)
 from workbench.ui.components.prompts import (
     check_prompt_when_left,
     fitting_prompt,
@@ -42,6 +51,17 @@ from workbench.ui.pages.header import page_header
 
 EMPTY = "Press “Analyse”, and the clip plays here as it was after every step."
 FIELDS = ("model", "prompts", "seeds", "steps", "ffe", "plan", "frames")
+# the form as a link gives it; of the cost to measure only what is not as the page opens
+SETTINGS = f"""(model, prompts, seeds, steps, ffe, plan, frames, plans, repeats) => {{
+  const lines = (prompts ?? '').split(/[|\\n]/).map((line) => line.trim()).filter(Boolean);
+  const unlike = (value, usual) => (value === usual ? '' : value);
+  const cost = {{ plans: unlike(plans, {json.dumps(PLANS)}), repeats: unlike(repeats, {REPEATS}) }};
+  return {{ model, prompts: lines.join('|'), seeds, steps, ffe, frames, plan, ...cost }};
+}}"""
+WRITE_LINK, MAKING = form_script(SETTINGS, "changed"), form_script(SETTINGS, "making")
+# a link with prompts is analysed at once
+OPENED = f"""(...fields) => import({ROOT} + '/ui/js/link.js').then((link) =>
+  (link.openedQuery().prompts ? {MAKING} : {WRITE_LINK})(...fields))"""
 PRESETS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("One clip, 4 steps", {"seeds": "7", "steps": 4, "ffe": 0, "plan": "", "frames": 49}),
     ("Sixteen seeds", {"seeds": "0-15", "steps": 4, "ffe": 0, "plan": "", "frames": 49}),
@@ -120,9 +140,11 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     costing = _guarded(cost, context, told, measure, halt)
     seen = [*shown.values(), address, status, run, stop]
     opened = blocks.load(reopen, None, [*fields, status, linked], **quiet)
-    keep_typed(opened, fields)
+    keep_typed(opened.then(None, fields, None, js=OPENED, **quiet), fields)
+    gr.on([field.change for field in fields], None, fields, None, js=WRITE_LINK, **quiet)
     opening = opened.then(look_linked, [linked, *fields], seen, **MODEL_QUEUE, **quiet)
-    clicked = pressed(run, status, stop).then(None, None, None, js=NEW_ENTRY, **quiet)
+    clicked = pressed(run, status, stop)
+    clicked.then(None, fields, None, js=MAKING, **quiet)
     going = clicked.then(looking, fields, seen, **MODEL_QUEUE, **PATIENT, **quiet)
     for event in (opening, going):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)
