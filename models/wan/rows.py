@@ -207,7 +207,7 @@ ROWS: tuple[dict[str, Any], ...] = (
     ),
     _row(
         "rcm-wan-1.3b", "rCM, Wan 1.3B", RCM[1],
-        "few steps, the whole clip as one chunk in which all frames see another",
+        "few steps, the whole clip as one chunk in which all frames see one another",
         RCM[0], "rCM_Wan2.1_T2V_1.3B_480p.pt", None, APACHE, APACHE, gigabytes=2.84, **ONE_CHUNK,
     ),
     _row(

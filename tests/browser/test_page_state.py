@@ -165,6 +165,24 @@ def test_the_address_keeps_how_a_link_looks_at_clips_while_they_are_made(open_pa
     page.wait_for_selector("#status [data-state=idle], #status [data-state=error]")
 
 
+PLAYING = "[aria-label=Pause]"
+
+
+def test_the_address_says_how_clips_are_looked_at_while_they_play(open_page, known):
+    page = open_page(named(CASES["compare"].path, known), PLAYER)
+    if not page.locator(f"#player {PLAYING}").count():
+        page.click("#player [aria-label=Play]")
+    page.wait_for_selector(f"#player {PLAYING}")
+    page.click("#player [data-mode=wipe]")
+    act(page, "wait", "mode=wipe", "")
+    assert page.locator(f"#player {PLAYING}").count() == 1
+    page = open_page(CASES["grid"].path, CASES["grid"].ready)
+    page.wait_for_selector(f".wb-cells {PLAYING}")
+    page.select_option("[aria-label='Shade cells by']", "sharpness")
+    act(page, "wait", "shade=sharpness", "")
+    assert page.locator(f".wb-cells {PLAYING}").count() == 1
+
+
 # a press that makes another result: what the address holds before, the field of the seed, the button
 AGAIN = {
     "compare": ("mode=side", "#seed input", "#compare"),

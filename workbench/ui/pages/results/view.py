@@ -80,7 +80,8 @@ def headline(report: Report, target: str = "") -> dict[str, Any]:
     """The status line: the finding, and in the notices what it rests on and what forbids to trust it."""
     names = titles(report)
     text = finding(report.duels, report.votes, target, lambda system: names.get(system, system))
-    left_out = f"{report.undone} undone, {report.checks} attention checks, {report.excluded} of inattentive annotators"
+    checks = counted(report.checks, "attention check")
+    left_out = f"{report.undone} undone, {checks}, {report.excluded} of inattentive annotators"
     facts = [("Votes that count", report.votes), ("Left out", left_out)]
     facts += [("Frozen protocol", protocol[:12]) for protocol in report.protocols]
     notices = [] if report.stored else [_planned()]

@@ -120,11 +120,14 @@ class Cells {
     return frame !== null;
   }
 
-  /** The address follows the picture, but only when it stands still. */
+  /** The address says how the cells are looked at, and the frame when the picture stands still. */
   writeLink() {
-    const { link } = this.value ?? {};
-    if (!link || !this.started || this.clock.playing || document.body.hasAttribute("data-stale")) return;
-    writeQuery({ ...link, frame_number: this.clock.frame + 1, shade: this.metric, ref: this.reference || "", cell: this.beside ?? "" });
+    const { link, id } = this.value ?? {};
+    if (!link || !this.started || document.body.hasAttribute("data-stale")) return;
+    const look = [id, this.metric, this.reference, this.beside].join();
+    if (this.clock.playing && this.written === look) return;
+    this.written = look;
+    writeQuery({ ...link, frame_number: this.clock.playing ? null : this.clock.frame + 1, shade: this.metric, ref: this.reference || "", cell: this.beside ?? "" });
   }
 
   /** Another reference for the pair view. */

@@ -223,12 +223,13 @@ export class Player {
     this.writeLink();
   }
 
-  /** The address names the clips as soon as they are there, and the frame when the picture stands still. */
+  /** The address names the clips and the view as soon as they are there, and the frame when the picture stands still. */
   writeLink() {
     const link = this.value?.link;
     if (!link || !this.opened || document.body.hasAttribute("data-stale")) return;
-    if (this.clock.playing && this.written === this.value.id) return;
-    this.written = this.value.id;
+    const look = [this.value.id, this.stage.mode].join();
+    if (this.clock.playing && this.written === look) return;
+    this.written = look;
     writeQuery({ ...link, frame_number: this.clock.playing ? null : this.clock.frame + 1, mode: this.stage.mode });
   }
 }
