@@ -4,6 +4,7 @@ $WORKBENCH_LIMITS changes how much.
 """
 
 import errno
+import math
 import mmap
 import os
 import stat
@@ -87,21 +88,26 @@ def open_given(path: Path) -> BinaryIO:
 HOLDERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex", b"edts", b"udta")
 TABLES = (b"stsz", b"stz2", b"stts", b"ctts", b"trun")
 SAMPLES_A_FRAME = 20  # sound has a few samples for each frame of the video
+MOST_BOXES = 4_000_000  # looked at in seconds; a fragment for each of 200,000 frames has half as many
 
 
-def told_samples(path: Path) -> int:
+def told_samples(path: Path) -> float:
     """How many samples the tables of an mp4 or QuickTime file tell of, by the kind of table that tells of the most; 0
     for other files.
 
     FFmpeg makes room for each when it opens the file, and a table of twenty bytes can tell of billions. Sound that is
-    not compressed has a sample for each moment, and FFmpeg makes room for blocks of them: those do not count.
+    not compressed has a sample for each moment, and FFmpeg makes room for blocks of them: those do not count. Infinite
+    for a file of more than `MOST_BOXES` boxes, which nobody counts to the end.
     """
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size < 16:
             return 0
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             counts = dict.fromkeys(TABLES, 0)
-            for tables in _tables(data):
+            tracks = _tables(data)
+            if tracks is None:
+                return math.inf
+            for tables in tracks:
                 sound = any(kind == b"hdlr" and body[8:12] == b"soun" for kind, body in tables)
                 runs = [body for kind, body in tables if kind == b"stts"]
                 if sound and len(runs) == 1 and _number(runs[0], 4) == _number(runs[0], 12) == 1:
@@ -115,14 +121,17 @@ def told_samples(path: Path) -> int:
 Box = tuple[bytes, bytes]
 
 
-def _tables(data: mmap.mmap) -> list[list[Box]]:
+def _tables(data: mmap.mmap) -> list[list[Box]] | None:
     """Kind and contents of `TABLES` and of the names of what tracks hold, in a list for each track, and one for all
-    that stand outside of tracks."""
+    that stand outside of tracks; None for more than `MOST_BOXES` boxes."""
     outside: list[Box] = []
     tracks = [outside]
+    left = MOST_BOXES
 
     def walk(place: int, end: int, into: list[Box], depth: int) -> None:
-        while place + 8 <= end:
+        nonlocal left
+        while place + 8 <= end and left:
+            left -= 1
             size, kind, start = _number(data, place), data[place + 4 : place + 8], place + 8
             if size == 1:
                 size, start = int.from_bytes(data[place + 8 : place + 16], "big"), place + 16
@@ -138,7 +147,7 @@ def _tables(data: mmap.mmap) -> list[list[Box]]:
             place = close
 
     walk(0, len(data), outside, 0)
-    return tracks
+    return tracks if left else None
 
 
 def _number(body: bytes | mmap.mmap, place: int) -> int:

@@ -1,5 +1,6 @@
 """One video stream of a file, opened for the decoder: bounded, by its bytes and never by its name."""
 
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from av.container import InputContainer
 from av.container.streams import StreamContainer
 from av.stream import Disposition
 
-from eval.video.limits import SAMPLES_A_FRAME, Limits, over, told_samples
+from eval.video.limits import MOST_BOXES, SAMPLES_A_FRAME, Limits, over, told_samples
 
 # no playlists, no lists of other files, no devices; nothing in a file is opened by name
 CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,ogg,asf,flv,h264,hevc,ivf,m4v,yuv4mpegpipe,apng"
@@ -63,7 +64,10 @@ def open_stream(path: Path, threads: int, most: Limits) -> Iterator[tuple[InputC
     }
     if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
         raise Unreadable(f"{str(path)!r} is not a file; {WAY_OUT}")
-    if path.is_file() and (samples := told_samples(path)) > SAMPLES_A_FRAME * most.frames:
+    samples = told_samples(path) if path.is_file() else 0
+    if samples == math.inf:
+        raise Unreadable(f"{str(path)!r} is not read: it has more than {MOST_BOXES:,} boxes; {WAY_OUT}")
+    if samples > SAMPLES_A_FRAME * most.frames:
         raise Unreadable(f"{str(path)!r} is too long: {over('frames', samples, most.frames)}")
     # the bytes and not the name: a name could be an address, a list of files or a device to FFmpeg
     with path.open("rb") as file, av.open(file, options=options, buffer_size=2**18) as container:

@@ -16,7 +16,7 @@ from eval.evaluator import Source, evaluate
 from eval.metric import ClipFacts
 from eval.metrics import create_metrics
 from eval.video.frame_times import TimesOfFrames, own_rate, uneven_times
-from eval.video.limits import told_samples
+from eval.video.limits import MOST_BOXES, told_samples
 from eval.video.reader import Reading, Unreadable, inspect_video, open_video
 from eval.video.windows import Window
 from models.specs import MODELS
@@ -556,6 +556,13 @@ def test_tables_that_tell_of_endless_frames_are_refused_before_room_is_made_for_
     tables = tell_samples(content, 30_000_000)[content.index(b"moov") + 4 : content.index(b"moov") + 2000]
     path.write_bytes(struct.pack(">I4sQ", 1, b"moof", 16 + len(tables)) + tables)
     assert told_samples(path) == 30_000_000
+
+
+def test_boxes_without_end_are_refused(tmp_path):
+    path = tmp_path / "boxes.mp4"
+    path.write_bytes((CASES / "base.mp4").read_bytes() + struct.pack(">I4s", 8, b"free") * MOST_BOXES)
+    with pytest.raises(Unreadable, match="more than 4,000,000 boxes"):
+        inspect_video(path)
 
 
 @pytest.mark.parametrize(("codec", "count"), [("pcm_s16le", 36), ("aac", 144)])

@@ -11,6 +11,7 @@ from workbench.common.console import say, say_json
 from workbench.people.accounts import NAME_LENGTH, ROLES, add_account, is_name, read_accounts, remove_account
 from workbench.requests.arguments import check_data_dir, whole
 from workbench.requests.links.people import invitation_link
+from workbench.requests.outputs import check_place
 from workbench.settings import Settings
 from workbench.store import open_store
 from workbench.store.people import INVITATION_DAYS, SESSION_DAYS
@@ -73,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> None:
     """The password comes from the terminal, or as one line of standard input."""
+    check_place(options.file, "FILE", folder=False)
+    if not options.file.absolute().parent.is_dir():
+        raise RequestError(f"there is no folder {str(options.file.parent)!r}; make it first, or name another file")
     asked = f"Password for {options.name}: "
     password = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     add_account(options.file, options.name, options.role, password)

@@ -169,6 +169,15 @@ def test_accounts_are_not_written_in_place_of_a_link(capsys, tmp_path, monkeypat
     assert "'people' is a link that leads nowhere" in said and Path("people").is_symlink()
 
 
+@pytest.mark.parametrize("place", ["nowhere/people", "/proc/people", "."])
+def test_accounts_need_a_place(capsys, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a long password\n"))
+    assert repr(place.removesuffix("/people")) in refused(
+        capsys, ["accounts", "add", place, "ann", "--role", "annotator"]
+    )
+
+
 def test_accounts_that_are_changed_at_once_are_all_changed(tmp_path):
     path = tmp_path / "people"
     for name in ("gone", "root"):
