@@ -1,5 +1,6 @@
 """Ratings of systems from votes: Davidson strengths, intervals that respect who voted on what, and shared ranks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -240,15 +241,23 @@ def _rating(votes: tuple, systems: list[str], k: int, strengths, half: float, re
     )
 
 
+def _listed(names: Iterable[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _notes(systems: list[str], reach: np.ndarray, annotators: int, prompts: int) -> tuple[str, ...]:
     notes = []
     for k, system in enumerate(systems):
         if not reach[:, k].all() and not reach[k].all():
             notes.append(f"{system} cannot be placed beside all others yet: no votes lead from it to them and back.")
         elif not reach[:, k].all():
-            notes.append(f"{system} has no upper bound yet: some systems never won or tied against its group.")
+            unbeaten = _listed(other for j, other in enumerate(systems) if not reach[j, k])
+            notes.append(f"{system} has no upper bound yet: it has never lost to or tied with {unbeaten}.")
         elif not reach[k].all():
-            notes.append(f"{system} has no lower bound yet: its group never won or tied against some systems.")
+            unbeaten = _listed(other for j, other in enumerate(systems) if not reach[k, j])
+            notes.append(f"{system} has no lower bound yet: it has never won against or tied with {unbeaten}.")
     if annotators < FEW_ANNOTATORS:
         people = "1 annotator" if annotators == 1 else f"{annotators} annotators"
         notes.append(f"{people}: exploratory, the intervals say little about other people.")

@@ -265,6 +265,37 @@ def test_cancel_stops_and_leaves_nothing(open_page, data):
     assert set((data / "clips").glob("*")) == before
 
 
+def test_what_is_on_screen_is_marked_while_the_next_is_made_and_when_that_is_cancelled(open_page):
+    page = open_page(LINK.format(sides=SIDES), f"{PLAYER}[data-state=ready]")
+    wait_done(page)
+
+    def says(text: str) -> None:
+        page.wait_for_function(
+            """([player, text]) => {
+            const { display, content } = getComputedStyle(document.querySelector(player), '::before');
+            return text ? display === 'block' && content.includes(text) : display !== 'block'; }""",
+            arg=[PLAYER, text],
+        )
+
+    says("")
+    page.click("#more button")
+    page.fill("#frames input", "3001")
+    page.press("#frames input", "Tab")
+    says("The settings have changed since this was made.")
+    page.click("#compare")
+    says("This was made before.")
+    page.click("#cancel:not([disabled])")
+    says("The settings have changed since this was made.")
+    page.fill("#frames input", "25")
+    page.press("#frames input", "Tab")
+    says("")
+    page.fill("#frames input", "13")
+    page.press("#frames input", "Tab")
+    page.click("#compare:not([disabled])")
+    wait_done(page)
+    says("")
+
+
 @pytest.mark.parametrize("kind", ["sheets", "video"])
 def test_every_way_to_a_frame_shows_that_frame_on_all_clips(open_page, kind):
     page = coded_page(open_page, kind)

@@ -97,6 +97,29 @@ def test_a_researcher_sees_two_models_in_step_and_makes_a_clip(visitor):
     visitor.looks("researcher", "Generate")
 
 
+MAIN_BUTTONS = {"grid": "#make", "insight": "#watch", "evaluate": "#run", "studies": "#save"}
+
+
+@pytest.mark.parametrize(("path", "button"), MAIN_BUTTONS.items(), ids=MAIN_BUTTONS)
+def test_the_main_button_is_above_the_fold(visitor, path, button):
+    visitor.comes_to(f"/{path}", f"{button}:visible")
+    visitor.page.wait_for_function("() => window.formFilled")
+    visitor.finds_above_the_fold(button)
+
+
+def test_the_clips_and_their_bar_fit_the_screen_of_a_desk(open_page):
+    page = open_page("/compare", PLAYER, viewport=SIZES["desk"])
+    page.wait_for_selector("#status [data-state=done] .wb-facts")
+    boxes = [page.locator(f"#player {part}").first.bounding_box() for part in ("canvas", ".wb-bar")]
+    canvas, bar = (box["y"] + box["height"] for box in boxes)
+    assert bar <= SIZES["desk"]["height"] and canvas <= boxes[1]["y"] + 1 and boxes[0]["width"] >= 300
+
+
+def test_the_table_of_the_dashboard_begins_on_the_first_screen_of_a_phone(visitor):
+    page = visitor.comes_to("/dashboard", "#board tbody tr")
+    assert page.locator("#board tbody tr").first.bounding_box()["y"] < SIZES[visitor.size]["height"]
+
+
 def test_an_annotator_votes_by_keyboard_and_is_told_it_is_saved(visitor):
     page = visitor.comes_to("/vote?study=drawn", "#name")
     visitor.looks("annotator", "Vote", "")

@@ -93,7 +93,7 @@ def test_the_table_says_how_far_and_where():
         (10, 1.0, "B takes as many network calls as A: 10."),
         (5, 0.5, "In this run B was 2.0 times as fast as A, with half the network calls (5 to 10)."),
         (20, 1.5, "In this run B took 1.5 times as long as A, with twice the network calls (20 to 10)."),
-        (13, 1.01, "In this run B took as long as A, with 1.3 times the network calls (13 to 10)."),
+        (13, 1.01, "In this run B took about as long as A, with 1.3 times the network calls (13 to 10)."),
     ],
 )
 def test_cost_is_said_as_a_ratio(forwards, seconds, words):

@@ -289,7 +289,9 @@ def test_bootstrap_and_clustered_intervals_are_alike(simulated):
 def test_what_cannot_be_bounded_is_said():
     undefeated = rate(votes_of([("x", "y", "a"), ("y", "z", "a"), ("z", "y", "a"), ("y", "z", "tie")]))
     assert undefeated.of("x").high == np.inf and math.isfinite(undefeated.of("x").low)
-    assert any("x has no upper bound" in note for note in undefeated.notes)
+    assert "x has no upper bound yet: it has never lost to or tied with y or z." in undefeated.notes
+    beaten = rate(votes_of([("x", "y", "a")] * 2)).notes
+    assert "y has no lower bound yet: it has never won against or tied with x." in beaten
     apart = rate(votes_of([("w", "x", "a"), ("w", "x", "b"), ("y", "z", "a"), ("y", "z", "b")]))
     assert apart.gaps["w", "y"].low == -np.inf and apart.gaps["w", "y"].high == np.inf
     assert math.isfinite(apart.gaps["w", "x"].low)

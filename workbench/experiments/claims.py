@@ -277,7 +277,7 @@ CLAIMS: tuple[Claim, ...] = (
         AAD1_TABLE,
         "no figure for this pair",
         *_more("drift", AAD1, AAD1_DMD, sign=-1, scale=1.0),
-        "drift of sharpness, less is better",
+        "less drift of sharpness",
     ),
     Claim(
         "aad1-frames",
@@ -285,7 +285,7 @@ CLAIMS: tuple[Claim, ...] = (
         AAD1_TABLE,
         "drift 4.02 against 4.38",
         *_more("drift", AAD1, AAD1_FRAMES, sign=-1, scale=1.0),
-        "drift of sharpness, less is better",
+        "less drift of sharpness",
     ),
     Claim(
         "aad1-causal",
@@ -293,7 +293,7 @@ CLAIMS: tuple[Claim, ...] = (
         AAD1_TABLE,
         "drift 4.02 against 7.10",
         *_more("drift", AAD1, AAD1_CAUSAL, sign=-1, scale=1.0),
-        "drift of sharpness, less is better",
+        "less drift of sharpness",
     ),
     Claim(
         "switch-seen",

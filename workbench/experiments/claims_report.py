@@ -127,7 +127,7 @@ def markdown(report: dict[str, Any]) -> str:
     ]
     lines += [
         f"| {MARKS[row['verdict']]} {row['verdict']} | {row['text']} | {row['published']} ({row['source']}) | "
-        f"{told_interval(row)} {row['unit']} | {row['n']} |"
+        f"{told_interval(row)} | {row['n']} |"
         for row in report["claims"]
     ]
     return "\n".join([*lines, *_pictures_table(report), *_long_table(report), "", report["note"], ""])
@@ -181,12 +181,13 @@ def _told(found: dict[str, float] | None, scale: float, digits: int) -> str:
 
 
 def told_interval(row: dict[str, Any]) -> str:
-    """`-3.1 (-9.4 to 3.1)`, with a sign where the row is a difference."""
+    """`-3.1 (-9.4 to +3.1) points`, with a sign where the row is a difference; a share says against what it stands."""
     wide = max(abs(row["value"]), abs(row["low"]), abs(row["high"]))
     digits = 1 if wide >= 5 or row["unit"].startswith("points") else 3
     sign = "" if row["threshold"] else "+"
     value, low, high = (fixed(row[name], digits, sign) for name in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    against = f", against {row['threshold']:g}" if row["threshold"] else ""
+    return f"{value} ({low} to {high}) {row['unit']}{against}"
 
 
 def condition_label(name: str) -> str:

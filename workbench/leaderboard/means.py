@@ -21,6 +21,7 @@ from workbench.experiments.ablation_report import FRECHET
 from workbench.scoring.evaluation import metric_rows
 
 SURE = 0.05
+PARTS = {"color": "colour"}  # side results whose name is not the word for it
 ROW = ["system", "model", "steps", "first_steps", "settings"]
 BOARD_COLUMNS = (
     *("system", "model", "steps", "first_steps", "settings", "conditions", "metric"),
@@ -79,7 +80,7 @@ def words_of(metric: str) -> Words:
     known = metric_words()
     whole, _, part = metric.partition(".")
     if metric not in known and part and whole in known:
-        return Words(metric, f"{known[whole].title}: {part}", known[whole].group, None)
+        return Words(metric, f"{known[whole].title}: {PARTS.get(part, part)}", known[whole].group, None)
     return known.get(metric) or Words(metric, metric, "other", None)
 
 

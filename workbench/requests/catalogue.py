@@ -12,6 +12,7 @@ from models.types import RequestError
 from models.wan.memory import modes_of
 from models.wan.places import missing
 from models.wan.source import PREFIX
+from workbench.requests.prompt_scores import prompt_score
 
 SHIPPED = (SHAPES.name, TABLETOP.name)
 
@@ -39,6 +40,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
     reason, offered = unavailable(spec), modes_of(spec)
     needs = round(min((mode.gigabytes for mode in offered), default=0.0), 1)
     lacking = missing(spec.checkpoint) if spec.checkpoint and not spec.source else []
+    score = prompt_score(spec.name)
     return {
         "name": spec.name,
         "title": spec.title,
@@ -51,6 +53,7 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
         "license": spec.license,
         "weights": spec.weights,
         "note": spec.note,
+        "score": score.row() if score else None,
         "download_gb": round(sum(file.gigabytes for file in lacking), 1),
         "gpu_gb": needs,
         "modes": [{"name": mode.name, "gb": round(mode.gigabytes, 1), "cost": mode.cost} for mode in offered],

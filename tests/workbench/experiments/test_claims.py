@@ -201,8 +201,8 @@ def test_the_report_holds_intervals_and_the_table_shows_them(report):
 
 def test_numbers_are_told_with_their_sign_only_where_they_are_differences():
     row = {"value": 3.14, "low": -1.0, "high": 7.2, "threshold": 0.0, "unit": "drift of sharpness"}
-    assert told_interval(row) == "+3.1 (-1.0 to +7.2)"
-    assert told_interval({**row, "threshold": 50.0}) == "3.1 (-1.0 to 7.2)"
+    assert told_interval(row) == "+3.1 (-1.0 to +7.2) drift of sharpness"
+    assert told_interval({**row, "threshold": 50.0}) == "3.1 (-1.0 to 7.2) drift of sharpness, against 50"
 
 
 def test_points_have_as_many_digits_in_every_row():
@@ -213,8 +213,8 @@ def test_points_have_as_many_digits_in_every_row():
         "threshold": 0.0,
         "unit": "points in the share of clips all right",
     }
-    assert told_interval(small) == "+1.6 (0.0 to +3.9)"
-    assert told_interval({**small, "unit": "drift of sharpness"}) == "+1.562 (0.000 to +3.906)"
+    assert told_interval(small) == "+1.6 (0.0 to +3.9) points in the share of clips all right"
+    assert told_interval({**small, "unit": "drift of sharpness"}) == "+1.562 (0.000 to +3.906) drift of sharpness"
 
 
 def test_the_page_names_the_shipped_systems_as_everywhere_and_links_what_can_be_made():

@@ -116,7 +116,7 @@ def checklist_table(report: dict[str, Any], verdict: str = EVERY) -> dict[str, A
             {"text": f"{MARKS[row['verdict']]} {WORDS[row['verdict']]}", "tone": TONES[row["verdict"]]},
             row["text"],
             f"{row['published']}; {row['source']}",
-            f"{told_interval(row)} {row['unit']}",
+            told_interval(row),
             row["n"],
             see_it(row["conditions"], report["long_frames"]),
             {"text": row["command"], "mono": True},

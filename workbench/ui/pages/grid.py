@@ -122,7 +122,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         dice = gr.Button("New seed", size="sm", scale=0, min_width=90, elem_id="dice")
     notice = prompt_notice()
     axes = []
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_id="axes"):
         for name, (axis, text) in zip("XYZ", start, strict=True):
             choices = AXIS_CHOICES if name != "Z" else [("none", ""), *AXIS_CHOICES]
             with gr.Group():

@@ -7,19 +7,24 @@ from typing import Any
 import gradio as gr
 
 from models.registry import ASSETS, get_spec, weights_digest
-from workbench.common.words import readable
+from workbench.common.words import counted, readable
 from workbench.requests.catalogue import model_rows
 from workbench.requests.links.generate import model_link
+from workbench.requests.systems import System
 from workbench.ui.components.component import script_component
 from workbench.ui.context import PRIVATE, Context
 from workbench.ui.pages.header import page_header
 
 COLUMNS = (
     *("Model", "Try it", "What it is", "Family", "Paper", "Starts from"),
-    *("Steps", "Parameters", "Trained", "Licence", "Weights"),
+    *("Steps", "Follows prompts", "Parameters", "Trained", "Licence", "Weights"),
 )
 BRIEF = ("Model", "Try it", "What it is")
 INPUTS = {"t2v": "text", "i2v": "picture", "v2v": "video"}  # what a clip can be made from, by task
+SCORED = (
+    "Follows prompts: the share of clips of held-out captions in which the oracle of the model's world finds colour, "
+    "shape, direction and ground as asked, with its 95 % interval (Wilson). Empty: not measured."
+)
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
 
@@ -31,7 +36,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
 
 def models_table() -> dict[str, Any]:
     rows = [_row(row) for row in model_rows()]
-    return {"caption": "Models", "columns": COLUMNS, "rows": rows, "brief": BRIEF}
+    return {"caption": "Models", "columns": COLUMNS, "rows": rows, "brief": BRIEF, "note": SCORED}
 
 
 def _row(row: dict[str, Any]) -> list[Any]:
@@ -43,10 +48,20 @@ def _row(row: dict[str, Any]) -> list[Any]:
         _paper(row["paper"]),
         ", ".join(INPUTS.get(task, task) for task in row["tasks"]),
         ", ".join(map(str, row["steps"])),
+        _score(row["score"]),
         *_card(row["weights"]),
         row["license"],
         _digest(row["name"], row["available"]),
     ]
+
+
+def _score(score: dict[str, Any] | None) -> str:
+    """The share of clips all right with its interval, at the most steps that were measured."""
+    if score is None:
+        return ""
+    mean, low, high = (f"{100 * score[name]:.0f}" for name in ("mean", "low", "high"))
+    steps = counted(System.read(score["system"]).steps, "step")
+    return f"{mean} % ({low} to {high}) at {steps}"
 
 
 def _try_it(row: dict[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def make_comparison(context: Context, plan: Plan, *, kept: bool = False) -> Iter
     numbers = context.media.later(NumbersFile(made, sheets, seen), "application/json")
     yield {"player": player, "numbers": {"source": numbers}} | results
     if len(clips) == 2:
-        fact = ("difference to the eye (ColorVideoVDP)", seen().verdict)
+        fact = ("difference to the eye", seen().verdict)
         yield {"status": results["status"] | {"facts": [fact]}}
 
 

@@ -88,7 +88,9 @@ def status(board: Board, query: Query, link: str) -> dict[str, Any]:
     comparisons = int(table["p"].notna().sum())
     systems = table["system"].nunique()
     told = [counted(lines, "row"), counted(systems, "system"), counted(metrics, "metric")]
-    text = f"{', '.join(told)}, from at least {counted(clips, 'clip')}."
+    each = table.groupby(["system", "settings"])["n"].nunique()
+    least = "" if each.max() == 1 else "at least "  # metrics of one system may count different clips
+    text = f"{', '.join(told)}, from {least}{counted(clips, 'clip')}."
     holm = f"Holm, over {counted(comparisons, 'comparison')}"
     facts = [("Reference", title_of(board.reference or "") or "none"), ("Correction", holm)]
     unscored = int(table["n_unscored"].sum())

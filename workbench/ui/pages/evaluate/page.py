@@ -124,9 +124,14 @@ def build(blocks: gr.Blocks, context: Context) -> None:
                 updates[opening] = found
             elif not request.query_params and context.first_run.evaluation:
                 updates[opening] = {"run": context.first_run.evaluation}  # what this page is for, at first sight
-            if "metrics" in found:
+            names = found.get("metrics")
+            if opening in updates:  # the form says what was evaluated
+                plan = context.evaluations.get(updates[opening]["run"]).plan
+                updates[picker] = {"chosen": [clip.id for clip in plan.clips if clip.id and clip.path.is_file()]}
+                names = names or plan.metrics
+            if names:
                 runnable = {m["name"] for g in updates[metrics]["groups"] for m in g["metrics"] if not m["why"]}
-                updates[metrics]["chosen"] = [name for name in found["metrics"] if name in runnable]
+                updates[metrics]["chosen"] = [name for name in names if name in runnable]
         except RequestError as error:
             updates[status] = {"state": "error", "text": str(error)}
         return updates

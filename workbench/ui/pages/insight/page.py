@@ -75,7 +75,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     page_header("Insight", "What each denoising step changes, what every chunk reads, and what that costs.")
     form, preset_buttons = _form()
     notice = prompt_notice()
-    with gr.Row():
+    with gr.Row(elem_id="watch-row"):
         run = gr.Button("Analyse", variant="primary", scale=3, elem_id="watch")
         stop = gr.Button("Cancel", variant="stop", interactive=False, scale=1, min_width=100, elem_id="cancel")
     status = script_component("status", elem_id="status")

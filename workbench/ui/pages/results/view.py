@@ -92,13 +92,13 @@ def headline(report: Report, target: str = "") -> dict[str, Any]:
             f"A wins {percent(report.side.left.value)} of decisive votes whatever it shows: see the side below."
         )
     if not report.protocols:
-        notices.append("The protocol is not frozen: exploratory.")
+        notices.append("The protocol is not frozen, so results are exploratory: questions and clips may still change.")
     return {"state": "done" if report.votes else "idle", "text": text, "facts": facts, "notices": notices}
 
 
 def _planned() -> str:
-    counts = ", ".join(f"{decisive_votes(share)} for {percent(share)}" for share in (0.55, 0.6, 0.65, 0.7))
-    return f"Votes needed for 80 % power: {counts}. Voting takes place on the Vote page."
+    counts = ", ".join(f"{decisive_votes(share):,} if {percent(share)} do" for share in (0.55, 0.6, 0.65, 0.7))
+    return f"Decisive votes needed to show which side most people prefer (power 80 %): {counts}."
 
 
 def _words(text: str, report: Report) -> str:

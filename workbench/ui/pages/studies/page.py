@@ -77,16 +77,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
     )
     voting = context.voting
     table = script_component("table", elem_id="studies")
-    study = gr.Dropdown([NEW], value=NEW, label="Study", elem_id="study")
+    with gr.Row(equal_height=False):
+        study = gr.Dropdown([NEW], value=NEW, label="Study", scale=4, min_width=240, elem_id="study")
+        save = gr.Button("Save", variant="primary", scale=1, elem_id="save", min_width=100)
+        pilot = gr.Button("Pilot one prompt", scale=1, elem_id="pilot", min_width=150)
+    status = script_component("status", elem_id="status")
     kept = gr.Textbox(visible="hidden", label="As it is kept")
     following = gr.State(NOBODY)
     with gr.Column(elem_classes="wb-make wb-study"):
         with gr.Column(elem_classes="wb-make-form"):
             fields = form()
-            with gr.Row():
-                save = gr.Button("Save", variant="primary", elem_id="save", min_width=100)
-                pilot = gr.Button("Pilot one prompt", elem_id="pilot", min_width=150)
-            status = script_component("status", elem_id="status")
         with gr.Column(elem_classes="wb-make-more"):
             fields |= further_fields()
         with gr.Column(elem_classes="wb-make-result"):

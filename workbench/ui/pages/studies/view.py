@@ -172,7 +172,11 @@ def described(
 ) -> dict[str, Any]:
     """The status line of a study, with everything that should not be overlooked."""
     study = study_from_json(record.definition)
-    frozen = f"since {record.frozen_at[:16].replace('T', ' ')} UTC" if record.frozen_at else "no: exploratory"
+    frozen = (
+        f"since {record.frozen_at[:16].replace('T', ' ')} UTC"
+        if record.frozen_at
+        else "no, so results are exploratory"
+    )
     facts = [("Version", record.version), ("Protocol", record.protocol_hash), ("Frozen", frozen)]
     facts += [("Clips", f"{clips.ready} of {clips.planned}"), ("Votes planned", planned_votes(study))]
     facts += [("Questions", ", ".join(question_title(name) for name in study.question_ids()))]

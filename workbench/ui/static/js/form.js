@@ -2,21 +2,36 @@
  * settings is marked. Enter makes, Shift and Enter break the line. */
 import { openEntry, writeForm } from "./link.js";
 
-let made = null;
+let said = {}; // what the form says
+let made = null; // what was last asked for
+let shown = null; // what the result on screen was asked for by, null before there is one
+let early = false; // whether a result was on screen before the page said what was asked for
 
 /** The form says `values` now. */
 export function changed(values) {
-  const stale = made !== null && JSON.stringify(values) !== made;
-  document.body.toggleAttribute("data-stale", stale);
+  said = values;
+  document.body.toggleAttribute("data-stale", shown !== null && JSON.stringify(values) !== shown);
   writeForm(values);
 }
 
-/** What is being made now was asked for by `values`. */
+/** What is being made now was asked for by `values`. Until it is there, what is on screen stays, marked as older. */
 export function making(values) {
   const before = made;
   made = JSON.stringify(values);
   if (before !== null && before !== made) openEntry();
+  if (early) shown = made;
+  else document.body.toggleAttribute("data-older", shown !== null);
+  early = false;
   changed(values);
+}
+
+/** What was asked for last is on screen now, whole or its first part. */
+export function arrived() {
+  early = made === null;
+  document.body.removeAttribute("data-older");
+  if (early || made === shown) return;
+  shown = made;
+  changed(said);
 }
 
 /** The key goes to the button `run`; Gradio's own keys for a field of several lines are the other way round. */

@@ -5,6 +5,7 @@
  * downloads: [{label, url, name}], links: [{label, url}]}.
  */
 import { el, safeLink } from "./dom.js";
+import { arrived } from "./form.js";
 
 export function mount(element, { props, watch }) {
   const box = el("div", { class: "wb-status", "aria-live": "polite" });
@@ -31,6 +32,7 @@ export function mount(element, { props, watch }) {
 
   watch("value", () => {
     if (props.value?.state !== "running" || props.value?.fresh) box.started = undefined;
+    if (props.value?.state === "done" && element.closest("#status")) arrived();
     render();
   });
   render();
@@ -41,7 +43,7 @@ function parts(value) {
   return [
     value.text ? el("p", { class: "wb-line" }, el("span", { text: value.text }), running ? el("span", { class: "wb-elapsed" }) : null) : null,
     running ? progressBar(value.progress ?? 0) : null,
-    ...(value.notices ?? []).map((notice) => el("p", { class: "wb-notice", text: notice })),
+    ...(value.notices ?? []).map((notice) => el("p", { class: "wb-notice", text: notice.charAt(0).toUpperCase() + notice.slice(1) })),
     value.facts?.length ? el("dl", { class: "wb-facts" },
       ...value.facts.map(([name, fact]) => el("div", {}, el("dt", { text: name }), el("dd", { text: fact })))) : null,
     linkRow(value),

@@ -6,6 +6,7 @@
  */
 import { Clock } from "./clock.js";
 import { el, icon } from "../dom.js";
+import { arrived } from "../form.js";
 import { framesFromSheet } from "./frames.js";
 import { frameOf, openedQuery, writeQuery } from "../link.js";
 import { Player } from "./player.js";
@@ -51,7 +52,10 @@ class Cells {
 
   async apply(value) {
     if (value.id !== this.wanted) return;
-    if (value.id !== this.value?.id) this.reset(value);
+    if (value.id !== this.value?.id) {
+      this.reset(value);
+      arrived();
+    }
     this.value = value;
     for (const [i, cell] of value.cells.entries()) {
       const view = this.views[i];

@@ -22,15 +22,15 @@ export class Controls {
     this.ticks = el("div", { class: "wb-ticks", "aria-hidden": "true" });
     this.readout = el("output", { class: "wb-readout" });
     this.views = el("div", { class: "wb-views", hidden: true });
-    this.node = el("div", { class: "wb-controls" },
+    const bar = el("div", { class: "wb-controls wb-bar" },
       el("div", { class: "wb-timeline" }, this.ticks, this.scrub),
       el("div", { class: "wb-transport" },
         this.button("first", "First frame", () => player.seek(0)),
         this.button("back", "Previous frame", () => player.clock.step(-1)),
         this.play,
         this.button("forward", "Next frame", () => player.clock.step(1)),
-        this.loop, this.speed, this.readout),
-      this.views, keyHelp(player.compare));
+        this.loop, this.speed, this.readout));
+    this.nodes = [bar, el("div", { class: "wb-controls" }, this.views, keyHelp(player.compare))];
   }
 
   button(glyph, label, onclick) {

@@ -12,6 +12,7 @@ import { Clock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { el } from "../dom.js";
 import { LiveVideo, framesFromSheet, framesFromVideo, openVideo, tooLong } from "./frames.js";
+import { arrived } from "../form.js";
 import { listen } from "./keyboard.js";
 import { frameOf, openedQuery, writeQuery } from "../link.js";
 import { Stage } from "./stage.js";
@@ -26,7 +27,7 @@ export class Player {
     this.clock = new Clock(() => this.onFrame(), () => this.onState());
     this.stage = new Stage(el("div", { class: "wb-stage" }));
     this.controls = new Controls(this);
-    root.replaceChildren(this.message, this.stage.root, this.controls.node);
+    root.replaceChildren(this.message, this.stage.root, ...this.controls.nodes);
     root.workbench = this;
     if (keyboard) listen(this);
     const onSeek = (event) => {
@@ -237,6 +238,12 @@ export class Player {
 /** The entry point for a page component. */
 export function mount(element, { props, watch }) {
   const player = new Player(element, props.options ?? {});
-  watch("value", () => player.show(props.value));
-  player.show(props.value);
+  let last = null;
+  const show = () => {
+    if (props.value?.clips && props.value.id !== last) arrived();
+    last = props.value?.id;
+    player.show(props.value);
+  };
+  watch("value", show);
+  show();
 }
