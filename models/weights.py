@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from diffusers import ModelMixin
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from models.networks.diffusers_parts import ModelMixin
 from models.types import RequestError
 
 FILE = "weights-int8.safetensors"

@@ -11,10 +11,10 @@ layout (B, C, T, H, W), pixels in [-1, 1], and `config.latents_mean` / `config.l
 from dataclasses import dataclass
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from models.networks.diffusers_parts import ConfigMixin, ModelMixin, register_to_config
 
 GROUP = 4
 

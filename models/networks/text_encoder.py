@@ -7,11 +7,10 @@ import re
 from typing import Protocol
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.networks.diffusers_parts import ConfigMixin, ModelMixin, register_to_config
 from models.worlds.shapes import known_words
 
 UNKNOWN = 1

@@ -8,14 +8,13 @@ the key/value cache of CausVid (arXiv 2412.07772) and Self Forcing (arXiv 2506.0
 from collections.abc import Sequence
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.networks.attention_masks import chunk_causal_mask, teacher_forcing_mask
+from models.networks.diffusers_parts import ConfigMixin, ModelMixin, register_to_config
 from models.networks.kv_cache import Context, KVCache, StaticKVCache
 
 Pair = tuple[Tensor, Tensor]

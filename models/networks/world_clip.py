@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
+
+from models.networks.diffusers_parts import ConfigMixin, ModelMixin, register_to_config
 
 
 class WorldClip(ModelMixin, ConfigMixin):

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import ModelMixin
 
 from models.networks.autoencoder import ShapesAutoencoder
+from models.networks.diffusers_parts import ModelMixin
 from models.networks.text_encoder import ShapesTextEncoder
 from models.networks.transformer import CausalVideoTransformer
 from models.networks.video_autoencoder import VideoAutoencoder

@@ -96,7 +96,7 @@ def partition(latents: int, usual: tuple[int, ...]) -> list[int]:
 
 def create_adapted_pipeline(spec: "ModelSpec", device: str, say: Callable[[str], None]) -> AdaptedPipeline:
     """Load the folder of `spec`; on a card its parts are brought there one at a time. Raises RequestError."""
-    import diffusers
+    from models.networks.diffusers_parts import diffusers
 
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     size = sum(path.stat().st_size for path in spec.source.files) / 1e9

@@ -177,8 +177,9 @@ def network_config(network: Network, head_dim: int = HEAD_DIM) -> dict[str, Any]
 
 def check_whole(network: Network, head_dim: int = HEAD_DIM) -> None:
     """Raise RequestError unless every weight that the network's class has is there once, and no other."""
-    import diffusers
     from transformers import UMT5Config, UMT5EncoderModel
+
+    from models.networks.diffusers_parts import diffusers
 
     config = network_config(network, head_dim)
     with torch.device("meta"):
@@ -192,11 +193,11 @@ def check_whole(network: Network, head_dim: int = HEAD_DIM) -> None:
 
 def load_vae(network: Network, dtype: torch.dtype = torch.float32):
     """diffusers' `AutoencoderKLWan` with the weights of `network`."""
-    from diffusers import AutoencoderKLWan
+    from models.networks.diffusers_parts import diffusers
 
     check_kind(network, VAE)
     with torch.device("meta"):
-        vae = AutoencoderKLWan(**vae_config(network.state))
+        vae = diffusers.AutoencoderKLWan(**vae_config(network.state))
     check_complete(network, vae.state_dict())
     fill(vae, network.state, dtype)
     return vae.eval().requires_grad_(False)

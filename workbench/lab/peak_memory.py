@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models.networks.codec import Codec
+from models.networks.diffusers_parts import diffusers
 from models.networks.transformer import CausalVideoTransformer
 from models.sampling.rollout import ClipNoise, rollout
 from models.sampling.schedulers import StepPlan
@@ -159,7 +159,7 @@ def _network(layers: int, half: bool, device: torch.device, dtype: torch.dtype) 
 
 def _codec(device: torch.device, dtype: torch.dtype) -> Codec:
     with torch.device("meta"):
-        autoencoder = AutoencoderKLWan()
+        autoencoder = diffusers.AutoencoderKLWan()
     return Codec(_filled(nn.Module.to(autoencoder, dtype), device))
 
 
