@@ -18,6 +18,9 @@ import numpy as np
 from eval.oracles import ORACLES
 from eval.realism.efficientnet import VERSION
 from eval.realism.real_clips import (
+    ACCURACY,
+    FRECHET,
+    SPECTRUM,
     ClipMeasures,
     Comparison,
     Row,
@@ -27,10 +30,12 @@ from eval.realism.real_clips import (
     measure_clip,
 )
 from eval.statistics.intervals import wilson
+from models.default_world import EMBEDDED
 from models.specs import ModelSpec
 from models.worlds.training_worlds import WORLDS
+from workbench.common.words import fixed
 from workbench.experiments.strip import strip_png
-from workbench.requests.systems import FFE_STEPS, System
+from workbench.requests.systems import FFE_STEPS, System, label_of
 from workbench.scoring import resumable_jobs
 
 if TYPE_CHECKING:
@@ -42,6 +47,19 @@ DRAWS = {REFERENCE: 0, REAL: 1, RECONSTRUCTIONS: 1}  # reconstructions are those
 ORACLE = "oracle"
 STEPS = (1, 2, 4)
 LEAST = 18  # captions: three of each ground
+COLUMNS = {
+    FRECHET: "Fréchet distance (EfficientNet)",
+    SPECTRUM: "texture spectrum distance, dB",
+    ACCURACY: "two-sample accuracy",
+    ORACLE: "all right",
+}
+NOTE = (
+    "{captions} held-out captions, seeds by caption, 49 frames; each metric against another draw of real clips, with "
+    "95 % intervals (bootstrap over captions; Wilson for shares). Reconstructions are real clips through the "
+    "autoencoder. n* is n steps with First-Frame Enhancement ({first} steps in the first chunk). Two-sample accuracy: "
+    "how often a classifier tells the clips from real ones; 50 % is chance. All right: what moves, its colour, "
+    "direction and ground are as asked, judged from pixels by the oracle."
+)
 WINDOW = 48  # frames that the oracle judges at a time in longer clips: four seconds of the tabletop world
 MEASURES = f"2-{VERSION}"  # changes when the same clip would be measured otherwise
 
@@ -238,3 +256,47 @@ def _window_rows(group: Sequence[Measured]) -> list[FrameRow]:
 def _oracle_rows(found: Comparison, group: Sequence[Measured]) -> list[Row]:
     told = [each.right for each in group if each.right is not None]
     return [mean_row(found.system, ORACLE, wilson(sum(told), len(told)))] if told else []
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """A report as Markdown: the systems, the paired differences that the papers speak of, how it was made."""
+    rows = {(row["system"], row["metric"]): row for row in report["rows"]}
+    columns = {FRECHET: 2, SPECTRUM: 2, ACCURACY: 0, ORACLE: 0}
+    lines = [f"| system | {' | '.join(COLUMNS[metric] for metric in columns)} |", f"|{'---|' * (len(columns) + 1)}"]
+    for system in dict.fromkeys(row["system"] for row in report["rows"]):
+        cells = [_cell(rows.get((system, metric)), digits) for metric, digits in columns.items()]
+        lines.append(f"| {label_of(system)} | {' | '.join(cells)} |")
+    paired = {(row["system"], row["metric"]): row for row in report["differences"]}
+    lines += ["", "First minus second, paired by caption, with the same noise:", ""]
+    lines += [f"| | {COLUMNS[FRECHET]} | {COLUMNS[SPECTRUM]} |", "|---|---|---|"]
+    for name in dict.fromkeys(row["system"] for row in report["differences"]):
+        first, second = name.split(" - ")
+        if _worth_telling(first, second):
+            cells = [_cell(paired[name, metric], 2, "+") for metric in (FRECHET, SPECTRUM)]
+            lines.append(f"| {label_of(first)} minus {label_of(second)} | {' | '.join(cells)} |")
+    weights = ", ".join(f"{name} {digest[:12]}" for name, digest in report["weights"].items())
+    lines += ["", NOTE.format(captions=report["captions"], first=FFE_STEPS)]
+    lines += ["", f"Made by `{report['command']}` on {report['date'][:10]}; weights {weights}."]
+    return "\n".join(lines) + "\n"
+
+
+def _worth_telling(first: str, second: str) -> bool:
+    """Whether the papers speak of a difference: of students by as many steps, of steps of one student, and of ASD with
+    First-Frame Enhancement beside two steps of another."""
+    if REAL in (first, second) or RECONSTRUCTIONS in (first, second):
+        return False
+    one, other = System.read(first), System.read(second)
+    if one.model == other.model:
+        return (one.plan_text, other.plan_text) in {("1", "1*"), ("1*", "2"), ("2", "2*"), ("1", "4")}
+    beside_two = other.model in {world.asd for world in EMBEDDED} and other.plan_text == "1*" and one.plan_text == "2"
+    return one.plan_text == other.plan_text or beside_two
+
+
+def _cell(row: Mapping[str, float] | None, digits: int, sign: str = "") -> str:
+    if row is None:
+        return "not measured"
+    if not digits:
+        mean, low, high = (round(100 * row[name]) for name in ("mean", "low", "high"))
+        return f"{mean} % ({low} to {high})"
+    mean, low, high = (fixed(row[name], digits, sign) for name in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"

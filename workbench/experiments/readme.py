@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from models.types import RequestError
-from workbench.experiments import ablation_files, claims_report, prompt_following_report
+from workbench.experiments import ablation_files, claims_report, few_steps, prompt_following_report
 from workbench.experiments.ablation_files import FOLDER
 
 BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
     "prompt_following": prompt_following_report.markdown,
     "ablation": ablation_files.headline_markdown,
     "claims": claims_report.markdown,
+    "few_steps": few_steps.markdown,
 }
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from eval.video.reader import file_digest
 from models.registry import get_spec, weights_digest
 from models.types import RequestError
 from workbench.experiments.ablation_files import FOLDER
+from workbench.experiments.few_steps import RECONSTRUCTIONS, autoencoder_folder
 from workbench.experiments.readme import BLOCKS, refresh
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,6 +24,9 @@ def test_the_tables_are_those_of_the_reports():
 @pytest.mark.parametrize("name", BLOCKS)
 def test_results_are_of_the_weights_that_ship(name):
     measured = json.loads((FOLDER / f"{name}.json").read_text())["weights"]
+    if RECONSTRUCTIONS in measured:
+        (file,) = autoencoder_folder("tabletop").glob("*.safetensors")
+        assert measured.pop(RECONSTRUCTIONS) == file_digest(file)
     assert measured == {model: weights_digest(get_spec(model)) for model in measured}
 
 
