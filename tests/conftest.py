@@ -122,18 +122,30 @@ def browser():
         yield opened
 
 
+FORGET = "if (!sessionStorage.getItem('begun')) { localStorage.clear(); sessionStorage.setItem('begun', '1'); }"
 # what gradio says where a page is left while it still receives: such a page was loaded more than once
 BROKEN_OFF = re.compile("^AbortError|Connection errored out")
 
 
+@pytest.fixture(scope="module")
+def profile(browser):
+    """One profile for the pages of a module, which then keep the scripts that the browser has compiled."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(browser, url):
-    """Opens a page of the module's `url`; when the test ends, the console must have stayed clean and every request
-    gone to this server."""
+def open_page(browser, url, profile):
+    """Opens a page of the module's `url`, with `options` in a profile of its own; when the test ends, the console must
+    have stayed clean and every request gone to this server."""
     problems, pages, loads = [], [], Counter()
 
-    def open_(path: str, selector: str, **options):
-        page = browser.new_page(viewport=options.pop("viewport", {"width": 1280, "height": 900}), **options)
+    def open_(path: str, selector: str, viewport={"width": 1280, "height": 900}, **options):  # noqa: B006
+        page = browser.new_page(**options) if options else profile.new_page()
+        page.set_viewport_size(viewport)
+        if not pages:
+            page.add_init_script(FORGET)  # what the test before has left
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: problems.append((page, message.text)) if is_problem(message) else None)
         page.on("pageerror", lambda error: problems.append((page, str(error))))
@@ -149,6 +161,7 @@ def open_page(browser, url):
     yield open_
     for page in pages:
         page.close()
+    profile.clear_cookies()
     assert [text for page, text in problems if loads[page] < 2 or not BROKEN_OFF.search(text)] == []
 
 
