@@ -115,6 +115,24 @@ def test_the_clips_and_their_bar_fit_the_screen_of_a_desk(open_page):
     assert bar <= SIZES["desk"]["height"] and canvas <= boxes[1]["y"] + 1 and boxes[0]["width"] >= 300
 
 
+def test_an_evaluation_opens_with_its_form_and_is_marked_when_others_are_chosen(open_page):
+    page = open_page("/compare", PLAYER, viewport=SIZES["desk"])
+    made = open_page(page.get_attribute("#status a:has-text('Evaluate these clips')", "href"), "#run")
+    made.wait_for_function("() => document.querySelectorAll('.wb-clips input:checked').length === 2")
+    chosen = made.locator(".wb-checklist input:checked").count()
+    made.click("#run")
+    made.wait_for_function("() => location.search.includes('run=')")
+    seen = open_page(f"/evaluate{made.evaluate('() => location.search')}", PLAYER)
+    seen.wait_for_function("() => document.querySelectorAll('.wb-clips input:checked').length === 2")
+    assert seen.inner_text(".wb-count") == "2 clips chosen"
+    assert seen.locator(".wb-clips input").nth(1).is_checked()  # what is chosen comes first
+    assert seen.locator(".wb-checklist input:checked").count() == chosen
+    seen.click(".wb-checklist input:checked >> nth=0")
+    seen.wait_for_selector("body[data-stale]")
+    seen.click(".wb-checklist input:not(:checked):not(:disabled) >> nth=0")
+    seen.wait_for_selector("body:not([data-stale])")
+
+
 def test_the_table_of_the_dashboard_begins_on_the_first_screen_of_a_phone(visitor):
     page = visitor.comes_to("/dashboard", "#board tbody tr")
     assert page.locator("#board tbody tr").first.bounding_box()["y"] < SIZES[visitor.size]["height"]

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,11 +69,14 @@ class Library:
         self.roots = _by_name([folder.resolve() for folder in folders])
         self._read: dict[Path, tuple[float, StoredClip | None]] = {}
 
-    def listing(self, text: str = "", offset: int = 0, limit: int = 24) -> tuple[int, list[StoredClip]]:
+    def listing(
+        self, text: str = "", offset: int = 0, limit: int = 24, before: Container[str] = ()
+    ) -> tuple[int, list[StoredClip]]:
         """How many clips of the store have every word of `text` in prompt, label or name, and some of them, newest
-        first."""
+        first, those whose ids are in `before` ahead of all."""
         words = text.lower().split()
         found = [clip for clip in self._stored() if _matches(clip, words)] if words else list(self._stored())
+        found.sort(key=lambda clip: clip.id not in before)
         return len(found), found[max(0, offset) :][:limit]
 
     def stored(self, identity: str) -> ClipFile:

@@ -30,9 +30,11 @@ def library_router(evaluations: EvaluationService) -> APIRouter:
         text: Annotated[str, Query(**noted("words that a clip's prompt, label or id must hold", "any words"))] = "",
         offset: Annotated[int, Query(**noted("how many to leave out", "0 or more", "clips"))] = 0,
         limit: Annotated[int, Query(**noted("how many to list at most", f"1 to {MOST_LISTED}", "clips"))] = 24,
+        before: Annotated[str, Query(**noted("ids of clips that come first", "ids with commas between"))] = "",
     ) -> dict[str, Any]:
         """Clips of the store that contain every word of `text`, newest first, and how many there are in all."""
-        found, shown = evaluations.library.listing(text, offset, max(1, min(limit, MOST_LISTED)))
+        wanted = frozenset(before.split(","))
+        found, shown = evaluations.library.listing(text, offset, max(1, min(limit, MOST_LISTED)), wanted)
         return {"total": found, "clips": [_row(clip) for clip in shown]}
 
     @router.get("/clips/{clip}/picture")

@@ -159,12 +159,17 @@ def _beside(letter: str, first: GenerationResult, other: GenerationResult) -> st
         return f"{letter} takes as many network calls as A: {first.forwards:,}."
     faster = first.seconds / max(other.seconds, 1e-9)
     calls = other.forwards / max(first.forwards, 1)
+    share = next((words for value, words in SHARES.items() if abs(calls / value - 1) < 0.02), "")
+    share = share or f"{readable(calls, 2)} times"
+    counts = f"{other.forwards:,} to {first.forwards:,}"
+    if max(faster, 1 / faster) > 1 + SAME_SPEED and (faster > 1) == (calls > 1):  # a model's first clip takes longer
+        times = f"{readable(other.seconds, 2)} s against {readable(first.seconds, 2)} s"
+        unlike = f"The times of this run, {times}, do not follow that; make both again for fair ones."
+        return f"{letter} takes {share} the network calls of A ({counts}). {unlike}"
     if abs(faster - 1) < SAME_SPEED:
         speed = f"In this run {letter} took about as long as A"
     elif faster > 1:
         speed = f"In this run {letter} was {readable(faster, 2)} times as fast as A"
     else:
         speed = f"In this run {letter} took {readable(1 / faster, 2)} times as long as A"
-    share = next((words for value, words in SHARES.items() if abs(calls / value - 1) < 0.02), "")
-    share = share or f"{readable(calls, 2)} times"
-    return f"{speed}, with {share} the network calls ({other.forwards:,} to {first.forwards:,})."
+    return f"{speed}, with {share} the network calls ({counts})."

@@ -296,7 +296,7 @@ def _form() -> tuple[Form, gr.Column, gr.Row, gr.Row]:
                 elem_id="metrics",
             )
             prompt = gr.Textbox(label="Filter prompts", min_width=160, elem_id="words")
-            reference = gr.Dropdown([], label="Compared with", min_width=180, elem_id="reference")
+            reference = gr.Dropdown([], label="Reference", min_width=180, elem_id="reference")
     with gr.Row(visible=False, equal_height=True, elem_id="focus") as focus_box:
         metric = gr.Dropdown([], label="Metric in focus", min_width=220, elem_id="metric")
         row = gr.Dropdown([], label="System in focus", min_width=220, elem_id="row")

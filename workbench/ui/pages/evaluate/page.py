@@ -20,6 +20,7 @@ from workbench.ui.components.component import (
     NEW_ENTRY,
     NOT_STARTED,
     SEGMENTS,
+    form_script,
     keep_typed,
     script_component,
     uploaded_files,
@@ -35,6 +36,11 @@ EMPTY = "The clips play here in step by time once they are evaluated, with their
 WAITING = "() => ({ state: 'running', fresh: true, text: 'Reading the clips', progress: 0 })"
 FOLDERS = "Its videos and folders of numbered PNG frames, those of sub-folders too. Begin with {}."
 NO_FOLDERS = "This server offers none; start it with --clips DIR."
+SETTINGS = """(picked, files, folder, prompts, metrics) => ({
+  clips: [...(picked?.chosen ?? [])].sort(), files: (files ?? []).map((file) => file.path), folder, prompts,
+  metrics: [...(metrics?.chosen ?? [])].sort(),
+})"""
+MARK, ASK = form_script(SETTINGS, "mark"), form_script(SETTINGS, "ask")
 Update = dict[Any, Any]
 
 
@@ -122,7 +128,7 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             if "run" in found:
                 context.evaluations.get(found["run"])
                 updates[opening] = found
-            elif not request.query_params and context.first_run.evaluation:
+            elif not found and context.first_run.evaluation:
                 updates[opening] = {"run": context.first_run.evaluation}  # what this page is for, at first sight
             names = found.get("metrics")
             if opening in updates:  # the form says what was evaluated
@@ -240,12 +246,16 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             context.evaluations.cancel(identity)
         return {stop: gr.update(interactive=False)}
 
+    form = [picker, uploads, folder, prompts, metrics]
     loaded = blocks.load(reopen, None, [picker, metrics, status, opening], **quiet)
+    loaded.then(None, form, None, js=ASK, **quiet)
+    gr.on([field.change for field in form], None, form, None, js=MARK, **quiet)
     linked = loaded.then(open_linked, opening, outputs, **parallel)
     keep_typed(loaded, [folder, prompts])
     clicked = run.click(None, None, status, js=WAITING, **quiet).then(None, None, None, js=FORM_FILLED, **quiet)
     anew = clicked.then(None, None, None, js=NEW_ENTRY, **quiet)
-    making = anew.then(start, [picker, uploads, folder, prompts, metrics], outputs, **making_queue)
+    anew.then(None, form, None, js=ASK, **quiet)
+    making = anew.then(start, form, outputs, **making_queue)
     resumed = again.click(go_on, current, outputs, **making_queue)
     for event in (linked, making, resumed):
         event.failure(None, status, [status, run, stop], js=NOT_STARTED, **quiet)

@@ -81,7 +81,13 @@ def build(blocks: gr.Blocks, context: Context) -> None:
         study = gr.Dropdown([NEW], value=NEW, label="Study", scale=4, min_width=240, elem_id="study")
         save = gr.Button("Save", variant="primary", scale=1, elem_id="save", min_width=100)
         pilot = gr.Button("Pilot one prompt", scale=1, elem_id="pilot", min_width=150)
+    with gr.Row():
+        leaks = gr.Button("Check for leaks", size="sm", min_width=130, elem_id="leaks")
+        freeze = gr.Button("Freeze the protocol", size="sm", min_width=150, elem_id="freeze")
+        remake = gr.Button("Make the clips again", size="sm", min_width=160, elem_id="remake")
+        again = gr.Button("Review", size="sm", min_width=80, elem_id="again")
     status = script_component("status", elem_id="status")
+    leak_table = script_component("table", elem_id="leak-table")
     kept = gr.Textbox(visible="hidden", label="As it is kept")
     following = gr.State(NOBODY)
     with gr.Column(elem_classes="wb-make wb-study"):
@@ -91,12 +97,6 @@ def build(blocks: gr.Blocks, context: Context) -> None:
             fields |= further_fields()
         with gr.Column(elem_classes="wb-make-result"):
             preview = script_component("preview", view.previewed(view.form_of(view.USUAL)), elem_id="preview")
-    with gr.Row():
-        leaks = gr.Button("Check for leaks", elem_id="leaks")
-        freeze = gr.Button("Freeze the protocol", elem_id="freeze")
-        remake = gr.Button("Make the clips again", elem_id="remake")
-        again = gr.Button("Review", elem_id="again")
-    leak_table = script_component("table", elem_id="leak-table")
     with gr.Row(equal_height=False):
         names = gr.Textbox(
             label="Invite annotators", info="One name per line.", lines=3, max_lines=12, elem_id="names"

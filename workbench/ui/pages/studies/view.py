@@ -130,7 +130,8 @@ def told_pilot(identity: str, form: Mapping[str, Any], made: int, seconds: float
         return ""
     clips = len(study.items()) * len(study.labels())
     whole = duration(seconds / made * clips)
-    return f"The pilot's {counted(made, 'clip')} took {duration(seconds)}; {clips:,} will take about {whole}."
+    pilot = f"The pilot's {counted(made, 'clip')} took {duration(seconds)}"
+    return f"{pilot}; the study's {counted(clips, 'clip')} will take about {whole}."
 
 
 def planned(study: Study) -> str:

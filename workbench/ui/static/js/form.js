@@ -5,24 +5,37 @@ import { openEntry, writeForm } from "./link.js";
 let said = {}; // what the form says
 let made = null; // what was last asked for
 let shown = null; // what the result on screen was asked for by, null before there is one
+let inAddress = false; // whether the page's address says what its form says
 let early = false; // whether a result was on screen before the page said what was asked for
 
 /** The form says `values` now. */
 export function changed(values) {
+  inAddress = true;
+  mark(values);
+  writeForm(values);
+}
+
+/** The form says `values` now, on a page whose address says what is on screen alone. */
+export function mark(values) {
   said = values;
   document.body.toggleAttribute("data-stale", shown !== null && JSON.stringify(values) !== shown);
-  writeForm(values);
 }
 
 /** What is being made now was asked for by `values`. Until it is there, what is on screen stays, marked as older. */
 export function making(values) {
   const before = made;
-  made = JSON.stringify(values);
+  ask(values);
   if (before !== null && before !== made) openEntry();
+  writeForm(values);
+}
+
+/** The same on a page whose address says what is on screen alone. */
+export function ask(values) {
+  made = JSON.stringify(values);
   if (early) shown = made;
   else document.body.toggleAttribute("data-older", shown !== null);
   early = false;
-  changed(values);
+  mark(values);
 }
 
 /** What was asked for last is on screen now, whole or its first part. */
@@ -31,7 +44,8 @@ export function arrived() {
   document.body.removeAttribute("data-older");
   if (early || made === shown) return;
   shown = made;
-  changed(said);
+  if (inAddress) changed(said);
+  else mark(said);
 }
 
 /** The key goes to the button `run`; Gradio's own keys for a field of several lines are the other way round. */

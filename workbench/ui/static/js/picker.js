@@ -18,6 +18,7 @@ export function mount(element, { props, watch }) {
   let shown = 0;
   let asked = 0;
   let typing = null;
+  let before = "";
 
   const chosen = () => props.value?.chosen ?? [];
 
@@ -40,7 +41,8 @@ export function mount(element, { props, watch }) {
   async function load(offset) {
     asked += 1;
     const request = asked;
-    const query = new URLSearchParams({ text: filter.value, offset, limit: PAGE });
+    if (!offset) before = chosen().join(","); // what is chosen comes first, and stays there while more is loaded
+    const query = new URLSearchParams({ text: filter.value, offset, limit: PAGE, before });
     try {
       const response = await fetch(here(`/api/v1/clips?${query}`));
       if (!response.ok) throw new Error(`the server answered ${response.status}`);
@@ -62,7 +64,11 @@ export function mount(element, { props, watch }) {
     clearTimeout(typing);
     typing = setTimeout(() => load(0), TYPING_MS);
   });
-  watch("value", mark);
+  watch("value", () => {
+    const listed = new Set([...list.querySelectorAll("input")].map((box) => box.value));
+    if (!filter.value && chosen().some((id) => !listed.has(id))) load(0);
+    else mark();
+  });
   load(0);
 }
 

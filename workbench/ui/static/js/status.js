@@ -34,6 +34,7 @@ export function mount(element, { props, watch }) {
     if (props.value?.state !== "running" || props.value?.fresh) box.started = undefined;
     if (props.value?.state === "done" && element.closest("#status")) arrived();
     render();
+    if (props.value?.state === "error") box.scrollIntoView({ block: "nearest" }); // whoever pressed a button far below sees it
   });
   render();
 }

@@ -22,15 +22,17 @@ export class Controls {
     this.ticks = el("div", { class: "wb-ticks", "aria-hidden": "true" });
     this.readout = el("output", { class: "wb-readout" });
     this.views = el("div", { class: "wb-views", hidden: true });
-    const bar = el("div", { class: "wb-controls wb-bar" },
-      el("div", { class: "wb-timeline" }, this.ticks, this.scrub),
-      el("div", { class: "wb-transport" },
-        this.button("first", "First frame", () => player.seek(0)),
-        this.button("back", "Previous frame", () => player.clock.step(-1)),
-        this.play,
-        this.button("forward", "Next frame", () => player.clock.step(1)),
-        this.loop, this.speed, this.readout));
-    this.nodes = [bar, el("div", { class: "wb-controls" }, this.views, keyHelp(player.compare))];
+    const transport = el("div", { class: "wb-transport" },
+      this.button("first", "First frame", () => player.seek(0)),
+      this.button("back", "Previous frame", () => player.clock.step(-1)),
+      this.play,
+      this.button("forward", "Next frame", () => player.clock.step(1)),
+      this.loop, this.speed, this.readout);
+    this.nodes = [
+      el("div", { class: "wb-controls wb-bar" }, el("div", { class: "wb-timeline" }, this.ticks, this.scrub),
+        el("div", { class: "wb-bar-row" }, transport, this.views)),
+      el("div", { class: "wb-controls" }, keyHelp(player.compare)),
+    ];
   }
 
   button(glyph, label, onclick) {
