@@ -141,9 +141,9 @@ def open_page(browser, url, profile):
     have stayed clean and every request gone to this server."""
     problems, pages, loads = [], [], Counter()
 
-    def open_(path: str, selector: str, viewport={"width": 1280, "height": 900}, **options):  # noqa: B006
+    def open_(path: str, selector: str, viewport: dict[str, int] | None = None, **options):
         page = browser.new_page(**options) if options else profile.new_page()
-        page.set_viewport_size(viewport)
+        page.set_viewport_size(viewport or {"width": 1280, "height": 900})
         if not pages:
             page.add_init_script(FORGET)  # what the test before has left
         page.set_default_timeout(PATIENCE)

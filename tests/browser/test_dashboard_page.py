@@ -49,6 +49,15 @@ def page(browser):
     opened.close()
 
 
+def test_the_table_begins_on_the_first_screen(server, browser):
+    for width, height in ((1440, 900), (390, 844)):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(f"{server}/dashboard", timeout=PATIENCE)
+        page.wait_for_selector("#board tbody tr", timeout=PATIENCE)
+        assert page.locator("#board tbody tr").first.bounding_box()["y"] < height
+        page.close()
+
+
 def test_the_page_opens_filters_drills_down_and_its_link_reopens(server, page):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))

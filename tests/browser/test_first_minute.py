@@ -133,11 +133,6 @@ def test_an_evaluation_opens_with_its_form_and_is_marked_when_others_are_chosen(
     seen.wait_for_selector("body:not([data-stale])")
 
 
-def test_the_table_of_the_dashboard_begins_on_the_first_screen_of_a_phone(visitor):
-    page = visitor.comes_to("/dashboard", "#board tbody tr")
-    assert page.locator("#board tbody tr").first.bounding_box()["y"] < SIZES[visitor.size]["height"]
-
-
 def test_an_annotator_votes_by_keyboard_and_is_told_it_is_saved(visitor):
     page = visitor.comes_to("/vote?study=drawn", "#name")
     visitor.looks("annotator", "Vote", "")

@@ -96,7 +96,7 @@ def test_every_part_is_plain_data(name):
 
 def test_an_empty_study_says_what_fills_it():
     told = view.headline(study_report(*TABLES["empty"]))
-    assert told["text"] == "No votes yet." and "199 for 60 %" in told["notices"][0]
+    assert told["text"] == "No votes yet." and "199 if 60 % do" in told["notices"][0]
 
 
 def test_one_vote_bounds_nothing_and_says_so():

@@ -87,7 +87,9 @@ def _take(pictures: dict[str, Callable[[Any, str], None]], settings: Settings, o
         page.set_default_timeout(MINUTES)
         for name, shoot in pictures.items():
             shoot(page, url)
+            show_whole(page)
             page.screenshot(path=out / f"{name}.png", full_page=True)
+            page.set_viewport_size(SIZE)
             say(str(out / f"{name}.png"))
 
 
@@ -96,6 +98,15 @@ def picture_generate(page: "Page", url: str) -> None:
     page.click("#generate")
     wait_until_done(page)
     pause_at(page, 30)
+
+
+def show_whole(page: "Page") -> None:
+    """Make the window as high as the page, so that nothing stays at its lower edge; what fits itself to the window may
+    grow by that."""
+    for _ in range(2):
+        height = page.evaluate("() => document.documentElement.scrollHeight")
+        page.set_viewport_size(SIZE | {"height": height})
+        page.wait_for_timeout(500)
 
 
 def picture_compare(page: "Page", url: str) -> None:
