@@ -32,5 +32,5 @@ def test_every_score_that_ships_is_in_its_report_and_on_the_page():
     assert rows["shapes-teacher"]["score"]["system"] == "shapes-teacher:16"
     shown = {row[0]: row[COLUMNS.index("Follows prompts")] for row in models_table()["rows"]}
     spec = get_spec("shapes-teacher")
-    assert shown[f"{spec.title} ({spec.name})"] == f"{100 * score.mean:.0f} % (87 to 98) at 16 steps"
+    assert shown[f"{spec.title} ({spec.name})"] == f"{100 * score.mean:.0f} % (87 to 98) at 16 steps, n = 64"
     json.dumps(list(rows.values()))

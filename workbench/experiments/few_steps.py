@@ -21,6 +21,7 @@ from eval.realism.real_clips import (
     ACCURACY,
     FRECHET,
     SPECTRUM,
+    TITLES,
     ClipMeasures,
     Comparison,
     Row,
@@ -47,12 +48,7 @@ DRAWS = {REFERENCE: 0, REAL: 1, RECONSTRUCTIONS: 1}  # reconstructions are those
 ORACLE = "oracle"
 STEPS = (1, 2, 4)
 LEAST = 18  # captions: three of each ground
-COLUMNS = {
-    FRECHET: "Fréchet distance (EfficientNet)",
-    SPECTRUM: "texture spectrum distance, dB",
-    ACCURACY: "two-sample accuracy",
-    ORACLE: "all right",
-}
+COLUMNS = {FRECHET: 2, SPECTRUM: 2, ACCURACY: 0, ORACLE: 0}  # of the Markdown table, with digits; 0 for percent
 NOTE = (
     "{captions} held-out captions, seeds by caption, 49 frames; each metric against another draw of real clips, with "
     "95 % intervals (bootstrap over captions; Wilson for shares). Reconstructions are real clips through the "
@@ -261,14 +257,14 @@ def _oracle_rows(found: Comparison, group: Sequence[Measured]) -> list[Row]:
 def markdown(report: Mapping[str, Any]) -> str:
     """A report as Markdown: the systems, the paired differences that the papers speak of, how it was made."""
     rows = {(row["system"], row["metric"]): row for row in report["rows"]}
-    columns = {FRECHET: 2, SPECTRUM: 2, ACCURACY: 0, ORACLE: 0}
-    lines = [f"| system | {' | '.join(COLUMNS[metric] for metric in columns)} |", f"|{'---|' * (len(columns) + 1)}"]
+    titles = TITLES | {ORACLE: "All right"}
+    lines = [f"| System | {' | '.join(titles[metric] for metric in COLUMNS)} |", f"|{'---|' * (len(COLUMNS) + 1)}"]
     for system in dict.fromkeys(row["system"] for row in report["rows"]):
-        cells = [_cell(rows.get((system, metric)), digits) for metric, digits in columns.items()]
+        cells = [_cell(rows.get((system, metric)), digits) for metric, digits in COLUMNS.items()]
         lines.append(f"| {label_of(system)} | {' | '.join(cells)} |")
     paired = {(row["system"], row["metric"]): row for row in report["differences"]}
     lines += ["", "First minus second, paired by caption, with the same noise:", ""]
-    lines += [f"| | {COLUMNS[FRECHET]} | {COLUMNS[SPECTRUM]} |", "|---|---|---|"]
+    lines += [f"| | {titles[FRECHET]} | {titles[SPECTRUM]} |", "|---|---|---|"]
     for name in dict.fromkeys(row["system"] for row in report["differences"]):
         first, second = name.split(" - ")
         if _worth_telling(first, second):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from io import BytesIO
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from models.worlds.captions import held_out_captions
 from models.worlds.tabletop.grammar import GROUNDS, parse_prompt
 from models.worlds.training_worlds import WORLDS
 from workbench.__main__ import main
+from workbench.experiments import few_steps
 from workbench.experiments.few_steps import ORACLE, ClipMeasurer, build_table, plan_jobs, plans_of, real_clip
 from workbench.experiments.strip import EDGE, shown_frames, strip_png
 
@@ -127,3 +129,27 @@ def test_the_oracle_judges_a_long_clip_four_seconds_at_a_time(tmp_path):
 def test_bad_input_is_told_in_one_line(capsys, tmp_path, argv, words):
     assert main(["few-steps", "--data-dir", str(tmp_path), *argv]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_markdown_tells_every_system_and_the_differences_that_papers_speak_of():
+    systems = ["real clips", "self-forcing:1", "self-forcing:2", "asd:1", "asd:1*"]
+    rows = [
+        {"system": system, "metric": metric, "mean": 0.5, "low": 0.25, "high": 0.75, "n": 20}
+        for system in systems
+        for metric in ("frechet", "spectrum_distance", "oracle")
+    ]
+    pairs = [f"{first} - {second}" for first, second in combinations(systems, 2)]
+    differences = [
+        {"system": pair, "metric": metric, "mean": 1.0, "low": -1.0, "high": 3.0, "n": 20}
+        for pair in pairs
+        for metric in ("frechet", "spectrum_distance")
+    ]
+    facts = {"captions": 20, "command": "few-steps", "date": "2026-01-02", "weights": {"asd": "a" * 64}}
+    text = few_steps.markdown(facts | {"rows": rows, "differences": differences})
+    assert "| ASD 1* | 0.50 (0.25 to 0.75) | 0.50 (0.25 to 0.75) | not measured | 50 % (25 to 75) |" in text
+    told = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ") and " minus " in line]
+    assert told == [
+        "Self Forcing (baseline) 1 minus ASD 1",
+        "Self Forcing (baseline) 2 minus ASD 1*",
+        "ASD 1 minus ASD 1*",
+    ]

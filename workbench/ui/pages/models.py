@@ -56,12 +56,12 @@ def _row(row: dict[str, Any]) -> list[Any]:
 
 
 def _score(score: dict[str, Any] | None) -> str:
-    """The share of clips all right with its interval, at the most steps that were measured."""
+    """The share of clips all right with its interval, at the most steps that were measured, of `n` clips."""
     if score is None:
         return ""
     mean, low, high = (f"{100 * score[name]:.0f}" for name in ("mean", "low", "high"))
     steps = counted(System.read(score["system"]).steps, "step")
-    return f"{mean} % ({low} to {high}) at {steps}"
+    return f"{mean} % ({low} to {high}) at {steps}, n = {score['n']}"
 
 
 def _try_it(row: dict[str, Any]) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def effort(results: Sequence[GenerationResult]) -> list[str]:
 def _beside(letter: str, first: GenerationResult, other: GenerationResult) -> str:
     if other.forwards == first.forwards:
         return f"{letter} takes as many network calls as A: {first.forwards:,}."
-    faster = first.seconds / max(other.seconds, 1e-9)
+    faster = max(first.seconds, 1e-9) / max(other.seconds, 1e-9)
     calls = other.forwards / max(first.forwards, 1)
     share = next((words for value, words in SHARES.items() if abs(calls / value - 1) < 0.02), "")
     share = share or f"{readable(calls, 2)} times"

@@ -5,6 +5,7 @@
 import { counted, el, here } from "./dom.js";
 
 const PAGE = 24;
+const MOST_AHEAD = 200; // an address holds no more
 const TYPING_MS = 250;
 
 export function mount(element, { props, watch }) {
@@ -19,10 +20,12 @@ export function mount(element, { props, watch }) {
   let asked = 0;
   let typing = null;
   let before = "";
+  let own = false; // whether the value was changed here
 
   const chosen = () => props.value?.chosen ?? [];
 
   function choose(ids) {
+    own = true;
     props.value = { chosen: ids };
     mark();
   }
@@ -41,7 +44,7 @@ export function mount(element, { props, watch }) {
   async function load(offset) {
     asked += 1;
     const request = asked;
-    if (!offset) before = chosen().join(","); // what is chosen comes first, and stays there while more is loaded
+    if (!offset) before = chosen().slice(0, MOST_AHEAD).join(","); // what is chosen comes first, and stays there while more is loaded
     const query = new URLSearchParams({ text: filter.value, offset, limit: PAGE, before });
     try {
       const response = await fetch(here(`/api/v1/clips?${query}`));
@@ -66,8 +69,9 @@ export function mount(element, { props, watch }) {
   });
   watch("value", () => {
     const listed = new Set([...list.querySelectorAll("input")].map((box) => box.value));
-    if (!filter.value && chosen().some((id) => !listed.has(id))) load(0);
+    if (!own && !filter.value && chosen().some((id) => !listed.has(id))) load(0);
     else mark();
+    own = false;
   });
   load(0);
 }
